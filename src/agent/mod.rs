@@ -1,0 +1,111 @@
+//! The gateway's own publisher: an ordinary MQTT client that samples on a schedule and says what it found.
+//!
+//! - Holds the schedule, the last sample, and which topics it has announced.
+//! - Never enters: sockets and the wire (rumqttc has them), the broker, I²C registers.
+//! - Uses `base`, `mqtt` (names of topics) and `sensors`.
+//!
+//! Start reading at `run`, then `publish`, which decides without side effects what one sample puts where.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::base::secret::Secret;
+use crate::mqtt::{QoS, TopicName};
+use crate::sensors::Quantity;
+
+/// What the agent publishes and where it connects.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// One entry a quantity that is published.
+    pub quantities: Vec<QuantityTopic>,
+    /// The JSON of everything; `None` when it is switched off.
+    pub state: Option<StateTopic>,
+    /// The status with its will; `None` when it is switched off.
+    pub status: Option<StatusTopic>,
+    /// The broker it is a client of.
+    pub broker: BrokerAddress,
+    /// The client identifier.
+    pub client_id: String,
+    /// Keep-alive of the connection.
+    pub keep_alive: Duration,
+}
+
+/// Where and how one quantity is published.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuantityTopic {
+    /// Which one.
+    pub quantity: Quantity,
+    /// Where.
+    pub topic: TopicName,
+    /// With which quality of service.
+    pub qos: QoS,
+    /// Whether it is retained.
+    pub retain: bool,
+    /// In which form.
+    pub payload: PayloadFormat,
+    /// Digits behind the decimal point, 0..=9.
+    pub decimals: usize,
+}
+
+/// The form of a quantity's payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PayloadFormat {
+    /// The number alone: `21.37`.
+    Plain,
+    /// An object with value, unit, time and source.
+    Json,
+}
+
+/// Where the state's JSON goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateTopic {
+    /// Where.
+    pub topic: TopicName,
+    /// With which quality of service.
+    pub qos: QoS,
+    /// Whether it is retained.
+    pub retain: bool,
+}
+
+/// Where the gateway says whether it is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusTopic {
+    /// Where.
+    pub topic: TopicName,
+    /// Said on each connection.
+    pub online: String,
+    /// The will, and said before a clean stop.
+    pub offline: String,
+    /// With which quality of service.
+    pub qos: QoS,
+    /// Whether it is retained.
+    pub retain: bool,
+}
+
+/// How the broker is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BrokerAddress {
+    /// The embedded broker's private Unix socket.
+    House {
+        /// The socket's path.
+        socket: PathBuf,
+    },
+    /// Another broker.
+    External {
+        /// Name or address.
+        host: String,
+        /// Port.
+        port: u16,
+        /// User name and password.
+        credentials: Option<(String, Secret)>,
+        /// TLS, with the file of a CA of one's own or the system's roots.
+        tls: Option<TlsOptions>,
+    },
+}
+
+/// How the peer of a TLS connection is checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsOptions {
+    /// PEM certificates to trust; `None` for the system's.
+    pub ca_file: Option<PathBuf>,
+}

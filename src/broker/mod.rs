@@ -1,0 +1,67 @@
+//! The broker's machine: packets and `now` in, outputs out.
+//!
+//! - Holds sessions, subscriptions, retained messages, wills and deadlines.
+//! - Never enters: a clock, a socket, a file, a task, a lock. Equal inputs give equal outputs.
+//! - Uses `base` and `mqtt`.
+//! - Follows MQTT Version 3.1.1 chapters 3 and 4.
+//!
+//! One rule: mutate with `handle_*`, then drain `poll_output()` until it gives `None`.
+
+use std::time::Duration;
+
+/// The limits of the machine. What happens beyond each is told beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The largest packet taken, header included; a larger one ends its connection.
+    pub packet_bytes_max: usize,
+    /// Outgoing QoS 1 and 2 messages of one session that wait for an acknowledgement; further ones queue.
+    pub inflight_max: usize,
+    /// Messages queued for one session; beyond it `overflow` decides.
+    pub queue_messages_max: usize,
+    /// Payload and topic bytes queued for one session; beyond it `overflow` decides.
+    pub queue_bytes_max: usize,
+    /// Which message goes when a queue is full.
+    pub overflow: Overflow,
+    /// Topic filters of one session; a SUBSCRIBE beyond it is answered with failure.
+    pub subscriptions_max: usize,
+    /// Sessions, connected or not; beyond it a new client is refused with CONNACK 3.
+    pub sessions_max: usize,
+    /// Retained messages; beyond it a further topic's is not kept.
+    pub retained_messages_max: usize,
+    /// Payload and topic bytes of all retained messages; beyond it a further one is not kept.
+    pub retained_bytes_max: usize,
+    /// Levels of a topic name or filter; a longer one ends the publisher's connection or fails the subscription.
+    pub topic_levels_max: usize,
+    /// Time from the connection's opening to its CONNECT; then it is closed.
+    pub connect_timeout: Duration,
+    /// The longest keep-alive; a client that asks for more, or for none, is held to it. `None` for no bound.
+    pub keep_alive_max: Option<Duration>,
+}
+
+/// Which message goes when a queue is full. Messages in flight never do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overflow {
+    /// The one that has waited longest.
+    DropOldest,
+    /// The one that has just come.
+    DropNewest,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            packet_bytes_max: 1 << 20,
+            inflight_max: 100,
+            queue_messages_max: 10_000,
+            queue_bytes_max: 16 << 20,
+            overflow: Overflow::DropOldest,
+            subscriptions_max: 1_000,
+            sessions_max: 10_000,
+            retained_messages_max: 100_000,
+            retained_bytes_max: 64 << 20,
+            topic_levels_max: 128,
+            connect_timeout: Duration::from_secs(10),
+            keep_alive_max: None,
+        }
+    }
+}

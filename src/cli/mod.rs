@@ -1,0 +1,1 @@
+//! The words the operator sees: arguments in, lines and exit codes out.

@@ -1,0 +1,23 @@
+//! sensegate makes a Raspberry Pi with a Sense HAT a complete MQTT gateway.
+//!
+//! The rooms, bottom to top; each uses only those above it in this list:
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`base`] | clock, units, identifiers, backoff, secrets |
+//! | [`mqtt`] | the wire: topics, packets, decode and encode |
+//! | [`sensors`] | drivers of the HTS221 and LPS25H, the bus, the simulated HAT |
+//! | [`broker`] | the broker's machine, without I/O |
+//! | [`server`] | sockets to the machine |
+//! | [`agent`] | schedule, what to publish, status |
+//! | [`config`] | what was typed becomes what was decided |
+//! | [`cli`] | the words the operator sees |
+
+pub mod agent;
+pub mod base;
+pub mod broker;
+pub mod cli;
+pub mod config;
+pub mod mqtt;
+pub mod sensors;
+pub mod server;

@@ -1,0 +1,194 @@
+//! Topic names and topic filters (section 4.7).
+
+use std::fmt;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+/// Why a text is no topic name or no topic filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum TopicError {
+    /// [MQTT-4.7.3-1]
+    #[error("is empty, at least one character is expected [MQTT-4.7.3-1]")]
+    Empty,
+    /// [MQTT-4.7.3-2]
+    #[error("contains the NUL character [MQTT-4.7.3-2]")]
+    Nul,
+    /// [MQTT-4.7.3-3]
+    #[error("is {0} bytes long, at most 65535 are allowed [MQTT-4.7.3-3]")]
+    TooLong(usize),
+    /// [MQTT-3.3.2-2]
+    #[error("contains the wildcard `{0}`, which only a subscription may [MQTT-3.3.2-2]")]
+    WildcardInName(char),
+    /// [MQTT-4.7.1-2]
+    #[error("has `#` in another place than alone in its last level [MQTT-4.7.1-2]")]
+    MultiLevelWildcard,
+    /// [MQTT-4.7.1-3]
+    #[error("has `+` beside other characters of its level [MQTT-4.7.1-3]")]
+    SingleLevelWildcard,
+}
+
+/// The name a message is published to: not empty, no wildcards, no NUL, at most 65 535 bytes. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicName(Arc<str>);
+
+impl TopicName {
+    /// Checks `text` and takes it in.
+    ///
+    /// # Errors
+    /// When `text` breaks a rule of section 4.7.3 or holds a wildcard.
+    pub fn new(text: &str) -> Result<Self, TopicError> {
+        Self::check(text)?;
+        Ok(Self(text.into()))
+    }
+
+    /// Checks without taking in.
+    ///
+    /// # Errors
+    /// As [`TopicName::new`].
+    pub fn check(text: &str) -> Result<(), TopicError> {
+        check_length(text)?;
+        match text.bytes().find(|byte| matches!(byte, 0 | b'+' | b'#')) {
+            None => Ok(()),
+            Some(0) => Err(TopicError::Nul),
+            Some(wildcard) => Err(TopicError::WildcardInName(char::from(wildcard))),
+        }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TopicName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a subscription asks for: a topic name that may hold `+` for one level and a final `#` for all below.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicFilter(Arc<str>);
+
+impl TopicFilter {
+    /// Checks `text` and takes it in.
+    ///
+    /// # Errors
+    /// When `text` breaks a rule of sections 4.7.1 or 4.7.3.
+    pub fn new(text: &str) -> Result<Self, TopicError> {
+        check_length(text)?;
+        if text.contains('\0') {
+            return Err(TopicError::Nul);
+        }
+        check_wildcards(text)?;
+        Ok(Self(text.into()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a message published to `name` comes under this filter (section 4.7). Cost: the length of both.
+    pub fn matches(&self, name: &str) -> bool {
+        // a wildcard in the first level leaves names that begin with $ alone [MQTT-4.7.2-1]
+        if name.starts_with('$') && self.0.starts_with(['+', '#']) {
+            return false;
+        }
+        let mut levels = name.split('/');
+        for wanted in self.0.split('/') {
+            match (wanted, levels.next()) {
+                // `#` also stands for the level above it: sport/# comes with sport
+                ("#", _) => return true,
+                ("+", Some(_)) => {}
+                (wanted, Some(level)) if wanted == level => {}
+                _ => return false,
+            }
+        }
+        levels.next().is_none()
+    }
+}
+
+impl fmt::Display for TopicFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+fn check_length(text: &str) -> Result<(), TopicError> {
+    match text.len() {
+        0 => Err(TopicError::Empty),
+        1..=65_535 => Ok(()),
+        longer => Err(TopicError::TooLong(longer)),
+    }
+}
+
+fn check_wildcards(text: &str) -> Result<(), TopicError> {
+    let mut levels = text.split('/').peekable();
+    while let Some(level) = levels.next() {
+        let is_last = levels.peek().is_none();
+        if level.contains('#') && !(level == "#" && is_last) {
+            return Err(TopicError::MultiLevelWildcard);
+        }
+        if level.contains('+') && level != "+" {
+            return Err(TopicError::SingleLevelWildcard);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(filter: &str, name: &str, expected: bool) {
+        let filter = TopicFilter::new(filter).unwrap();
+        assert_eq!(filter.matches(name), expected, "{filter} against {name}");
+    }
+
+    #[test]
+    fn filters_match_as_section_4_7_tells() {
+        check("sport/tennis/player1/#", "sport/tennis/player1", true);
+        check("sport/tennis/player1/#", "sport/tennis/player1/score/wimbledon", true);
+        check("#", "a", true);
+        check("sport/tennis/+", "sport/tennis/player1", true);
+        check("sport/tennis/+", "sport/tennis/player1/ranking", false);
+        check("sport/+", "sport", false);
+        check("sport/+", "sport/", true);
+        check("+/+", "/finance", true);
+        check("/+", "/finance", true);
+        check("+", "/finance", false);
+        check("été/#", "été/x", true);
+        check("a/b", "a/b/", false);
+    }
+
+    #[test]
+    fn names_with_a_dollar_are_not_caught_by_a_wildcard_in_front() {
+        check("#", "$SYS/uptime", false);
+        check("+/monitor", "$SYS/monitor", false);
+        check("$SYS/#", "$SYS/uptime", true);
+        check("$SYS/monitor/+", "$SYS/monitor/clients", true);
+    }
+
+    #[test]
+    fn malformed_filters_and_names_are_refused() {
+        for (filter, error) in [
+            ("", TopicError::Empty),
+            ("a/b#", TopicError::MultiLevelWildcard),
+            ("a/#/b", TopicError::MultiLevelWildcard),
+            ("#/a", TopicError::MultiLevelWildcard),
+            ("a+/b", TopicError::SingleLevelWildcard),
+            ("a/+b", TopicError::SingleLevelWildcard),
+            ("a\0", TopicError::Nul),
+        ] {
+            assert_eq!(TopicFilter::new(filter), Err(error), "{filter:?}");
+        }
+        assert_eq!(TopicName::new("a/+/b"), Err(TopicError::WildcardInName('+')));
+        assert_eq!(TopicName::new("a/#"), Err(TopicError::WildcardInName('#')));
+        assert_eq!(TopicName::new("a\0b"), Err(TopicError::Nul));
+        assert_eq!(TopicName::new(&"x".repeat(65_536)), Err(TopicError::TooLong(65_536)));
+        assert!(TopicName::new(&"x".repeat(65_535)).is_ok());
+        assert!(TopicName::new("/").is_ok());
+    }
+}

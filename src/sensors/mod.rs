@@ -1,0 +1,47 @@
+//! The Sense HAT's chips: registers in, readings out.
+//!
+//! - Holds the drivers' settings and calibration, and each quantity's health.
+//! - Never enters: MQTT, the network, the configuration's text. Time is handed in.
+//! - Uses `base`.
+//! - Follows the HTS221 and LPS25H datasheets, TN1218 and AN4450 (ST), and i2c-dev of the Linux kernel.
+//!
+//! A reading is valid, with its time and source, or absent, with the reason: never 0, never 760 hPa, never the last
+//! value for ever. Start reading at [`Hat`], then the two drivers; [`simulated`] is the same HAT made of registers.
+
+mod hat;
+mod reading;
+
+pub mod bus;
+pub mod dump;
+pub mod hts221;
+pub mod lps25h;
+pub mod simulated;
+
+pub use hat::Hat;
+pub use reading::{Absence, Quantity, Reading, Readings, Reason, Source};
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where readings are asked from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceOptions {
+    /// A real HAT on `/dev/i2c-{bus}`. Never replaced by a simulated one.
+    I2c {
+        /// The bus number.
+        bus: u8,
+    },
+    /// The simulated HAT in a room whose climate moves.
+    Simulated,
+    /// The simulated HAT with the registers of a dump.
+    Dump(PathBuf),
+}
+
+/// How the HAT is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Where from.
+    pub source: SourceOptions,
+    /// Time between two samples; the chips convert at their next higher rate.
+    pub interval: Duration,
+}
