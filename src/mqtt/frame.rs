@@ -2,7 +2,14 @@
 
 use bytes::Bytes;
 
-use super::packet::PacketId;
+use super::encode::{Short, encode, encode_publish, publish_layout};
+use super::packet::{Packet, PacketId, ProtocolVersion, Publish, QoS};
+
+/// DUP in a PUBLISH's first byte (section 3.3.1.1).
+const DUP: u8 = 0b1000;
+
+/// What stands in a template where each receiver's own identifier goes.
+const PLACEHOLDER: Option<PacketId> = PacketId::new(1);
 
 /// One encoded packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +36,106 @@ pub enum Frame {
     },
 }
 
+impl Frame {
+    /// `bytes` in place when there are at most 8, in one allocation otherwise.
+    pub fn short(bytes: &[u8]) -> Self {
+        let mut in_place = [0; 8];
+        match (in_place.get_mut(..bytes.len()), u8::try_from(bytes.len())) {
+            (Some(taken), Ok(length)) => {
+                taken.copy_from_slice(bytes);
+                Self::Short { bytes: in_place, length }
+            }
+            _ => Self::Whole(Bytes::copy_from_slice(bytes)),
+        }
+    }
+
+    /// Encodes `packet` for one receiver. Acknowledgements, CONNACK, PINGREQ, PINGRESP and DISCONNECT cost no
+    /// allocation.
+    pub fn of(packet: &Packet<'_>, version: ProtocolVersion) -> Self {
+        if let Some(short) = Short::of(packet) {
+            return Self::short(short.as_slice());
+        }
+        if let Packet::Publish(publish) = packet {
+            return Self::of_publish(publish);
+        }
+        let mut bytes = Vec::new();
+        encode(packet, version, &mut bytes);
+        if bytes.len() <= 8 { Self::short(&bytes) } else { Self::Whole(bytes.into()) }
+    }
+
+    fn of_publish(publish: &Publish<'_>) -> Self {
+        let qos = publish.packet_id.map_or(QoS::AtMostOnce, |_| publish.qos);
+        PublishTemplate::of(&Publish { dup: false, qos, ..*publish }).into_frame(publish.packet_id, publish.dup)
+    }
+
+    /// Length on the wire in bytes.
+    pub fn wire_len(&self) -> usize {
+        match self {
+            Self::Short { length, .. } => usize::from(*length),
+            Self::Whole(bytes) | Self::Numbered { bytes, .. } => bytes.len(),
+        }
+    }
+
+    /// Appends the bytes as this receiver gets them. Copies all of them.
+    pub fn append_to(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Short { bytes, length } => {
+                out.extend_from_slice(bytes.get(..usize::from(*length)).unwrap_or(bytes));
+            }
+            Self::Whole(bytes) => out.extend_from_slice(bytes),
+            Self::Numbered { bytes, packet_id_at, packet_id, dup } => {
+                append_patched(bytes, *packet_id_at, *packet_id, *dup, out);
+            }
+        }
+    }
+
+    /// The bytes as one piece that needs no copy; `None` where the receiver's own bytes must be patched in first, and
+    /// for what is held in place.
+    pub fn shared(&self) -> Option<Bytes> {
+        match self {
+            Self::Whole(bytes) => Some(bytes.clone()),
+            Self::Short { .. } | Self::Numbered { .. } => None,
+        }
+    }
+
+    /// The bytes in two pieces, for a vectored write: what is this receiver's own, copied, and the rest, shared.
+    /// A PUBLISH is cut behind its packet identifier, so its payload is never copied.
+    pub fn split_large(&self) -> (Vec<u8>, Bytes) {
+        let mut own = Vec::new();
+        let rest = self.append_own_to(&mut own);
+        (own, rest)
+    }
+
+    /// As [`Frame::split_large`], with the receiver's own bytes appended to `out`. Cost: no payload is copied.
+    pub fn append_own_to(&self, out: &mut Vec<u8>) -> Bytes {
+        match self {
+            Self::Short { .. } => {
+                self.append_to(out);
+                Bytes::new()
+            }
+            Self::Whole(bytes) => bytes.clone(),
+            Self::Numbered { bytes, packet_id_at, packet_id, dup } => {
+                let cut_at = bytes.len().min((*packet_id_at as usize).saturating_add(2));
+                append_patched(bytes.get(..cut_at).unwrap_or(bytes), *packet_id_at, *packet_id, *dup, out);
+                bytes.slice(cut_at..)
+            }
+        }
+    }
+}
+
+/// Appends a PUBLISH, or its beginning, with what is this receiver's own in its place.
+fn append_patched(bytes: &[u8], packet_id_at: u32, packet_id: PacketId, dup: bool, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(bytes);
+    if let Some(first_byte) = out.get_mut(start) {
+        *first_byte |= if dup { DUP } else { 0 };
+    }
+    let number_at = start.saturating_add(packet_id_at as usize);
+    if let Some(number) = out.get_mut(number_at..number_at.saturating_add(2)) {
+        number.copy_from_slice(&packet_id.get().to_be_bytes());
+    }
+}
+
 /// A PUBLISH encoded once, from which each receiver's [`Frame`] is made without encoding again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublishTemplate {
@@ -37,12 +144,140 @@ pub struct PublishTemplate {
     packet_id_at: Option<u32>,
 }
 
-impl Frame {
+impl PublishTemplate {
+    /// Encodes a message for every receiver that gets it with this quality of service and retain flag. One allocation,
+    /// as large as the packet. The topic name is taken as it is: [`super::TopicName`] or the decoder has checked it.
+    pub fn new(topic: &str, payload: &[u8], qos: QoS, retain: bool, _version: ProtocolVersion) -> Self {
+        Self::of(&Publish { dup: false, qos, retain, topic, packet_id: PLACEHOLDER, payload })
+    }
+
+    fn of(publish: &Publish<'_>) -> Self {
+        let layout = publish_layout(publish);
+        let mut bytes = Vec::with_capacity(layout.length);
+        encode_publish(publish, &mut bytes);
+        Self { bytes: bytes.into(), packet_id_at: layout.packet_id_at }
+    }
+
+    /// The packet for one receiver; costs a reference count.
+    ///
+    /// With QoS 0 there is no place for an identifier and DUP is never set [MQTT-3.3.1-2]. With QoS 1 and 2 an
+    /// identifier is due: without one the frame would carry the number 1, which is nobody's.
+    pub fn frame(&self, packet_id: Option<PacketId>, dup: bool) -> Frame {
+        self.clone().into_frame(packet_id, dup)
+    }
+
+    /// As [`PublishTemplate::frame`], for the last or only receiver.
+    pub fn into_frame(self, packet_id: Option<PacketId>, dup: bool) -> Frame {
+        debug_assert!(self.packet_id_at.is_none() || packet_id.is_some(), "QoS 1 and 2 need an identifier");
+        match (self.packet_id_at, packet_id) {
+            (Some(packet_id_at), Some(packet_id)) => {
+                Frame::Numbered { bytes: self.bytes, packet_id_at, packet_id, dup }
+            }
+            _ => Frame::Whole(self.bytes),
+        }
+    }
+
     /// Length on the wire in bytes.
     pub fn wire_len(&self) -> usize {
-        match self {
-            Self::Short { length, .. } => usize::from(*length),
-            Self::Whole(bytes) | Self::Numbered { bytes, .. } => bytes.len(),
+        self.bytes.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::packet::{Acknowledgement, SubAck};
+    use super::super::reason::SubscribeReturnCode;
+    use super::*;
+
+    const ID: PacketId = PacketId::new(0x1234).unwrap();
+
+    fn bytes_of(frame: &Frame) -> Vec<u8> {
+        let mut out = vec![0xaa];
+        frame.append_to(&mut out);
+        assert_eq!(out.len(), 1 + frame.wire_len(), "{frame:?}");
+        let (own, rest) = frame.split_large();
+        assert_eq!([&own[..], &rest[..]].concat(), out[1..], "{frame:?}");
+        out.split_off(1)
+    }
+
+    fn template(qos: QoS) -> PublishTemplate {
+        PublishTemplate::new("a/b", b"21", qos, true, ProtocolVersion::V311)
+    }
+
+    #[test]
+    fn up_to_eight_bytes_are_held_in_place() {
+        for length in 0..=300_u16 {
+            let bytes: Vec<u8> = (0..length).map(|index| index.to_be_bytes()[1]).collect();
+            let frame = Frame::short(&bytes);
+            assert_eq!(matches!(frame, Frame::Short { .. }), length <= 8, "{length}");
+            assert_eq!(bytes_of(&frame), bytes);
+        }
+    }
+
+    #[test]
+    fn acknowledgements_and_small_answers_are_held_in_place() {
+        let puback = Frame::of(&Packet::PubAck(Acknowledgement { packet_id: ID }), ProtocolVersion::V311);
+        assert_eq!(puback, Frame::short(&[0x40, 0x02, 0x12, 0x34]));
+        let codes = vec![SubscribeReturnCode::GrantedQoS1];
+        let suback = Frame::of(&Packet::SubAck(SubAck { packet_id: ID, codes }), ProtocolVersion::V311);
+        assert_eq!(suback, Frame::short(&[0x90, 0x03, 0x12, 0x34, 0x01]));
+        let codes = vec![SubscribeReturnCode::Failure; 5];
+        let suback = Frame::of(&Packet::SubAck(SubAck { packet_id: ID, codes }), ProtocolVersion::V311);
+        assert!(matches!(suback, Frame::Whole(_)));
+        assert_eq!(bytes_of(&suback), [0x90, 0x07, 0x12, 0x34, 0x80, 0x80, 0x80, 0x80, 0x80]);
+    }
+
+    #[test]
+    fn qos_0_is_shared_whole_and_never_dup() {
+        for (packet_id, dup) in [(None, false), (None, true), (Some(ID), true)] {
+            let frame = template(QoS::AtMostOnce).frame(packet_id, dup);
+            assert_eq!(bytes_of(&frame), [0x31, 0x07, 0x00, 0x03, b'a', b'/', b'b', b'2', b'1']);
+            assert!(frame.shared().is_some());
+        }
+    }
+
+    #[test]
+    fn each_receiver_gets_its_own_number_in_the_same_bytes() {
+        let template = template(QoS::AtLeastOnce);
+        let first = template.frame(Some(ID), false);
+        let again = template.frame(PacketId::new(2), true);
+        assert_eq!(bytes_of(&first), [0x33, 0x09, 0x00, 0x03, b'a', b'/', b'b', 0x12, 0x34, b'2', b'1']);
+        assert_eq!(bytes_of(&again), [0x3b, 0x09, 0x00, 0x03, b'a', b'/', b'b', 0x00, 0x02, b'2', b'1']);
+        assert_eq!(template.wire_len(), 11);
+        assert_eq!(first.shared(), None);
+    }
+
+    #[test]
+    fn a_large_payload_is_not_copied() {
+        let payload = vec![7; 20_000];
+        let template = PublishTemplate::new("a/b", &payload, QoS::ExactlyOnce, false, ProtocolVersion::V311);
+        let (own, rest) = template.frame(Some(ID), true).split_large();
+        // PUBLISH, DUP, QoS 2; remaining length 20 007; topic name; packet identifier
+        assert_eq!(own, [0x3c, 0xa7, 0x9c, 0x01, 0x00, 0x03, b'a', b'/', b'b', 0x12, 0x34]);
+        assert_eq!(rest, payload);
+        let (_, others) = template.frame(PacketId::new(1), false).split_large();
+        assert_eq!(rest.as_ptr(), others.as_ptr());
+    }
+
+    #[test]
+    fn a_publish_as_a_frame_is_the_publish_encoded() {
+        for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            for (packet_id, dup) in [(None, false), (None, true), (Some(ID), false), (Some(ID), true)] {
+                let publish = Publish { dup, qos, retain: true, topic: "été", packet_id, payload: b"x" };
+                let mut encoded = Vec::new();
+                encode_publish(&publish, &mut encoded);
+                let frame = Frame::of(&Packet::Publish(publish), ProtocolVersion::V311);
+                assert_eq!(bytes_of(&frame), encoded, "{publish:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_frame_whose_place_for_the_number_is_wrong_does_not_panic() {
+        for packet_id_at in [0, 1, 2, 3, u32::MAX] {
+            let bytes = Bytes::from_static(&[0x32, 0x00, 0x00]);
+            let frame = Frame::Numbered { bytes, packet_id_at, packet_id: ID, dup: true };
+            assert_eq!(bytes_of(&frame).len(), 3);
         }
     }
 }

@@ -12,8 +12,12 @@ mod decode;
 mod encode;
 mod frame;
 mod packet;
+mod packet_type;
 mod reason;
 mod topic;
+
+#[cfg(test)]
+mod properties;
 
 pub use decode::{DecodeError, Decoded, decode};
 pub use encode::encode;

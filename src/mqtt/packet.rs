@@ -47,8 +47,11 @@ pub struct PacketId(pub NonZeroU16);
 
 impl PacketId {
     /// The identifier with this number; `None` for 0.
-    pub fn new(number: u16) -> Option<Self> {
-        NonZeroU16::new(number).map(Self)
+    pub const fn new(number: u16) -> Option<Self> {
+        match NonZeroU16::new(number) {
+            Some(number) => Some(Self(number)),
+            None => None,
+        }
     }
 
     /// The number.

@@ -28,6 +28,20 @@ pub enum TopicError {
     SingleLevelWildcard,
 }
 
+impl TopicError {
+    /// The clause that was broken, without its brackets.
+    pub const fn clause(&self) -> &'static str {
+        match self {
+            Self::Empty => "MQTT-4.7.3-1",
+            Self::Nul => "MQTT-4.7.3-2",
+            Self::TooLong(_) => "MQTT-4.7.3-3",
+            Self::WildcardInName(_) => "MQTT-3.3.2-2",
+            Self::MultiLevelWildcard => "MQTT-4.7.1-2",
+            Self::SingleLevelWildcard => "MQTT-4.7.1-3",
+        }
+    }
+}
+
 /// The name a message is published to: not empty, no wildcards, no NUL, at most 65 535 bytes. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicName(Arc<str>);
@@ -42,17 +56,14 @@ impl TopicName {
         Ok(Self(text.into()))
     }
 
-    /// Checks without taking in.
+    /// Checks without taking in. Cost: one pass, eight bytes at a time.
     ///
     /// # Errors
     /// As [`TopicName::new`].
+    #[inline]
     pub fn check(text: &str) -> Result<(), TopicError> {
         check_length(text)?;
-        match text.bytes().find(|byte| matches!(byte, 0 | b'+' | b'#')) {
-            None => Ok(()),
-            Some(0) => Err(TopicError::Nul),
-            Some(wildcard) => Err(TopicError::WildcardInName(char::from(wildcard))),
-        }
+        if has_no_place_in_a_name(text.as_bytes()) { Err(why_no_name(text)) } else { Ok(()) }
     }
 
     /// The text.
@@ -113,6 +124,36 @@ impl TopicFilter {
 impl fmt::Display for TopicFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// Whether NUL or a wildcard is among `bytes`.
+#[inline]
+fn has_no_place_in_a_name(bytes: &[u8]) -> bool {
+    let (words, tail) = bytes.as_chunks::<8>();
+    words.iter().any(|word| word_is_refused(u64::from_le_bytes(*word))) || tail.iter().copied().any(is_refused)
+}
+
+#[inline]
+const fn is_refused(byte: u8) -> bool {
+    matches!(byte, 0 | b'+' | b'#')
+}
+
+/// Eight bytes at once: a byte that is searched for becomes zero by exclusive or, and `has_zero` finds a zero byte.
+#[inline]
+const fn word_is_refused(word: u64) -> bool {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const fn has_zero(word: u64) -> u64 {
+        word.wrapping_sub(EACH) & !word & (EACH << 7)
+    }
+    has_zero(word) | has_zero(word ^ (EACH * b'+' as u64)) | has_zero(word ^ (EACH * b'#' as u64)) != 0
+}
+
+#[cold]
+fn why_no_name(text: &str) -> TopicError {
+    match text.bytes().find(|byte| is_refused(*byte)) {
+        Some(wildcard @ (b'+' | b'#')) => TopicError::WildcardInName(char::from(wildcard)),
+        _ => TopicError::Nul,
     }
 }
 
@@ -190,5 +231,43 @@ mod tests {
         assert_eq!(TopicName::new(&"x".repeat(65_536)), Err(TopicError::TooLong(65_536)));
         assert!(TopicName::new(&"x".repeat(65_535)).is_ok());
         assert!(TopicName::new("/").is_ok());
+    }
+
+    #[test]
+    fn a_refused_character_is_found_wherever_it_stands() {
+        for length in 1..=33 {
+            for at in 0..length {
+                for (refused, error) in [
+                    ('+', TopicError::WildcardInName('+')),
+                    ('#', TopicError::WildcardInName('#')),
+                    ('\0', TopicError::Nul),
+                ] {
+                    let text: String = (0..length).map(|index| if index == at { refused } else { 'x' }).collect();
+                    assert_eq!(TopicName::check(&text), Err(error), "{text:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_other_character_is_taken() {
+        for character in (1..=0x2fff).filter_map(char::from_u32).filter(|c| !matches!(c, '+' | '#')) {
+            let text = character.to_string().repeat(9);
+            assert_eq!(TopicName::check(&text), Ok(()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_message_names_its_clause() {
+        for error in [
+            TopicError::Empty,
+            TopicError::Nul,
+            TopicError::TooLong(65_536),
+            TopicError::WildcardInName('+'),
+            TopicError::MultiLevelWildcard,
+            TopicError::SingleLevelWildcard,
+        ] {
+            assert!(error.to_string().ends_with(&format!(" [{}]", error.clause())), "{error}");
+        }
     }
 }

@@ -1,0 +1,83 @@
+//! Bytes to packets: the fixed header first ([`header`]), then the body, a file for each pair of question and answer.
+
+mod acknowledge;
+mod connect;
+mod cursor;
+mod error;
+mod header;
+mod publish;
+mod subscribe;
+mod unsubscribe;
+
+#[cfg(test)]
+mod check;
+
+use super::packet::{Packet, ProtocolVersion};
+use super::packet_type::PacketType;
+use cursor::Cursor;
+use header::Header;
+
+pub use error::DecodeError;
+
+/// What the start of a buffer holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decoded<'a> {
+    /// Not a whole packet yet. `length` is the packet's full length in bytes once the fixed header is there.
+    Incomplete {
+        /// The whole packet's length, header included, when it is known already.
+        length: Option<usize>,
+    },
+    /// A packet and how many bytes it took.
+    Packet {
+        /// The packet.
+        packet: Packet<'a>,
+        /// Its bytes, header included.
+        length: usize,
+    },
+}
+
+/// Decodes the packet at the start of `bytes`; what follows it is not looked at.
+///
+/// `version` is the connection's, 3.1.1 before its CONNECT; a CONNECT decides its own. `packet_bytes_max` counts the
+/// header too. A PUBLISH is borrowed from `bytes` and costs no allocation; other packets own what they hold. What the
+/// fixed header gives away is refused without waiting for the rest.
+///
+/// An empty client identifier with `clean_session: false` is decoded like any other, since the server owes it an answer
+/// [MQTT-3.1.3-8].
+///
+/// # Errors
+/// When the bytes break a rule; the error names the clause. After an error the stream cannot be read any further.
+/// Version 5 is not spoken: a connection of it and a CONNECT of it are [`DecodeError::UnsupportedProtocolLevel`].
+#[inline]
+pub fn decode(bytes: &[u8], version: ProtocolVersion, packet_bytes_max: usize) -> Result<Decoded<'_>, DecodeError> {
+    if version == ProtocolVersion::V5 {
+        return Err(DecodeError::UnsupportedProtocolLevel(5));
+    }
+    let Some(header) = Header::read(bytes, packet_bytes_max)? else {
+        return Ok(Decoded::Incomplete { length: None });
+    };
+    let Some(body) = bytes.get(header.length..header.packet_length) else {
+        return Ok(Decoded::Incomplete { length: Some(header.packet_length) });
+    };
+    let packet = decode_body(header, Cursor::new(body, header.packet))?;
+    Ok(Decoded::Packet { packet, length: header.packet_length })
+}
+
+fn decode_body(header: Header, body: Cursor<'_>) -> Result<Packet<'_>, DecodeError> {
+    Ok(match header.packet {
+        PacketType::Publish => Packet::Publish(publish::publish(header.flags, body)?),
+        PacketType::PubAck => Packet::PubAck(acknowledge::acknowledgement(body)?),
+        PacketType::PubRec => Packet::PubRec(acknowledge::acknowledgement(body)?),
+        PacketType::PubRel => Packet::PubRel(acknowledge::acknowledgement(body)?),
+        PacketType::PubComp => Packet::PubComp(acknowledge::acknowledgement(body)?),
+        PacketType::Connect => Packet::Connect(connect::connect(body)?),
+        PacketType::ConnAck => Packet::ConnAck(connect::connack(body)?),
+        PacketType::Subscribe => Packet::Subscribe(subscribe::subscribe(body)?),
+        PacketType::SubAck => Packet::SubAck(subscribe::suback(body)?),
+        PacketType::Unsubscribe => Packet::Unsubscribe(unsubscribe::unsubscribe(body)?),
+        PacketType::UnsubAck => Packet::UnsubAck(unsubscribe::unsuback(body)?),
+        PacketType::PingReq => Packet::PingReq,
+        PacketType::PingResp => Packet::PingResp,
+        PacketType::Disconnect => Packet::Disconnect,
+    })
+}

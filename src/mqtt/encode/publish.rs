@@ -1,0 +1,113 @@
+//! PUBLISH (section 3.3).
+
+use super::super::packet::{PacketId, Publish, QoS};
+use super::super::packet_type::PacketType;
+use super::{REMAINING_LENGTH_MAX, bounded, push_field, push_remaining_length, remaining_length_len};
+
+/// What goes out of a PUBLISH: every part within its bounds.
+struct Parts<'a> {
+    first_byte: u8,
+    topic: &'a [u8],
+    packet_id: Option<PacketId>,
+    payload: &'a [u8],
+    remaining_length: usize,
+}
+
+impl<'a> Parts<'a> {
+    fn of(publish: &Publish<'a>) -> Self {
+        let packet_id = publish.packet_id.filter(|_| publish.qos != QoS::AtMostOnce);
+        let topic = bounded(publish.topic.as_bytes());
+        let ahead = 2 + topic.len() + packet_id.map_or(0, |_| 2);
+        let payload = publish.payload.get(..REMAINING_LENGTH_MAX - ahead).unwrap_or(publish.payload);
+        let first_byte = first_byte(publish, packet_id);
+        Self { first_byte, topic, packet_id, payload, remaining_length: ahead + payload.len() }
+    }
+}
+
+/// DUP and QoS only where there is an identifier for them to speak of [MQTT-3.3.1-2].
+fn first_byte(publish: &Publish<'_>, packet_id: Option<PacketId>) -> u8 {
+    let retain = u8::from(publish.retain);
+    let delivery = packet_id.map_or(0, |_| u8::from(publish.dup) << 3 | (publish.qos as u8) << 1);
+    PacketType::Publish.first_byte() | delivery | retain
+}
+
+/// Where things stand in an encoded PUBLISH.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct PublishLayout {
+    /// Length on the wire in bytes.
+    pub(in super::super) length: usize,
+    /// Where the packet identifier's two bytes stand; `None` with QoS 0.
+    pub(in super::super) packet_id_at: Option<u32>,
+}
+
+pub(in super::super) fn publish_layout(publish: &Publish<'_>) -> PublishLayout {
+    let parts = Parts::of(publish);
+    let header_len = 1 + remaining_length_len(parts.remaining_length);
+    let packet_id_at = parts.packet_id.and_then(|_| u32::try_from(header_len + 2 + parts.topic.len()).ok());
+    PublishLayout { length: header_len + parts.remaining_length, packet_id_at }
+}
+
+pub(in super::super) fn encode_publish(publish: &Publish<'_>, out: &mut Vec<u8>) {
+    let parts = Parts::of(publish);
+    out.push(parts.first_byte);
+    push_remaining_length(parts.remaining_length, out);
+    push_field(parts.topic, out);
+    if let Some(packet_id) = parts.packet_id {
+        out.extend_from_slice(&packet_id.get().to_be_bytes());
+    }
+    out.extend_from_slice(parts.payload);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PUBLISH: Publish<'static> = Publish {
+        dup: true,
+        qos: QoS::ExactlyOnce,
+        retain: true,
+        topic: "a/b",
+        packet_id: PacketId::new(0x1234),
+        payload: b"21",
+    };
+
+    fn check(publish: &Publish<'_>, expected: &[u8]) {
+        let mut out = vec![0xaa];
+        encode_publish(publish, &mut out);
+        assert_eq!(out, [&[0xaa], expected].concat(), "{publish:?}");
+        assert_eq!(publish_layout(publish).length, expected.len(), "{publish:?}");
+    }
+
+    #[test]
+    fn publish_of_qos_2_carries_dup_and_its_identifier() {
+        let expected = [
+            0x3d, // PUBLISH, DUP, QoS 2, retain
+            0x09, // remaining length
+            0x00, 0x03, b'a', b'/', b'b', // topic name
+            0x12, 0x34, // packet identifier
+            b'2', b'1', // payload
+        ];
+        check(&PUBLISH, &expected);
+        assert_eq!(publish_layout(&PUBLISH).packet_id_at, Some(7));
+    }
+
+    #[test]
+    fn publish_of_qos_0_carries_neither() {
+        let expected = [0x31, 0x07, 0x00, 0x03, b'a', b'/', b'b', b'2', b'1'];
+        check(&Publish { qos: QoS::AtMostOnce, ..PUBLISH }, &expected);
+        check(&Publish { packet_id: None, ..PUBLISH }, &expected);
+        assert_eq!(publish_layout(&Publish { packet_id: None, ..PUBLISH }).packet_id_at, None);
+    }
+
+    #[test]
+    fn the_length_is_right_on_both_sides_of_each_width_of_the_remaining_length() {
+        let payload = vec![0; 2_097_152];
+        for length in [127, 128, 16_383, 16_384, 2_097_151, 2_097_152] {
+            let publish = Publish { payload: &payload[..length - 7], ..PUBLISH };
+            let mut out = Vec::new();
+            encode_publish(&publish, &mut out);
+            assert_eq!(publish_layout(&publish).length, out.len(), "{length}");
+            assert_eq!(out.len(), 1 + remaining_length_len(length) + length, "{length}");
+        }
+    }
+}
