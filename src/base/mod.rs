@@ -10,5 +10,6 @@
 pub mod backoff;
 pub mod clock;
 pub mod ids;
+pub mod progress;
 pub mod secret;
 pub mod units;
