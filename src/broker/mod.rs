@@ -7,7 +7,28 @@
 //!
 //! One rule: mutate with `handle_*`, then drain `poll_output()` until it gives `None`.
 
+mod connection;
+mod handle;
+mod inflight;
+mod machine;
+mod output;
+mod persist;
+mod retained;
+mod route;
+mod session;
+mod subscriptions;
+#[cfg(test)]
+mod tests;
+mod timers;
+
+pub use connection::Origin;
+pub use machine::Broker;
+pub use output::{Change, CloseReason, ConnectionId, Message, Output, SendClass, Ticket};
+
 use std::time::Duration;
+
+/// Client identifiers that begin so belong to the gateway's own clients and are refused to everyone else.
+pub const RESERVED_CLIENT_ID_PREFIX: &str = "sensegate/";
 
 /// The limits of the machine. What happens beyond each is told beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]

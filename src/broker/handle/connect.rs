@@ -1,0 +1,158 @@
+//! CONNECT (section 3.1): who comes in, and what is waiting for them.
+
+use std::time::Duration;
+
+use crate::broker::RESERVED_CLIENT_ID_PREFIX;
+use crate::broker::connection::Origin;
+use crate::broker::inflight::Awaits;
+use crate::broker::machine::{Behind, Broker, WillFate};
+use crate::broker::output::{Change, CloseReason, ConnectionId, Output};
+use crate::broker::route::template_of;
+use crate::broker::session::{Lifetime, Session, SessionKey};
+use crate::mqtt::{
+    Acknowledgement, ClientId, ConnAck, Connect, ConnectReturnCode, DecodeError, Frame, Packet, ProtocolVersion,
+};
+
+/// Accepts or refuses a CONNECT.
+pub(in crate::broker) fn connect(broker: &mut Broker, connection: ConnectionId, connect: &Connect) {
+    let client_id = match identify(broker, connection, connect) {
+        Ok(client_id) => client_id,
+        Err(code) => return refuse(broker, connection, code),
+    };
+    let (session, session_present) = seat(broker, client_id, connect.clean_session);
+    attach(broker, connection, session, connect);
+    // [MQTT-3.2.0-1]: whatever else goes to this client waits for what CONNACK waits for
+    let greeting = broker.persist.newest();
+    if let Some(record) = broker.connections.get_mut(connection) {
+        record.greeting = greeting;
+    }
+    let accepted = conn_ack(ConnectReturnCode::Accepted, session_present);
+    broker.answer(connection, accepted, Behind::Durability);
+    notify(broker, connection, session, session_present);
+    resume(broker, connection, session);
+    broker.arm(connection);
+}
+
+/// Ends a connection that sent no packet. A protocol level that is not served gets CONNACK 1 [MQTT-3.1.2-2].
+pub(in crate::broker) fn malformed(broker: &mut Broker, connection: ConnectionId, error: DecodeError) {
+    let is_new = broker.connections.get(connection).is_some_and(|record| record.session.is_none());
+    match error {
+        DecodeError::UnsupportedProtocolLevel(_) if is_new => {
+            refuse(broker, connection, ConnectReturnCode::UnacceptableProtocolVersion);
+        }
+        error => broker.end(connection, CloseReason::Malformed(error), WillFate::Publish),
+    }
+}
+
+/// The client's identifier, given or made, or the code that refuses it.
+fn identify(broker: &mut Broker, connection: ConnectionId, connect: &Connect) -> Result<ClientId, ConnectReturnCode> {
+    let asked = connect.client_id.as_str();
+    if asked.is_empty() {
+        // [MQTT-3.1.3-8]
+        return if connect.clean_session { Ok(invent(broker)) } else { Err(ConnectReturnCode::IdentifierRejected) };
+    }
+    let is_house = broker.connections.get(connection).is_some_and(|record| record.origin == Origin::House);
+    if asked.starts_with(RESERVED_CLIENT_ID_PREFIX) && !is_house {
+        return Err(ConnectReturnCode::IdentifierRejected);
+    }
+    let is_known = broker.sessions_by_client.contains_key(&connect.client_id);
+    if !is_known && broker.sessions.len() >= broker.options.sessions_max {
+        return Err(ConnectReturnCode::ServerUnavailable);
+    }
+    Ok(connect.client_id.clone())
+}
+
+/// An identifier for a client that leaves its name to the broker [MQTT-3.1.3-6].
+fn invent(broker: &mut Broker) -> ClientId {
+    ClientId::new(format!("auto-{:016x}{:016x}", broker.random.u64(..), broker.random.u64(..)))
+}
+
+/// Finds or makes the client's session; tells whether an earlier one is taken up [MQTT-3.1.2-4], [MQTT-3.2.2-2].
+fn seat(broker: &mut Broker, client_id: ClientId, clean_session: bool) -> (SessionKey, bool) {
+    let find = |broker: &Broker| broker.sessions_by_client.get(&client_id).copied();
+    if let Some(other) = find(broker).and_then(|key| broker.sessions.get(key)).and_then(|session| session.connection) {
+        // [MQTT-3.1.4-2]
+        broker.end(other, CloseReason::TakenOver, WillFate::Publish);
+    }
+    match find(broker) {
+        Some(key) if !clean_session => (key, true),
+        earlier => {
+            // [MQTT-3.1.2-6]
+            if let Some(key) = earlier {
+                broker.remove_session(key);
+            }
+            let lifetime = if clean_session { Lifetime::Connection } else { Lifetime::Persistent };
+            if lifetime == Lifetime::Persistent {
+                broker.persist.record(Change::SessionStarted { client_id: client_id.clone() });
+            }
+            let key = broker.sessions.insert(Session::new(client_id.clone(), lifetime));
+            broker.sessions_by_client.insert(client_id, key);
+            (key, false)
+        }
+    }
+}
+
+fn attach(broker: &mut Broker, connection: ConnectionId, key: SessionKey, connect: &Connect) {
+    let keep_alive_max = broker.options.keep_alive_max;
+    let Some(record) = broker.connections.get_mut(connection) else { return };
+    let Some(session) = broker.sessions.get_mut(key) else { return };
+    record.session = Some(key);
+    record.silence_max = silence_max(connect.keep_alive_s, keep_alive_max);
+    record.timer = None;
+    record.will.clone_from(&connect.will);
+    session.connection = Some(connection);
+    if let Some(will) = &connect.will {
+        let client_id = session.client_id.clone();
+        broker.persist.record(Change::WillSet { client_id, will: will.clone() });
+    }
+}
+
+/// One and a half keep-alive times [MQTT-3.1.2-24]; 0 turns the mechanism off, unless there is a maximum.
+fn silence_max(keep_alive_s: u16, keep_alive_max: Option<Duration>) -> Option<Duration> {
+    let asked = (keep_alive_s > 0).then(|| Duration::from_secs(u64::from(keep_alive_s)));
+    let keep_alive = match (asked, keep_alive_max) {
+        (Some(asked), Some(most)) => Some(asked.min(most)),
+        (asked, most) => asked.or(most),
+    };
+    keep_alive.map(|keep_alive| keep_alive.mul_f64(1.5))
+}
+
+/// Sends again what was not acknowledged, in the order of the first time [MQTT-4.4.0-1], then what was queued.
+fn resume(broker: &mut Broker, connection: ConnectionId, key: SessionKey) {
+    let Some(session) = broker.sessions.get(key) else { return };
+    let again: Vec<Frame> = session
+        .window
+        .iter()
+        .map(|entry| match entry.awaits {
+            Awaits::Complete => pub_rel(entry.packet_id),
+            // [MQTT-3.3.1-1]
+            Awaits::Ack | Awaits::Received => template_of(&entry.delivery).frame(Some(entry.packet_id), true),
+        })
+        .collect();
+    for frame in again {
+        broker.answer(connection, frame, Behind::Answers);
+    }
+    broker.pump(key);
+}
+
+/// PUBREL.
+pub(super) fn pub_rel(packet_id: crate::mqtt::PacketId) -> Frame {
+    Frame::of(&Packet::PubRel(Acknowledgement { packet_id }), ProtocolVersion::V311)
+}
+
+fn notify(broker: &mut Broker, connection: ConnectionId, key: SessionKey, session_present: bool) {
+    let Some(session) = broker.sessions.get(key) else { return };
+    let client_id = session.client_id.clone();
+    broker.outputs.push_back(Output::NotifyConnected { connection, client_id, session_present });
+}
+
+/// Answers with a code other than 0 and ends the connection [MQTT-3.2.2-5].
+fn refuse(broker: &mut Broker, connection: ConnectionId, code: ConnectReturnCode) {
+    // [MQTT-3.2.2-4]
+    broker.answer(connection, conn_ack(code, false), Behind::Answers);
+    broker.end(connection, CloseReason::Refused(code), WillFate::Discard);
+}
+
+fn conn_ack(code: ConnectReturnCode, session_present: bool) -> Frame {
+    Frame::of(&Packet::ConnAck(ConnAck { session_present, code }), ProtocolVersion::V311)
+}

@@ -1,0 +1,37 @@
+//! What each packet does, one file a verb.
+
+mod acknowledge;
+mod connect;
+mod disconnect;
+mod publish;
+mod subscribe;
+mod unsubscribe;
+
+pub(super) use connect::{connect, malformed};
+
+use super::machine::{Behind, Broker};
+use super::output::ConnectionId;
+use super::session::SessionKey;
+use crate::mqtt::{Frame, Packet};
+
+/// PINGRESP (section 3.13).
+const PINGRESP: [u8; 2] = [0xD0, 0x00];
+
+/// Does what a packet of an accepted client asks for.
+pub(super) fn packet(broker: &mut Broker, connection: ConnectionId, session: SessionKey, packet: Packet<'_>) {
+    match packet {
+        Packet::Publish(publish) => publish::publish(broker, connection, session, &publish),
+        Packet::PubAck(ack) => acknowledge::pub_ack(broker, session, ack.packet_id),
+        Packet::PubRec(ack) => acknowledge::pub_rec(broker, connection, session, ack.packet_id),
+        Packet::PubRel(ack) => acknowledge::pub_rel(broker, connection, session, ack.packet_id),
+        Packet::PubComp(ack) => acknowledge::pub_comp(broker, session, ack.packet_id),
+        Packet::Subscribe(subscribe) => subscribe::subscribe(broker, connection, session, &subscribe),
+        Packet::Unsubscribe(unsubscribe) => unsubscribe::unsubscribe(broker, connection, session, &unsubscribe),
+        // [MQTT-3.12.4-1]
+        Packet::PingReq => broker.answer(connection, Frame::short(&PINGRESP), Behind::Answers),
+        Packet::Disconnect => disconnect::disconnect(broker, connection),
+        Packet::Connect(_) | Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
+            broker.violate(connection, "a packet that only a server sends", "section 2.2.1");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! SUBSCRIBE (section 3.8).
+
+use crate::broker::inflight::Delivery;
+use crate::broker::machine::{Behind, Broker};
+use crate::broker::output::{Change, ConnectionId, SendClass};
+use crate::broker::retained::Retained;
+use crate::broker::route::template_of;
+use crate::broker::session::{Session, SessionKey};
+use crate::mqtt::{
+    Frame, Packet, ProtocolVersion, QoS, SubAck, Subscribe, SubscribeReturnCode, Subscription, TopicFilter,
+};
+
+/// Takes the filters in, answers, then sends what is retained for them.
+pub(super) fn subscribe(broker: &mut Broker, connection: ConnectionId, session: SessionKey, subscribe: &Subscribe) {
+    let codes = subscribe.subscriptions.iter().map(|wanted| take(broker, session, wanted)).collect();
+    let is_persistent = broker.sessions.get(session).is_some_and(Session::is_persistent);
+    let answer = Packet::SubAck(SubAck { packet_id: subscribe.packet_id, codes });
+    let behind = if is_persistent { Behind::Durability } else { Behind::Answers };
+    broker.answer(connection, Frame::of(&answer, ProtocolVersion::V311), behind);
+    for wanted in &subscribe.subscriptions {
+        replay(broker, connection, session, wanted);
+    }
+}
+
+/// Adds or replaces one subscription; the code for SUBACK.
+fn take(broker: &mut Broker, key: SessionKey, wanted: &Subscription) -> SubscribeReturnCode {
+    let Subscription { filter, qos } = wanted;
+    let Some(session) = broker.sessions.get_mut(key) else { return SubscribeReturnCode::Failure };
+    let is_new = !session.subscriptions.contains_key(filter);
+    let is_full = is_new && session.subscriptions.len() >= broker.options.subscriptions_max;
+    if is_full || levels(filter) > broker.options.topic_levels_max {
+        return SubscribeReturnCode::Failure;
+    }
+    session.subscriptions.insert(filter.clone(), *qos);
+    if session.is_persistent() {
+        let client_id = session.client_id.clone();
+        broker.persist.record(Change::Subscribed { client_id, filter: filter.clone(), qos: *qos });
+    }
+    broker.subscriptions.insert(filter, key, *qos);
+    match qos {
+        QoS::AtMostOnce => SubscribeReturnCode::GrantedQoS0,
+        QoS::AtLeastOnce => SubscribeReturnCode::GrantedQoS1,
+        QoS::ExactlyOnce => SubscribeReturnCode::GrantedQoS2,
+    }
+}
+
+/// Sends the retained messages under a filter, also when it replaces an equal one [MQTT-3.8.4-3].
+fn replay(broker: &mut Broker, connection: ConnectionId, key: SessionKey, wanted: &Subscription) {
+    let is_granted = broker.sessions.get(key).is_some_and(|session| session.subscriptions.contains_key(&wanted.filter));
+    if !is_granted {
+        return;
+    }
+    for Retained { message, qos } in broker.retained.matching(&wanted.filter) {
+        broker.arrivals += 1;
+        let qos = qos.min(wanted.qos);
+        // [MQTT-3.3.1-8]
+        let delivery = Delivery { arrival: broker.arrivals, message, qos, retain: true };
+        let template = template_of(&delivery);
+        if qos == QoS::AtMostOnce {
+            // not dropped: the server reads no more from a client that does not take its answers
+            broker.send(connection, template.frame(None, false), SendClass::Must, Behind::Greeting);
+        } else {
+            broker.deliver(key, delivery, false, |packet_id| template.frame(Some(packet_id), false));
+        }
+    }
+}
+
+fn levels(filter: &TopicFilter) -> usize {
+    filter.as_str().split('/').count()
+}

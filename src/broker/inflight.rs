@@ -1,0 +1,128 @@
+//! The outgoing window of a session: deliveries of QoS 1 and 2 that wait for the receiver.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::output::Message;
+use crate::mqtt::{PacketId, QoS};
+
+/// A message on its way to one session.
+#[derive(Clone, Debug)]
+pub(super) struct Delivery {
+    /// Arrival number at this broker.
+    pub(super) arrival: u64,
+    pub(super) message: Arc<Message>,
+    /// 1 or 2.
+    pub(super) qos: QoS,
+    pub(super) retain: bool,
+}
+
+/// What the receiver is expected to send next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Awaits {
+    /// PUBACK: QoS 1.
+    Ack,
+    /// PUBREC: QoS 2, first half.
+    Received,
+    /// PUBCOMP: QoS 2, second half.
+    Complete,
+}
+
+/// A delivery with its packet identifier.
+#[derive(Clone, Debug)]
+pub(super) struct Inflight {
+    pub(super) packet_id: PacketId,
+    pub(super) awaits: Awaits,
+    pub(super) delivery: Delivery,
+}
+
+/// Deliveries in the order in which they were first sent [MQTT-4.6.0-1].
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    entries: VecDeque<Inflight>,
+    last_packet_id: u16,
+}
+
+impl Window {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Inflight> {
+        self.entries.iter()
+    }
+
+    /// Takes `delivery` in under an identifier that is not in use [MQTT-2.3.1-4].
+    ///
+    /// The caller keeps the window far below 65 535 entries, so that a free identifier exists.
+    pub(super) fn start(&mut self, delivery: Delivery) -> PacketId {
+        let packet_id = self.next_packet_id();
+        let awaits = if delivery.qos == QoS::ExactlyOnce { Awaits::Received } else { Awaits::Ack };
+        self.entries.push_back(Inflight { packet_id, awaits, delivery });
+        packet_id
+    }
+
+    /// Ends the delivery that awaits exactly this acknowledgement; `None` when there is none.
+    pub(super) fn finish(&mut self, packet_id: PacketId, awaits: Awaits) -> Option<Delivery> {
+        let place = self.position(packet_id, awaits)?;
+        self.entries.remove(place).map(|entry| entry.delivery)
+    }
+
+    /// Moves a delivery of QoS 2 from its first to its second half; gives its arrival number.
+    pub(super) fn release(&mut self, packet_id: PacketId) -> Option<u64> {
+        let place = self.position(packet_id, Awaits::Received)?;
+        let entry = self.entries.get_mut(place)?;
+        entry.awaits = Awaits::Complete;
+        Some(entry.delivery.arrival)
+    }
+
+    fn position(&self, packet_id: PacketId, awaits: Awaits) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.packet_id == packet_id && entry.awaits == awaits)
+    }
+
+    fn next_packet_id(&mut self) -> PacketId {
+        loop {
+            self.last_packet_id = self.last_packet_id.wrapping_add(1);
+            if let Some(packet_id) = PacketId::new(self.last_packet_id)
+                && !self.entries.iter().any(|entry| entry.packet_id == packet_id)
+            {
+                return packet_id;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mqtt::TopicName;
+
+    fn delivery(arrival: u64, qos: QoS) -> Delivery {
+        let message = Message { topic: TopicName::new("t").unwrap(), payload: bytes::Bytes::new() };
+        Delivery { arrival, message: Arc::new(message), qos, retain: false }
+    }
+
+    #[test]
+    fn identifiers_wrap_around_and_pass_over_those_in_use() {
+        let mut window = Window::default();
+        let first = window.start(delivery(0, QoS::AtLeastOnce));
+        for arrival in 1..65_535 {
+            let packet_id = window.start(delivery(arrival, QoS::AtLeastOnce));
+            assert!(window.finish(packet_id, Awaits::Ack).is_some());
+        }
+        assert_eq!(first.get(), 1);
+        assert_eq!(window.start(delivery(70_000, QoS::AtLeastOnce)).get(), 2);
+    }
+
+    #[test]
+    fn only_the_awaited_acknowledgement_moves_a_delivery() {
+        let mut window = Window::default();
+        let packet_id = window.start(delivery(7, QoS::ExactlyOnce));
+        assert!(window.finish(packet_id, Awaits::Ack).is_none());
+        assert!(window.finish(packet_id, Awaits::Complete).is_none());
+        assert_eq!(window.release(packet_id), Some(7));
+        assert_eq!(window.release(packet_id), None);
+        assert!(window.finish(packet_id, Awaits::Complete).is_some());
+        assert_eq!(window.len(), 0);
+    }
+}

@@ -1,0 +1,224 @@
+//! The machine as its clients see it: packets in, packets out, in virtual time.
+
+mod connect;
+mod deliver;
+mod durable;
+mod retained;
+mod will;
+
+use std::time::Duration;
+
+use super::{Broker, CloseReason, ConnectionId, Options, Origin, Output, Ticket};
+use crate::base::clock::Monotonic;
+use crate::mqtt::{
+    Acknowledgement, ClientId, Connect, Decoded, Packet, PacketId, ProtocolVersion, Publish, QoS, Subscribe,
+    Subscription, TopicFilter, TopicName, Unsubscribe, Will, decode,
+};
+
+/// A machine, its clock, and what it has put out so far.
+struct World {
+    broker: Broker,
+    now: Monotonic,
+    sent: Vec<(ConnectionId, Vec<u8>)>,
+    closed: Vec<(ConnectionId, CloseReason)>,
+    /// Requests to persist that nobody has answered.
+    requested: Vec<Ticket>,
+    /// Whether requests to persist are answered at once.
+    is_durable_at_once: bool,
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(Options::default())
+    }
+
+    fn with(options: Options) -> Self {
+        Self {
+            broker: Broker::new(options, 1),
+            now: Monotonic::from_boot(Duration::from_secs(1000)),
+            sent: Vec::new(),
+            closed: Vec::new(),
+            requested: Vec::new(),
+            is_durable_at_once: true,
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.broker.poll_output() {
+            match output {
+                Output::RequestSend { connection, frame, .. } => {
+                    let mut bytes = Vec::new();
+                    frame.append_to(&mut bytes);
+                    self.sent.push((connection, bytes));
+                }
+                Output::RequestClose { connection, reason } => self.closed.push((connection, reason)),
+                Output::RequestPersist { ticket, .. } if self.is_durable_at_once => {
+                    self.broker.handle_persisted(ticket, Ok(()));
+                }
+                Output::RequestPersist { ticket, .. } => self.requested.push(ticket),
+                _ => {}
+            }
+        }
+    }
+
+    /// Answers every open request to persist.
+    fn persist(&mut self, result: &Result<(), String>) {
+        for ticket in std::mem::take(&mut self.requested) {
+            self.broker.handle_persisted(ticket, result.clone());
+        }
+        self.drain();
+    }
+
+    fn open(&mut self) -> ConnectionId {
+        self.broker.handle_open(Origin::Public, self.now)
+    }
+
+    fn send(&mut self, from: ConnectionId, packet: Packet<'_>) {
+        self.broker.handle_packet(from, packet, self.now);
+        self.drain();
+    }
+
+    fn connect(&mut self, connect: Connect) -> ConnectionId {
+        let connection = self.open();
+        self.send(connection, Packet::Connect(connect));
+        connection
+    }
+
+    /// A client that is let in, its CONNACK read already.
+    fn join(&mut self, client_id: &str, clean_session: bool) -> ConnectionId {
+        let connection = self.connect(Connect { clean_session, ..hello(client_id) });
+        assert_eq!(self.take(connection).first().map(String::as_str), Some("connack 0 present=false"));
+        connection
+    }
+
+    /// A client that comes back to its session; gives what it got behind CONNACK.
+    fn rejoin(&mut self, client_id: &str) -> (ConnectionId, Vec<String>) {
+        let connection = self.connect(Connect { clean_session: false, ..hello(client_id) });
+        let mut got = self.take(connection);
+        assert_eq!(got.remove(0), "connack 0 present=true");
+        (connection, got)
+    }
+
+    fn subscribe(&mut self, connection: ConnectionId, filter: &str, qos: u8) {
+        self.send(connection, subscribe(&[(filter, qos)]));
+    }
+
+    fn publish(&mut self, from: ConnectionId, topic: &str, payload: &str, qos: u8, packet_id: u16) {
+        self.send(from, publish(topic, payload, qos, packet_id));
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now = self.now + time;
+        self.broker.handle_timeout(self.now);
+        self.drain();
+    }
+
+    fn cut(&mut self, connection: ConnectionId) {
+        self.broker.handle_close(connection);
+        self.drain();
+    }
+
+    /// What `connection` was sent since the last look, in words.
+    fn take(&mut self, connection: ConnectionId) -> Vec<String> {
+        let (mine, others) = std::mem::take(&mut self.sent).into_iter().partition(|(to, _)| *to == connection);
+        self.sent = others;
+        let mine: Vec<(ConnectionId, Vec<u8>)> = mine;
+        mine.iter().map(|(_, bytes)| words(bytes)).collect()
+    }
+
+    /// Why `connection` was closed.
+    fn reason(&self, connection: ConnectionId) -> Option<&CloseReason> {
+        self.closed.iter().find(|(id, _)| *id == connection).map(|(_, reason)| reason)
+    }
+}
+
+fn words(bytes: &[u8]) -> String {
+    let Ok(Decoded::Packet { packet, .. }) = decode(bytes, ProtocolVersion::V311, usize::MAX) else {
+        panic!("the machine sent {bytes:?}");
+    };
+    match packet {
+        Packet::ConnAck(ack) => format!("connack {} present={}", ack.code as u8, ack.session_present),
+        Packet::Publish(publish) => publish_words(&publish),
+        Packet::PubAck(ack) => format!("puback {}", ack.packet_id.get()),
+        Packet::PubRec(ack) => format!("pubrec {}", ack.packet_id.get()),
+        Packet::PubRel(ack) => format!("pubrel {}", ack.packet_id.get()),
+        Packet::PubComp(ack) => format!("pubcomp {}", ack.packet_id.get()),
+        Packet::SubAck(ack) => {
+            let codes: Vec<_> = ack.codes.iter().map(|code| *code as u8).collect();
+            format!("suback {} {codes:?}", ack.packet_id.get())
+        }
+        Packet::UnsubAck(ack) => format!("unsuback {}", ack.packet_id.get()),
+        Packet::PingResp => "pingresp".into(),
+        other => panic!("a server never sends {other:?}"),
+    }
+}
+
+/// `topic=payload q1 id 1 dup retain`
+fn publish_words(publish: &Publish<'_>) -> String {
+    let payload = String::from_utf8_lossy(publish.payload);
+    let id = publish.packet_id.map(|packet_id| format!(" id {}", packet_id.get())).unwrap_or_default();
+    let dup = if publish.dup { " dup" } else { "" };
+    let retain = if publish.retain { " retain" } else { "" };
+    format!("{}={payload} q{}{id}{dup}{retain}", publish.topic, publish.qos as u8)
+}
+
+fn hello(client_id: &str) -> Connect {
+    Connect {
+        version: ProtocolVersion::V311,
+        clean_session: true,
+        keep_alive_s: 60,
+        client_id: ClientId::new(client_id),
+        will: None,
+        user_name: None,
+        password: None,
+    }
+}
+
+fn will(topic: &str, payload: &str) -> Will {
+    let topic = TopicName::new(topic).unwrap();
+    Will { topic, payload: payload.to_owned().into(), qos: QoS::AtMostOnce, retain: false }
+}
+
+fn qos(bits: u8) -> QoS {
+    QoS::from_bits(bits).unwrap()
+}
+
+fn id(number: u16) -> PacketId {
+    PacketId::new(number).unwrap()
+}
+
+fn ack(number: u16) -> Acknowledgement {
+    Acknowledgement { packet_id: id(number) }
+}
+
+fn publish<'a>(topic: &'a str, payload: &'a str, bits: u8, packet_id: u16) -> Packet<'a> {
+    let packet_id = (bits > 0).then(|| id(packet_id));
+    Packet::Publish(Publish {
+        dup: false,
+        qos: qos(bits),
+        retain: false,
+        topic,
+        packet_id,
+        payload: payload.as_bytes(),
+    })
+}
+
+fn retain<'a>(topic: &'a str, payload: &'a str, bits: u8) -> Packet<'a> {
+    match publish(topic, payload, bits, 9) {
+        Packet::Publish(publish) => Packet::Publish(Publish { retain: true, ..publish }),
+        other => other,
+    }
+}
+
+fn subscribe<'a>(filters: &[(&str, u8)]) -> Packet<'a> {
+    let subscriptions = filters
+        .iter()
+        .map(|(filter, bits)| Subscription { filter: TopicFilter::new(filter).unwrap(), qos: qos(*bits) })
+        .collect();
+    Packet::Subscribe(Subscribe { packet_id: id(5), subscriptions })
+}
+
+fn unsubscribe<'a>(filter: &str) -> Packet<'a> {
+    let filters = vec![TopicFilter::new(filter).unwrap()];
+    Packet::Unsubscribe(Unsubscribe { packet_id: id(6), filters })
+}
