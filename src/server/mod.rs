@@ -4,10 +4,38 @@
 //! - Never enters: protocol rules (those are `broker`'s) and what the agent does.
 //! - Uses `base`, `mqtt`, `broker`.
 //!
-//! Start reading at `Server::bind`.
+//! Everything runs on one thread: a task a connection reads up to 64 KB and hands the packets to the core; the core's
+//! outputs fill outboxes; one flusher, woken once, writes behind all readers that were ready. Start reading at
+//! [`Server::bind`], then `connection`, `hub` and `flush`.
+
+mod complaints;
+mod connection;
+mod flush;
+mod hub;
+mod listener;
+mod outbox;
+mod stream;
+
+pub use listener::BindError;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::base::clock;
+use crate::base::progress::Progress;
+use crate::broker::{self, Broker};
+use hub::Shared;
+use listener::Listener;
+
+/// Bytes that one turn of one connection may read.
+const READ_BYTES_MAX: usize = 64 * 1024;
+
+/// How often the loop shows that it goes on.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// Where the broker listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,4 +64,81 @@ pub enum ListenerAddress {
     Tcp(SocketAddr),
     /// MQTT over a Unix socket for other programs on this machine.
     Unix(PathBuf),
+}
+
+/// A broker whose sockets are bound.
+#[derive(Debug)]
+pub struct Server {
+    listeners: Vec<Listener>,
+    options: Options,
+    machine: broker::Options,
+}
+
+impl Server {
+    /// Binds every listener and the private socket.
+    ///
+    /// # Errors
+    /// When one of them cannot be bound; none is left behind then.
+    pub fn bind(options: Options, machine: broker::Options) -> Result<Self, BindError> {
+        let mut listeners = vec![Listener::bind_house(&options.house_socket)?];
+        for listener in &options.listeners {
+            listeners.push(Listener::bind(&listener.address)?);
+        }
+        Ok(Self { listeners, options, machine })
+    }
+
+    /// Where it listens, ports that the system chose included; the private socket is not among them.
+    pub fn addresses(&self) -> Vec<ListenerAddress> {
+        self.listeners.iter().filter_map(Listener::address).collect()
+    }
+
+    /// Serves on the calling thread until `stop` turns true, then sends what is waiting and closes.
+    ///
+    /// # Errors
+    /// When the runtime cannot be made.
+    pub fn run(self, seed: u64, progress: &Progress, stop: watch::Receiver<bool>) -> std::io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        let tasks = tokio::task::LocalSet::new();
+        tasks.block_on(&runtime, self.serve(seed, progress.clone(), stop));
+        Ok(())
+    }
+
+    async fn serve(self, seed: u64, progress: Progress, mut stop: watch::Receiver<bool>) {
+        let packet_bytes_max = self.machine.packet_bytes_max;
+        let broker = Broker::new(self.machine, seed);
+        let shared = Rc::new(Shared::new(broker, &self.options, packet_bytes_max));
+        let mut listening = tokio::task::JoinSet::new();
+        for listener in self.listeners {
+            listening.spawn_local(listener.run(shared.clone()));
+        }
+        tokio::task::spawn_local(flush::run(shared.clone()));
+        tokio::task::spawn_local(keep_time(shared.clone()));
+        tokio::task::spawn_local(beat(progress));
+        let _ = stop.wait_for(|stop| *stop).await;
+        listening.shutdown().await;
+        // the flusher stands behind what was marked before
+        tokio::task::yield_now().await;
+        let _ = std::fs::remove_file(&self.options.house_socket);
+    }
+}
+
+/// Wakes the machine at its deadlines.
+async fn keep_time(shared: Rc<Shared>) {
+    loop {
+        let now = clock::monotonic();
+        let wait = shared.timeout(now).map(|deadline| deadline - now);
+        let nearer = shared.deadline.notified();
+        match wait {
+            Some(wait) => drop(tokio::time::timeout(wait, nearer).await),
+            None => nearer.await,
+        }
+    }
+}
+
+/// Shows that the loop goes on.
+async fn beat(progress: Progress) {
+    loop {
+        progress.mark(clock::monotonic());
+        tokio::time::sleep(HEARTBEAT).await;
+    }
 }

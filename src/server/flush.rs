@@ -1,0 +1,110 @@
+//! From outboxes to sockets: one vectored write a wake-up and peer, and a task only where a socket is full.
+
+use std::io::{self, IoSlice};
+use std::rc::Rc;
+
+use super::hub::Shared;
+use crate::broker::ConnectionId;
+
+/// Writes whatever is marked, behind all readers that were ready. Runs until its task is dropped.
+pub(super) async fn run(shared: Rc<Shared>) {
+    loop {
+        shared.flush.notified().await;
+        for connection in shared.take_dirty() {
+            if let Some(peer) = shared.hub.borrow_mut().peers.get_mut(connection) {
+                peer.is_dirty = false;
+            }
+            flush(&shared, connection);
+        }
+    }
+}
+
+/// What one attempt came to.
+enum Flushed {
+    /// Nothing waits any more.
+    All,
+    /// The socket is full.
+    Blocked,
+    /// The socket is gone.
+    Failed,
+}
+
+/// Writes what waits for one peer; what the socket does not take is left to a draining task.
+fn flush(shared: &Rc<Shared>, connection: ConnectionId) {
+    let is_draining = shared.hub.borrow().peers.get(connection).is_none_or(|peer| peer.is_draining);
+    if is_draining {
+        return;
+    }
+    if let Flushed::Blocked = settle(shared, connection) {
+        if let Some(peer) = shared.hub.borrow_mut().peers.get_mut(connection) {
+            peer.is_draining = true;
+        }
+        tokio::task::spawn_local(drain(shared.clone(), connection));
+    }
+}
+
+/// Waits for the socket again and again until everything is written.
+async fn drain(shared: Rc<Shared>, connection: ConnectionId) {
+    loop {
+        let Some(writer) = shared.hub.borrow().peers.get(connection).map(|peer| peer.writer.clone()) else { return };
+        if writer.writable().await.is_err() {
+            return shut(&shared, connection);
+        }
+        drop(writer);
+        if !matches!(settle(&shared, connection), Flushed::Blocked) {
+            break;
+        }
+    }
+    if let Some(peer) = shared.hub.borrow_mut().peers.get_mut(connection) {
+        peer.is_draining = false;
+    }
+}
+
+/// Writes, then does what follows: closes what is to be closed, lets a waiting reader go on.
+fn settle(shared: &Shared, connection: ConnectionId) -> Flushed {
+    let flushed = write(shared, connection);
+    let mut hub = shared.hub.borrow_mut();
+    let Some(peer) = hub.peers.get_mut(connection) else { return Flushed::All };
+    if peer.outbox.bytes() <= shared.send_buffer_bytes_max / 2
+        && let Some(waker) = peer.paused.take()
+    {
+        waker.wake();
+    }
+    let is_over = match flushed {
+        Flushed::All => peer.is_closing,
+        Flushed::Blocked => false,
+        Flushed::Failed => true,
+    };
+    drop(hub);
+    if is_over {
+        shut(shared, connection);
+    }
+    flushed
+}
+
+fn write(shared: &Shared, connection: ConnectionId) -> Flushed {
+    let mut hub = shared.hub.borrow_mut();
+    let super::hub::Hub { peers, pool, .. } = &mut *hub;
+    let Some(peer) = peers.get_mut(connection) else { return Flushed::All };
+    while peer.outbox.bytes() > 0 {
+        let mut slices: Vec<IoSlice<'_>> = Vec::new();
+        peer.outbox.slices(&mut slices);
+        match peer.writer.try_write_vectored(&slices) {
+            Ok(0) => return Flushed::Failed,
+            Ok(count) => peer.outbox.advance(count, pool),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flushed::Blocked,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return Flushed::Failed,
+        }
+    }
+    Flushed::All
+}
+
+/// Lets go of both halves of the socket.
+fn shut(shared: &Shared, connection: ConnectionId) {
+    let reading = shared.hub.borrow_mut().peers.get_mut(connection).and_then(|peer| peer.reading.take());
+    shared.close(connection);
+    if let Some(reading) = reading {
+        reading.abort();
+    }
+}

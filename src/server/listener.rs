@@ -1,0 +1,137 @@
+//! Listening sockets: bound before anything is promised, served on the broker's thread.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tracing::warn;
+
+use super::ListenerAddress;
+use super::connection;
+use super::hub::Shared;
+use super::stream::Stream;
+use crate::broker::Origin;
+
+/// Why the broker cannot listen.
+#[derive(Debug, Error)]
+pub enum BindError {
+    /// The port is taken.
+    #[error(
+        "cannot listen on {address}: the port is in use; stop the other broker (is mosquitto running? \
+         `systemctl stop mosquitto`) or choose another address in [[broker.listener]]"
+    )]
+    InUse {
+        /// Where.
+        address: String,
+    },
+    /// Anything else.
+    #[error("cannot listen on {address}: {cause}")]
+    Other {
+        /// Where.
+        address: String,
+        /// What the system said.
+        cause: io::Error,
+    },
+}
+
+/// A bound socket that is not served yet.
+#[derive(Debug)]
+pub(super) enum Listener {
+    Tcp(std::net::TcpListener),
+    Unix { socket: std::os::unix::net::UnixListener, path: PathBuf, origin: Origin },
+}
+
+impl Listener {
+    pub(super) fn bind(address: &ListenerAddress) -> Result<Self, BindError> {
+        match address {
+            ListenerAddress::Tcp(address) => Self::bind_tcp(*address),
+            ListenerAddress::Unix(path) => Self::bind_unix(path, Origin::Public, 0o660),
+        }
+    }
+
+    /// The private socket: only this user may open it.
+    pub(super) fn bind_house(path: &Path) -> Result<Self, BindError> {
+        Self::bind_unix(path, Origin::House, 0o600)
+    }
+
+    fn bind_tcp(address: SocketAddr) -> Result<Self, BindError> {
+        let bind = || {
+            let listener = std::net::TcpListener::bind(address)?;
+            listener.set_nonblocking(true)?;
+            Ok(Self::Tcp(listener))
+        };
+        bind().map_err(|cause| BindError::of(address.to_string(), cause))
+    }
+
+    /// Binds beside the path and moves the socket into place when its mode is right: nobody can open it before. What
+    /// an earlier run left behind is replaced; the caller holds the state directory's lock.
+    fn bind_unix(path: &Path, origin: Origin, mode: u32) -> Result<Self, BindError> {
+        let bind = || {
+            let draft = path.with_extension("new");
+            let _ = fs::remove_file(&draft);
+            let socket = std::os::unix::net::UnixListener::bind(&draft)?;
+            socket.set_nonblocking(true)?;
+            fs::set_permissions(&draft, fs::Permissions::from_mode(mode))?;
+            fs::rename(&draft, path)?;
+            Ok(Self::Unix { socket, path: path.to_owned(), origin })
+        };
+        bind().map_err(|cause| BindError::of(path.display().to_string(), cause))
+    }
+
+    /// Where it listens, with the port that the system chose for port 0; `None` for the private socket.
+    pub(super) fn address(&self) -> Option<ListenerAddress> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok().map(ListenerAddress::Tcp),
+            Self::Unix { origin: Origin::House, .. } => None,
+            Self::Unix { path, .. } => Some(ListenerAddress::Unix(path.clone())),
+        }
+    }
+
+    /// Accepts until its task is dropped.
+    pub(super) async fn run(self, shared: Rc<Shared>) -> io::Result<()> {
+        match self {
+            Self::Tcp(listener) => {
+                let listener = tokio::net::TcpListener::from_std(listener)?;
+                loop {
+                    match listener.accept().await {
+                        Ok((stream, _)) => {
+                            // without it an answer waits for the peer's delayed acknowledgement
+                            let _ = stream.set_nodelay(true);
+                            connection::open(&shared, Stream::Tcp(stream), Origin::Public);
+                        }
+                        Err(cause) => pause(&cause).await,
+                    }
+                }
+            }
+            Self::Unix { socket, origin, .. } => {
+                let listener = tokio::net::UnixListener::from_std(socket)?;
+                loop {
+                    match listener.accept().await {
+                        Ok((stream, _)) => connection::open(&shared, Stream::Unix(stream), origin),
+                        Err(cause) => pause(&cause).await,
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// No descriptors are left, for example: what is open goes on, and new ones wait.
+async fn pause(cause: &io::Error) {
+    warn!(%cause, "cannot accept a connection; trying again in a second");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+}
+
+impl BindError {
+    fn of(address: String, cause: io::Error) -> Self {
+        match cause.kind() {
+            io::ErrorKind::AddrInUse => Self::InUse { address },
+            _ => Self::Other { address, cause },
+        }
+    }
+}

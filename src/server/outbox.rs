@@ -1,0 +1,138 @@
+//! What waits for one socket: small frames copied behind each other, large ones shared by reference.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::Bytes;
+
+use crate::mqtt::Frame;
+
+/// A frame longer than this is shared between its receivers instead of copied: one reference costs less than the copy.
+const COPY_BYTES_MAX: usize = 1024;
+
+/// Slices handed to one vectored write; what is left waits for the next one.
+const SLICES_MAX: usize = 32;
+
+/// Buffers kept for later use, and the capacity up to which one is kept.
+const POOL_BUFFERS_MAX: usize = 64;
+const POOL_CAPACITY_MAX: usize = 64 * 1024;
+
+/// Bytes on their way to one socket. An idle one holds no buffer.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    /// Full parts, oldest first.
+    parts: VecDeque<Bytes>,
+    /// Copied bytes behind all parts.
+    tail: Vec<u8>,
+    /// How much of the first part, or of the tail when there is none, is written already.
+    written: usize,
+    bytes: usize,
+}
+
+/// Empty buffers that outboxes lend each other.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    buffers: Vec<Vec<u8>>,
+}
+
+impl Pool {
+    fn take(&mut self) -> Vec<u8> {
+        self.buffers.pop().unwrap_or_default()
+    }
+
+    fn give(&mut self, mut buffer: Vec<u8>) {
+        if self.buffers.len() < POOL_BUFFERS_MAX && (1..=POOL_CAPACITY_MAX).contains(&buffer.capacity()) {
+            buffer.clear();
+            self.buffers.push(buffer);
+        }
+    }
+}
+
+impl Outbox {
+    /// Bytes that are not written yet.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Puts a frame behind all others.
+    pub(super) fn push(&mut self, frame: &Frame, pool: &mut Pool) {
+        self.bytes += frame.wire_len();
+        if self.tail.capacity() == 0 {
+            self.tail = pool.take();
+        }
+        if frame.wire_len() <= COPY_BYTES_MAX {
+            frame.append_to(&mut self.tail);
+        } else {
+            let rest = frame.append_own_to(&mut self.tail);
+            self.seal_tail();
+            self.parts.push_back(rest);
+        }
+    }
+
+    /// What is to be written next, oldest first.
+    pub(super) fn slices<'a>(&'a self, slices: &mut Vec<IoSlice<'a>>) {
+        let parts = self.parts.iter().map(|part| &part[..]).chain(std::iter::once(&self.tail[..]));
+        for (number, part) in parts.take(SLICES_MAX).enumerate() {
+            let start = if number == 0 { self.written } else { 0 };
+            slices.extend(part.get(start..).filter(|rest| !rest.is_empty()).map(IoSlice::new));
+        }
+    }
+
+    /// The socket has taken `count` bytes.
+    pub(super) fn advance(&mut self, count: usize, pool: &mut Pool) {
+        self.bytes -= count;
+        self.written += count;
+        while let Some(first) = self.parts.front()
+            && self.written >= first.len()
+        {
+            self.written -= first.len();
+            self.parts.pop_front();
+        }
+        if self.bytes == 0 {
+            self.written = 0;
+            self.parts = VecDeque::new();
+            pool.give(std::mem::take(&mut self.tail));
+        }
+    }
+
+    fn seal_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.parts.push_back(std::mem::take(&mut self.tail).into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn bytes_come_out_in_order_however_the_socket_takes_them(
+            lengths in prop::collection::vec(prop_oneof![1_usize..60, 900_usize..3000], 1..60),
+            takes in prop::collection::vec(1_usize..4000, 1..400),
+        ) {
+            let (mut outbox, mut pool) = (Outbox::default(), Pool::default());
+            let (mut expected, mut written) = (Vec::new(), Vec::new());
+            for (number, length) in (0_u8..).zip(lengths) {
+                let bytes = vec![number; length];
+                expected.extend_from_slice(&bytes);
+                outbox.push(&Frame::Whole(bytes.into()), &mut pool);
+            }
+            for take in takes.into_iter().chain(std::iter::repeat(100_000)) {
+                let mut slices = Vec::new();
+                outbox.slices(&mut slices);
+                let offered: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
+                let count = take.min(offered.len());
+                written.extend_from_slice(&offered[..count]);
+                outbox.advance(count, &mut pool);
+                if outbox.bytes() == 0 {
+                    break;
+                }
+            }
+            prop_assert_eq!(written, expected);
+            prop_assert_eq!(outbox.tail.capacity(), 0);
+        }
+    }
+}
