@@ -30,3 +30,23 @@ impl fmt::Display for BootId {
         self.0.fmt(f)
     }
 }
+
+/// What the client identifiers of the gateway's own clients begin with; nobody else may use it.
+pub const RESERVED_CLIENT_ID_PREFIX: &str = "sensegate/";
+
+/// The agent's client identifier at the embedded broker.
+pub const AGENT_CLIENT_ID: &str = "sensegate/agent";
+
+/// Digits of the machine's id that tell gateways apart.
+const MACHINE_DIGITS: usize = 12;
+
+/// The client identifier at an external broker when none is configured: `sensegate-` and the first 12 digits of
+/// `/etc/machine-id` (machine-id(5)), else the host's name, so that it is the same after each start.
+pub fn default_client_id() -> String {
+    let read = |path| fs::read_to_string(path).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let machine =
+        || read("/etc/machine-id").filter(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let digits = machine().map(|id| id.chars().take(MACHINE_DIGITS).collect());
+    let name = digits.or_else(|| read("/proc/sys/kernel/hostname")).unwrap_or_else(|| "unknown".into());
+    format!("sensegate-{name}")
+}

@@ -1,74 +1,167 @@
 //! What was typed becomes what was decided, with every problem found at `file:line:column`.
 //!
 //! - Holds nothing at run time.
-//! - Never enters: sockets, buses, tasks.
+//! - Never enters: sockets, buses, tasks. It reads the configuration's file, the files that it names for secrets and
+//!   certificates, and the machine's id.
 //! - Uses the `Options` of every room below it; nobody below knows TOML.
+//!
+//! The journey: `layers` finds the file and lays defaults, file and environment over each other; `document` parses and
+//! knows where everything stands; `section` reads one key at a time and collects what is wrong; one file a section
+//! (`general`, `sensors`, `publish`, `status`, `broker`, `listener`, `limits`, `external`, `storage`, `log`) decides
+//! what it means, with the words of `value` and `template`. Start reading at [`load`], then at `sensors`.
 
-use std::path::PathBuf;
+mod broker;
+mod document;
+mod external;
+mod general;
+mod layers;
+mod limits;
+mod listener;
+mod log;
+mod problem;
+mod publish;
+mod section;
+mod sensors;
+mod settings;
+mod status;
+mod storage;
+mod template;
+mod value;
 
-use crate::{agent, broker, sensors, server};
+use std::fmt;
+use std::path::{Path, PathBuf};
 
-/// Everything the gateway was asked to be.
+pub use problem::{Place, Position, Problem, Problems};
+pub use settings::{EmbeddedBroker, LogFormat, LogLevel, LogOptions, Settings, StorageOptions};
+
+use layers::Variables;
+use section::{Notes, Section};
+
+/// The shipped `config/sensegate.toml`: every key with its default, and the layer of the defaults itself.
+pub const DEFAULTS: &str = layers::DEFAULTS;
+
+/// What was decided, and from which file.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    /// How the HAT is read.
-    pub sensors: sensors::Options,
-    /// What is published, and to which broker.
-    pub agent: agent::Options,
-    /// The embedded broker; `None` with `broker.mode = "external"`.
-    pub broker: Option<EmbeddedBroker>,
-    /// Where the state is kept.
-    pub storage: StorageOptions,
-    /// What is logged.
-    pub log: LogOptions,
+pub struct Loaded {
+    /// Everything the gateway was asked to be.
+    pub settings: Settings,
+    /// Which file was taken.
+    pub file: Origin,
 }
 
-/// The embedded broker's machine and sockets.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EmbeddedBroker {
-    /// Limits of the machine.
-    pub machine: broker::Options,
-    /// Listeners.
-    pub server: server::Options,
-}
-
-/// Where the state is kept.
+/// Which file was taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StorageOptions {
-    /// The directory: the file's, else `$STATE_DIRECTORY`, else `$XDG_STATE_HOME/sensegate`, else
-    /// `~/.local/state/sensegate`.
-    pub directory: PathBuf,
+pub enum Origin {
+    /// This one.
+    File(PathBuf),
+    /// None: there was none to find.
+    Defaults,
 }
 
-/// What is logged, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogOptions {
-    /// The least severe level that is shown.
-    pub level: LogLevel,
-    /// Text for people or JSON for machines.
-    pub format: LogFormat,
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Defaults => f.write_str("built-in defaults"),
+        }
+    }
 }
 
-/// Severity of a line of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
-    /// The gateway cannot do what it is there for.
-    Error,
-    /// Something is wrong and the gateway goes on.
-    Warn,
-    /// What an operator wants to read.
-    Info,
-    /// What a developer wants to read.
-    Debug,
-    /// Every packet.
-    Trace,
+/// Reads the file at `path`, else `/etc/sensegate/sensegate.toml`, else `./config/sensegate.toml`, else takes the
+/// built-in defaults; variables of `environment` that begin with `SENSEGATE__` override it.
+///
+/// # Errors
+/// Everything that is wrong with the file, its values and the environment, at once.
+pub fn load(path: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Loaded, Problems> {
+    let variables: Variables = environment.collect();
+    let Some(file) = layers::read_file(path)? else {
+        return Ok(Loaded { settings: decide(None, &variables)?, file: Origin::Defaults });
+    };
+    let settings = decide(Some((&file.path, &file.text)), &variables)?;
+    Ok(Loaded { settings, file: Origin::File(file.path) })
 }
 
-/// Form of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One readable line an event.
-    Text,
-    /// One JSON object an event.
-    Json,
+/// As [`load`], with the text of a file at hand; `path` is its name in problems.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse(
+    path: &Path,
+    text: &str,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<Settings, Problems> {
+    decide(Some((path, text)), &environment.collect())
+}
+
+/// The environment of this process, for [`load`]. A value that is not UTF-8 is kept with U+FFFD in it, which is refused
+/// where it would override a key; a name that is not UTF-8 is none of ours.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    let variables = std::env::vars_os();
+    variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
+}
+
+fn decide(file: Option<(&Path, &str)>, variables: &Variables) -> Result<Settings, Problems> {
+    let merged = layers::merge(file, variables)?;
+    let mut notes = Notes::new(merged.places, merged.problems);
+    let settings = Section::read_root(&merged.values, &mut notes, |root| settings::read(root, variables));
+    notes.finish(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Every key that the reader asks for, without the positions in lists.
+    fn known_keys() -> BTreeSet<String> {
+        let variables = Variables::from([("HOME".into(), "/home/pi".into())]);
+        let merged = layers::merge(None, &variables).unwrap();
+        let mut notes = Notes::new(merged.places, merged.problems);
+        let read = Section::read_root(&merged.values, &mut notes, |root| settings::read(root, &variables));
+        assert!(read.is_ok());
+        notes.known().iter().map(|path| path.replace("[0]", "").replace("[1]", "")).collect()
+    }
+
+    /// The keys that stand in the shipped file, typed or as an example, each with whether a comment is above it.
+    fn shown_keys() -> Vec<(String, bool)> {
+        let (mut section, mut above, mut keys) = (String::new(), "", Vec::new());
+        for line in DEFAULTS.lines() {
+            let bare = line.strip_prefix("# ").unwrap_or(line);
+            let key = bare.split_once(" = ").map(|(key, _)| key).filter(|key| document::is_plain(key));
+            if line.starts_with('[') {
+                section = line.trim_matches(['[', ']']).to_owned();
+            } else if let Some(key) = key {
+                keys.push((section::key_path(&section, key), above.starts_with("# ")));
+            }
+            above = line;
+        }
+        keys
+    }
+
+    #[test]
+    fn every_key_stands_in_the_shipped_file() {
+        let shown: BTreeSet<_> = shown_keys().into_iter().map(|(key, _)| key).collect();
+        let is_shown = |key: &String| shown.contains(key) || DEFAULTS.contains(&format!("[{key}]"));
+        let missing: Vec<_> = known_keys().into_iter().filter(|key| !is_shown(key)).collect();
+        assert!(missing.is_empty(), "not in config/sensegate.toml: {missing:?}");
+    }
+
+    #[test]
+    fn every_key_of_the_shipped_file_is_known_and_explained() {
+        let known = known_keys();
+        for (key, is_explained) in shown_keys() {
+            assert!(known.contains(&key) || key.starts_with("labels."), "{key} is not known");
+            // an example of the header, or an example of a label, explains itself by the lines around it
+            assert!(is_explained || key.starts_with("labels."), "{key} has no comment above it");
+        }
+    }
+
+    #[test]
+    fn shipped_file_says_nothing_else_than_the_defaults() {
+        let environment = || [("HOME".to_owned(), "/home/pi".to_owned())].into_iter();
+        let from_file = parse(Path::new("config/sensegate.toml"), DEFAULTS, environment());
+        assert_eq!(from_file, decide(None, &environment().collect()));
+        assert!(from_file.is_ok(), "{from_file:?}");
+    }
 }

@@ -1,0 +1,50 @@
+//! `[broker]`: whether the gateway is the broker or a client of another one.
+
+use std::time::Duration;
+
+use super::section::{Read, Section};
+use super::value::choice;
+use super::{external, limits, listener};
+use crate::agent::BrokerAddress;
+use crate::server::ListenerOptions;
+
+/// Keep-alive of the gateway's own client of the embedded broker.
+pub(super) const HOUSE_KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// What `[broker]` decides.
+pub(super) enum Broker {
+    Embedded { listeners: Vec<ListenerOptions>, limits: limits::Limits },
+    External(Connection),
+}
+
+/// How the agent connects.
+#[derive(Clone)]
+pub(super) struct Connection {
+    pub(super) address: BrokerAddress,
+    pub(super) client_id: String,
+    pub(super) keep_alive: Duration,
+}
+
+#[derive(Clone, Copy)]
+enum Mode {
+    Embedded,
+    External,
+}
+
+const MODES: [(&str, Mode); 2] = [("embedded", Mode::Embedded), ("external", Mode::External)];
+
+/// Reads `[broker]`. What the other mode has is checked as well, so that changing the mode brings no surprises.
+pub(super) fn read(section: &mut Section<'_>) -> Read<Broker> {
+    let mode = section.required("mode", choice(&MODES));
+    let listeners = listener::read(section);
+    let limits = section.section("limits", limits::read);
+    let external = section.section("external", external::read);
+    match (mode?, external?) {
+        (Mode::Embedded, _) => Ok(Broker::Embedded { listeners: listeners?, limits: limits? }),
+        (Mode::External, Some(connection)) => Ok(Broker::External(connection)),
+        (Mode::External, None) => {
+            let text = "is \"external\", which needs broker.external.url = \"mqtt://HOST:PORT\"";
+            Err(section.problem("mode", text.into()))
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! `[broker.limits]`: what clients may cost the embedded broker.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::section::{Read, Section};
+use super::value::{choice, duration, integer, size};
+use crate::broker::{Options, Overflow};
+
+/// Limits of the machine and of its sockets.
+pub(super) struct Limits {
+    pub(super) machine: Options,
+    pub(super) connections_max: usize,
+    pub(super) send_buffer_bytes_max: usize,
+}
+
+/// Any count that memory may hold.
+const COUNT: RangeInclusive<usize> = 1..=100_000_000;
+
+/// Any count that fits two bytes of the protocol.
+const SHORT: RangeInclusive<usize> = 1..=65_535;
+
+/// From a page to what a large machine can spare.
+const MEMORY: RangeInclusive<usize> = 4 << 10..=1 << 30;
+
+/// The remaining length ends at 256 MiB less one byte (section 2.2.3).
+const PACKET: RangeInclusive<usize> = 128..=256 << 20;
+
+const CONNECT_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
+
+/// 18 hours is what two bytes of seconds hold.
+const KEEP_ALIVE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(18 * 3600);
+
+const OVERFLOWS: [(&str, Overflow); 2] = [("drop-oldest", Overflow::DropOldest), ("drop-newest", Overflow::DropNewest)];
+
+/// Reads `[broker.limits]`.
+pub(super) fn read(section: &mut Section<'_>) -> Read<Limits> {
+    let connections = section.required("connections", integer(COUNT));
+    let send_buffer = section.required("send_buffer", size(MEMORY));
+    let machine = read_machine(section);
+    Ok(Limits { machine: machine?, connections_max: connections?, send_buffer_bytes_max: send_buffer? })
+}
+
+fn read_machine(section: &mut Section<'_>) -> Read<Options> {
+    let packet = section.required("packet_size", size(PACKET));
+    let inflight = section.required("inflight", integer(SHORT));
+    let queue_messages = section.required("queue_messages", integer(COUNT));
+    let queue_bytes = section.required("queue_size", size(MEMORY));
+    let overflow = section.required("queue_overflow", choice(&OVERFLOWS));
+    let subscriptions = section.required("subscriptions", integer(COUNT));
+    let sessions = section.required("sessions", integer(COUNT));
+    let retained_messages = section.required("retained_messages", integer(COUNT));
+    let retained_bytes = section.required("retained_size", size(MEMORY));
+    let topic_levels = section.required("topic_levels", integer(SHORT));
+    let connect_timeout = section.required("connect_timeout", duration(CONNECT_TIMEOUT));
+    let keep_alive = section.optional("keep_alive", duration(KEEP_ALIVE));
+    Ok(Options {
+        packet_bytes_max: packet?,
+        inflight_max: inflight?,
+        queue_messages_max: queue_messages?,
+        queue_bytes_max: queue_bytes?,
+        overflow: overflow?,
+        subscriptions_max: subscriptions?,
+        sessions_max: sessions?,
+        retained_messages_max: retained_messages?,
+        retained_bytes_max: retained_bytes?,
+        topic_levels_max: topic_levels?,
+        connect_timeout: connect_timeout?,
+        keep_alive_max: keep_alive?,
+    })
+}

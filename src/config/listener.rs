@@ -1,0 +1,89 @@
+//! `[[broker.listener]]`: where the embedded broker listens.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use config::ValueKind;
+
+use super::section::{Read, Section, index_path, key_path};
+use super::storage::check_socket_path;
+use super::value::{boolean, choice, path, shown, text};
+use crate::server::{ListenerAddress, ListenerOptions};
+
+#[derive(Clone, Copy)]
+enum Protocol {
+    Mqtt,
+    Unix,
+}
+
+const PROTOCOLS: [(&str, Protocol); 2] = [("mqtt", Protocol::Mqtt), ("unix", Protocol::Unix)];
+
+/// Reads the list; at least one listener, and no two on one address.
+pub(super) fn read(broker: &mut Section<'_>) -> Read<Vec<ListenerOptions>> {
+    let listeners = broker.sections("listener", read_one)?;
+    if listeners.is_empty() {
+        broker.problem("listener", "is empty, at least one [[broker.listener]] is expected".into());
+    }
+    for (index, listener) in listeners.iter().enumerate() {
+        if is_bound_earlier(listener, listeners.get(..index).unwrap_or_default()) {
+            let address = key_path(&index_path(&broker.path("listener"), index), "address");
+            broker.notes().problem(&address, "is the address of an earlier listener; each needs its own".into());
+        }
+    }
+    Ok(listeners)
+}
+
+/// Port 0 stands for any free one, so two of them do not meet.
+fn is_bound_earlier(listener: &ListenerOptions, earlier: &[ListenerOptions]) -> bool {
+    let is_any_port = matches!(listener.address, ListenerAddress::Tcp(address) if address.port() == 0);
+    !is_any_port && earlier.contains(listener)
+}
+
+fn read_one(section: &mut Section<'_>) -> Read<ListenerOptions> {
+    let protocol = section.optional("protocol", choice(&PROTOCOLS));
+    let anonymous = section.optional("allow_anonymous", anonymous);
+    let address = match protocol.map(|protocol| protocol.unwrap_or(Protocol::Mqtt)) {
+        Ok(Protocol::Mqtt) => section.required("address", tcp).map(ListenerAddress::Tcp),
+        Ok(Protocol::Unix) => section.required("address", unix).map(ListenerAddress::Unix),
+        // asked for all the same, so that it is no unknown key
+        Err(noted) => section.required("address", text).and(Err(noted)),
+    };
+    anonymous?;
+    Ok(ListenerOptions { address: address? })
+}
+
+fn anonymous(kind: &ValueKind) -> Result<(), String> {
+    if boolean(kind)? {
+        return Ok(());
+    }
+    Err("is false, but there are no passwords yet: nobody could connect".into())
+}
+
+fn tcp(kind: &ValueKind) -> Result<SocketAddr, String> {
+    let typed = text(kind)?;
+    let address = typed.parse::<SocketAddr>().map_err(|_| no_address(&typed))?;
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    let port = address.port();
+    Err(format!("is open to other machines, and there are no passwords yet; bind to 127.0.0.1:{port} or [::1]:{port}"))
+}
+
+/// Why `typed` is no address and port.
+fn no_address(typed: &str) -> String {
+    let (host, port) = typed.rsplit_once(':').unwrap_or((typed, ""));
+    let is_ip = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    if is_ip && !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) {
+        return format!("has the port {}, a port from 0 to 65535 is expected", shown(port));
+    }
+    format!("is {}, an IP address and a port are expected: \"127.0.0.1:1883\" or \"[::1]:1883\"", shown(typed))
+}
+
+fn unix(kind: &ValueKind) -> Result<PathBuf, String> {
+    let socket = path(kind)?;
+    if socket.is_relative() {
+        return Err(format!("is {}, an absolute path is expected", shown(&socket.to_string_lossy())));
+    }
+    check_socket_path(&socket)?;
+    Ok(socket)
+}

@@ -1,0 +1,81 @@
+//! `[publish.*]`: where each quantity goes and in which form; and that no two things go to one topic.
+
+use super::section::{Read, Section};
+use super::template::{Names, expand};
+use super::value::{boolean, choice, integer, qos, text};
+use crate::agent::{PayloadFormat, QuantityTopic};
+use crate::mqtt::TopicName;
+use crate::sensors::Quantity;
+
+/// More digits than a double of a HAT's reading carries are noise.
+const DECIMALS_MAX: usize = 9;
+
+const PAYLOADS: [(&str, PayloadFormat); 2] = [("plain", PayloadFormat::Plain), ("json", PayloadFormat::Json)];
+
+/// Reads `[publish]`: one entry for each quantity that is not switched off.
+pub(super) fn read(section: &mut Section<'_>, topics: &mut Topics) -> Read<Vec<QuantityTopic>> {
+    let read = Quantity::ALL
+        .map(|quantity| section.section(quantity.name(), |section| read_quantity(section, quantity, topics)));
+    let read: Vec<_> = read.into_iter().collect::<Read<_>>()?;
+    Ok(read.into_iter().flatten().collect())
+}
+
+fn read_quantity(section: &mut Section<'_>, quantity: Quantity, topics: &mut Topics) -> Read<Option<QuantityTopic>> {
+    let names = topics.names.with("quantity", quantity.name());
+    let enabled = section.required("enabled", boolean);
+    let topic = topics.read(section, &names, enabled);
+    let qos = section.required("qos", qos);
+    let retain = section.required("retain", boolean);
+    let payload = section.required("payload", choice(&PAYLOADS));
+    let decimals = section.required("decimals", integer(0..=DECIMALS_MAX));
+    let topic =
+        QuantityTopic { quantity, topic: topic?, qos: qos?, retain: retain?, payload: payload?, decimals: decimals? };
+    Ok(enabled?.then_some(topic))
+}
+
+/// The topics that the gateway publishes to, each with the path of its key.
+pub(super) struct Topics {
+    names: Names,
+    used: Vec<(String, TopicName)>,
+}
+
+impl Topics {
+    pub(super) fn new(names: Names) -> Self {
+        Self { names, used: Vec::new() }
+    }
+
+    /// Reads `topic` where only the prefix and the labels have a meaning.
+    pub(super) fn read_plain(&mut self, section: &mut Section<'_>, enabled: Read<bool>) -> Read<TopicName> {
+        let names = self.names.clone();
+        self.read(section, &names, enabled)
+    }
+
+    /// Reads `topic`, and remembers it as used unless it is switched off.
+    fn read(&mut self, section: &mut Section<'_>, names: &Names, enabled: Read<bool>) -> Read<TopicName> {
+        let topic = section.required("topic", |kind| topic_name(&text(kind)?, names))?;
+        if enabled != Ok(false) {
+            self.used.push((section.path("topic"), topic.clone()));
+        }
+        Ok(topic)
+    }
+
+    /// Notes a problem for each topic that an earlier key uses already, at the one of the two that somebody typed.
+    pub(super) fn check_each_is_used_once(&self, root: &mut Section<'_>) {
+        for (index, (path, topic)) in self.used.iter().enumerate() {
+            let earlier = self.used.iter().take(index).find(|(_, earlier)| earlier == topic);
+            if let Some((earlier, _)) = earlier {
+                let notes = root.notes();
+                let (at, other) = if notes.is_typed(path) { (path, earlier) } else { (earlier, path) };
+                notes.problem(at, format!("is {topic}, as {other} is; each needs a topic of its own"));
+            }
+        }
+    }
+}
+
+fn topic_name(template: &str, names: &Names) -> Result<TopicName, String> {
+    let topic = expand(template, names)?;
+    if topic.starts_with("$SYS/") {
+        return Err("begins with $SYS/, which is the broker's own; another first level is expected".into());
+    }
+    TopicName::new(&topic).map_err(|error| error.to_string())
+}
