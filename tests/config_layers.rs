@@ -19,11 +19,11 @@ fn with(text: &str, variables: &[&str]) -> Result<Settings, config::Problems> {
 }
 
 fn settings(text: &str) -> Settings {
-    with(text, &[]).unwrap()
+    with(text, &[]).expect(text)
 }
 
 fn check_problems(text: &str, variables: &[&str], expected: &[&str]) {
-    let problems = with(text, variables).unwrap_err().to_string();
+    let problems = with(text, variables).expect_err(text).to_string();
     assert_eq!(problems.lines().collect::<Vec<_>>(), expected, "{text} with {variables:?}");
 }
 
@@ -32,7 +32,7 @@ fn topics(settings: &Settings) -> Vec<String> {
 }
 
 fn tcp(address: &str) -> ListenerOptions {
-    ListenerOptions { address: ListenerAddress::Tcp(address.parse::<SocketAddr>().unwrap()) }
+    ListenerOptions { address: ListenerAddress::Tcp(address.parse::<SocketAddr>().expect(address)) }
 }
 
 #[test]

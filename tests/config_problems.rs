@@ -16,8 +16,7 @@ fn check(text: &str, expected: &[&str]) {
 }
 
 fn check_ok(text: &str) {
-    let parsed = parse(Path::new("x.toml"), text, home());
-    assert!(parsed.is_ok(), "{text}\n{}", parsed.unwrap_err());
+    parse(Path::new("x.toml"), text, home()).expect(text);
 }
 
 #[test]
@@ -256,7 +255,7 @@ fn files_that_are_named_must_be_readable_and_what_they_ought_to_be() {
         &[
             "x.toml:3:17: broker.external.password_file: names \"/nowhere/p\", which cannot be read: No such file or \
              directory (os error 2)",
-            &format!("x.toml:4:11: broker.external.ca_file: names {:?}, which holds no PEM certificate", file),
+            &format!("x.toml:4:11: broker.external.ca_file: names {file:?}, which holds no PEM certificate"),
         ],
     );
 }
@@ -285,7 +284,9 @@ fn files_that_are_no_text_are_refused_with_their_cause() {
     let directory = tempfile::tempdir().unwrap();
     let check = |name: &str, content: Option<&[u8]>, expected: &str| {
         let path = directory.path().join(name);
-        content.map(|content| fs::write(&path, content).unwrap());
+        if let Some(content) = content {
+            fs::write(&path, content).unwrap();
+        }
         let problems = load(Some(&path), home()).unwrap_err().to_string();
         assert_eq!(problems, format!("{}{expected}", path.display()));
     };

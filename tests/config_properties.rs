@@ -76,8 +76,8 @@ proptest! {
 
     #[test]
     fn any_values_of_known_keys_are_taken_or_refused(lines in prop::collection::vec((key(), value()), 0..6)) {
-        let text: String = lines.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
-        check(&text, vec![]);
+        let lines: Vec<_> = lines.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+        check(&lines.join("\n"), vec![]);
     }
 
     #[test]

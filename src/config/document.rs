@@ -75,10 +75,10 @@ impl Document {
         for (key, value) in table {
             let path = key_path(path, key.get_ref());
             self.spots.insert(path.clone(), Spot { key: key.span().start, value: value.span().start });
-            if !is_plain(key.get_ref()) {
-                self.fault(key.span().start, &path, "is no key: only letters, digits, `-` and `_` are expected");
-            } else {
+            if is_plain(key.get_ref()) {
                 values.insert(key.get_ref().to_string(), self.value(&path, value));
+            } else {
+                self.fault(key.span().start, &path, "is no key: only letters, digits, `-` and `_` are expected");
             }
         }
         values
