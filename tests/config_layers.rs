@@ -63,6 +63,7 @@ fn agent_comes_in_over_the_house_socket_in_the_state_directory() {
     assert_eq!(settings.broker.as_ref().unwrap().server.house_socket, socket);
     assert_eq!(settings.agent.broker, BrokerAddress::House { socket });
     assert_eq!(settings.agent.client_id, "sensegate/agent");
+    assert!(settings.agent.client_id.starts_with(broker::RESERVED_CLIENT_ID_PREFIX));
     let under_systemd = with("", &["STATE_DIRECTORY=/var/lib/sensegate"]).unwrap();
     assert_eq!(under_systemd.storage.directory, Path::new("/var/lib/sensegate"));
     let by_file = with("storage.directory = \"/data\"", &["STATE_DIRECTORY=/var/lib/sensegate"]).unwrap();

@@ -31,10 +31,7 @@ impl fmt::Display for BootId {
     }
 }
 
-/// What the client identifiers of the gateway's own clients begin with; nobody else may use it.
-pub const RESERVED_CLIENT_ID_PREFIX: &str = "sensegate/";
-
-/// The agent's client identifier at the embedded broker.
+/// The agent's client identifier at the embedded broker, under the prefix that the broker reserves for the house.
 pub const AGENT_CLIENT_ID: &str = "sensegate/agent";
 
 /// Digits of the machine's id that tell gateways apart.

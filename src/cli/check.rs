@@ -86,6 +86,14 @@ mod tests {
     }
 
     #[test]
+    fn bad_configuration_ends_with_78() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("bad.toml");
+        std::fs::write(&file, "prefix = 5").unwrap();
+        assert_eq!(run(Some(&file)), ExitCode::from(78));
+    }
+
+    #[test]
     fn what_was_decided_is_told_in_a_few_lines() {
         check(
             "[publish]\npressure.enabled = false\nhumidity.enabled = false\n[state]\nenabled = false",

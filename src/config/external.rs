@@ -1,9 +1,10 @@
 //! `[broker.external]`: a broker elsewhere, and how the gateway is known to it.
 
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::net::Ipv6Addr;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config::ValueKind;
@@ -12,14 +13,18 @@ use super::broker::Connection;
 use super::section::{Read, Section};
 use super::value::{describe, duration, path, shown, text};
 use crate::agent::{BrokerAddress, TlsOptions};
-use crate::base::ids::{self, RESERVED_CLIENT_ID_PREFIX};
+use crate::base::ids;
 use crate::base::secret::Secret;
+use crate::broker::RESERVED_CLIENT_ID_PREFIX;
 
 /// The longest is what two bytes of seconds hold (section 3.1.2.10), the shortest spares a slow link.
 const KEEP_ALIVE: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(18 * 3600);
 
 /// A user name and a password carry their length in two bytes (sections 3.1.3.4 and 3.1.3.5).
 const STRING_BYTES_MAX: usize = 65_535;
+
+/// What is read of a file that a key names; certificates of a whole system are a fifth of it.
+const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Where the broker is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +79,8 @@ fn at_most(text: String, bytes_max: usize) -> Result<String, String> {
 /// The password in a file, without the newline that editors end files with.
 fn password(kind: &ValueKind) -> Result<Secret, String> {
     let file = path(kind)?;
-    let content = fs::read_to_string(&file).map_err(|error| unreadable(kind, &error))?;
+    let content = read_start(&file).and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
+    let content = content.map_err(|error| unreadable(kind, &error))?;
     let line = content.strip_suffix('\n').unwrap_or(&content);
     let line = line.strip_suffix('\r').unwrap_or(line);
     match line.len() {
@@ -86,7 +92,7 @@ fn password(kind: &ValueKind) -> Result<Secret, String> {
 
 fn ca_file(kind: &ValueKind) -> Result<PathBuf, String> {
     let file = path(kind)?;
-    let content = fs::read(&file).map_err(|error| unreadable(kind, &error))?;
+    let content = read_start(&file).map_err(|error| unreadable(kind, &error))?;
     let marker = b"-----BEGIN CERTIFICATE-----";
     if content.windows(marker.len()).any(|window| window == marker) {
         return Ok(file);
@@ -103,7 +109,14 @@ fn keep_alive(kind: &ValueKind) -> Result<Duration, String> {
     }
 }
 
-fn unreadable(kind: &ValueKind, error: &std::io::Error) -> String {
+/// The first bytes of a file, so that a device that never ends does no harm.
+fn read_start(file: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(file)?.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn unreadable(kind: &ValueKind, error: &io::Error) -> String {
     format!("names {}, which cannot be read: {error}", describe(kind))
 }
 
