@@ -3,13 +3,21 @@
 //! - Holds the drivers' settings and calibration, and each quantity's health.
 //! - Never enters: MQTT, the network, the configuration's text. Time is handed in.
 //! - Uses `base`.
+//! - Writes no log: an absence carries its reason, its sentence and its first moment, and whoever samples tells them.
 //! - Follows the HTS221 and LPS25H datasheets, TN1218 and AN4450 (ST), and i2c-dev of the Linux kernel.
 //!
 //! A reading is valid, with its time and source, or absent, with the reason: never 0, never 760 hPa, never the last
 //! value for ever. Start reading at [`Hat`], then the two drivers; [`simulated`] is the same HAT made of registers.
 
+mod chip;
+mod error;
 mod hat;
+mod json;
+mod open;
 mod reading;
+mod real;
+#[cfg(test)]
+mod testing;
 
 pub mod bus;
 pub mod dump;
@@ -17,7 +25,10 @@ pub mod hts221;
 pub mod lps25h;
 pub mod simulated;
 
+pub use chip::{Chip, Register, UnknownChip};
+pub use error::{DriverError, ValueError};
 pub use hat::Hat;
+pub use open::{OpenError, Sensor, open};
 pub use reading::{Absence, Quantity, Reading, Readings, Reason, Source};
 
 use std::path::PathBuf;

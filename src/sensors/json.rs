@@ -1,0 +1,81 @@
+//! Readings as JSON: `{"temperature": {"value": 21.37, "unit": "°C"}, "pressure": {"value": null, "unit": "hPa",
+//! "reason": "no_chip", "text": "…"}, …}`.
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::{Quantity, Reading, Readings};
+
+/// Digits that are worth showing: the finest count is 1/4096 hPa.
+const DECIMALS_FACTOR: f64 = 10_000.0;
+
+/// One quantity's entry. Each form has `value` and `unit`; an absence says why as well.
+#[derive(serde::Serialize)]
+struct Entry<'a> {
+    value: Option<f64>,
+    unit: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+}
+
+impl<'a> Entry<'a> {
+    fn new(quantity: Quantity, reading: &'a Reading) -> Self {
+        let (value, absence) = match reading {
+            Ok(value) => (Some((value * DECIMALS_FACTOR).round() / DECIMALS_FACTOR), None),
+            Err(absence) => (None, Some(absence)),
+        };
+        Self {
+            value,
+            unit: quantity.unit(),
+            reason: absence.map(|absence| absence.reason.name()),
+            text: absence.map(|absence| absence.text.as_str()),
+        }
+    }
+}
+
+impl Serialize for Readings {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(Quantity::ALL.len()))?;
+        for (quantity, reading) in self.iter() {
+            map.serialize_entry(quantity.name(), &Entry::new(quantity, reading))?;
+        }
+        map.end()
+    }
+}
+
+impl Readings {
+    /// The readings as a JSON object with one entry a quantity; values are rounded to four decimals.
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("keys are text and values are numbers, text or null")
+    }
+
+    /// Whether every quantity has a value.
+    pub fn is_complete(&self) -> bool {
+        self.iter().all(|(_, reading)| reading.is_ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::Monotonic;
+    use crate::sensors::{Absence, Reason};
+
+    #[test]
+    fn valid_and_absent_readings_have_one_shape() {
+        let readings = Readings::new(|quantity| match quantity {
+            Quantity::Pressure => {
+                Err(Absence { reason: Reason::NoChip, text: "nobody answers".into(), since: Monotonic::ZERO })
+            }
+            _ => Ok(21.370_049),
+        });
+        let expected = serde_json::json!({
+            "temperature": {"value": 21.37, "unit": "°C"},
+            "pressure": {"value": null, "unit": "hPa", "reason": "no_chip", "text": "nobody answers"},
+            "humidity": {"value": 21.37, "unit": "%RH"},
+        });
+        assert_eq!(readings.to_json(), expected);
+        assert!(!readings.is_complete());
+    }
+}

@@ -1,0 +1,94 @@
+//! From options to something that can be sampled.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::dump::{Dump, DumpError};
+use super::hat::Hat;
+use super::real::RealHat;
+use super::simulated::SimulatedHat;
+use super::{Options, Readings, Source, SourceOptions};
+use crate::base::clock::Monotonic;
+
+/// The HAT that was asked for. `Send`, so that it can live on the thread of the blocking bus.
+#[derive(Debug)]
+pub struct Sensor(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Real(RealHat),
+    Simulated(Box<Hat<SimulatedHat>>),
+}
+
+/// What was asked for cannot be had, whatever happens later.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The dump's file cannot be read.
+    #[error("cannot read the register dump {}: {cause}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// The dump's file is no dump.
+    #[error("{}:{cause}", path.display())]
+    Dump {
+        /// The file.
+        path: PathBuf,
+        /// Where in it, and what is wrong.
+        cause: DumpError,
+    },
+}
+
+/// Opens what `options` ask for; `clock` drives the simulated HAT. No chip is touched.
+///
+/// # Errors
+/// A dump that cannot be read. A missing bus or HAT is none: its readings are absent with the reason, and it is
+/// looked for again with backoff.
+pub fn open(options: &Options, clock: fn() -> Monotonic) -> Result<Sensor, OpenError> {
+    let kind = match &options.source {
+        SourceOptions::I2c { bus } => Kind::Real(RealHat::new(*bus, options.clone())),
+        SourceOptions::Simulated => simulated(SimulatedHat::new(clock, fastrand::u64(..)), options),
+        SourceOptions::Dump(path) => simulated(SimulatedHat::from_dump(&Dump::load(path)?, clock), options),
+    };
+    Ok(Sensor(kind))
+}
+
+fn simulated(i2c: SimulatedHat, options: &Options) -> Kind {
+    Kind::Simulated(Box::new(Hat::new(i2c, options)))
+}
+
+impl Sensor {
+    /// Does what is due and tells what is known; see [`Hat::sample`].
+    pub fn sample(&mut self, now: Monotonic) -> Readings {
+        match &mut self.0 {
+            Kind::Real(hat) => hat.sample(now),
+            Kind::Simulated(hat) => hat.sample(now),
+        }
+    }
+
+    /// While a chip starts up: when the next sample finds it further; see [`Hat::next_deadline`].
+    pub fn next_deadline(&self) -> Option<Monotonic> {
+        match &self.0 {
+            Kind::Real(hat) => hat.next_deadline(),
+            Kind::Simulated(hat) => hat.next_deadline(),
+        }
+    }
+
+    /// Goes over to another sampling interval; see [`Hat::set_interval`].
+    pub fn set_interval(&mut self, interval: Duration) {
+        match &mut self.0 {
+            Kind::Real(hat) => hat.set_interval(interval),
+            Kind::Simulated(hat) => hat.set_interval(interval),
+        }
+    }
+
+    /// Where the readings come from.
+    pub const fn source(&self) -> Source {
+        match &self.0 {
+            Kind::Real(_) => Source::I2c,
+            Kind::Simulated(_) => Source::Simulated,
+        }
+    }
+}
