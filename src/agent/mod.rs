@@ -4,8 +4,33 @@
 //! - Never enters: sockets and the wire (rumqttc has them), the broker, I²C registers.
 //! - Uses `base`, `mqtt` (names of topics) and `sensors`.
 //!
-//! Start reading at `run`, then `publish`, which decides without side effects what one sample puts where.
+//! Start reading at [`run()`], then `publish`, which decides without side effects what one sample puts where. A sample
+//! comes from the thread of [`spawn_sampling`]; `connection` keeps the link, `topics` remembers what is retained.
 
+mod connection;
+mod delivery;
+mod link;
+mod narrate;
+mod once;
+mod publish;
+mod reach;
+mod run;
+mod sample;
+mod sampling;
+mod schedule;
+mod state;
+mod topics;
+
+pub use once::{OnceError, publish_once};
+pub use publish::{Publication, publications};
+pub use reach::{TlsError, connack_text, connection_error_text, io_error_text, socket_host, tls_transport};
+pub use run::{Command, Inputs, Progress, run};
+pub use sample::{Sample, Sampler};
+pub use sampling::{SAMPLES_MAX, Sampling, SamplingCounters, spawn_sampling};
+pub use schedule::Schedule;
+pub use state::state_json;
+
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -101,6 +126,16 @@ pub enum BrokerAddress {
         /// TLS, with the file of a CA of one's own or the system's roots.
         tls: Option<TlsOptions>,
     },
+}
+
+/// The address as logs and the memory of topics name it.
+impl fmt::Display for BrokerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::House { .. } => f.write_str("the embedded broker"),
+            Self::External { host, port, .. } => write!(f, "{host}:{port}"),
+        }
+    }
 }
 
 /// How the peer of a TLS connection is checked.

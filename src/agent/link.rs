@@ -1,0 +1,108 @@
+//! One connection to the broker, from CONNECT to its end.
+
+use std::time::Duration;
+
+use rumqttc::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, Outgoing, Packet};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::delivery::{Deliveries, Receipt};
+use super::publish::Publication;
+use super::reach::{connection_error_text, rumqttc_qos};
+
+/// Messages that may wait for the event loop. When it is full a message is refused, and whoever wanted to publish it
+/// knows what that means.
+const REQUESTS_MAX: usize = 256;
+/// Events that may wait for the agent. When it is full the event loop waits, and with it the connection.
+const EVENTS_MAX: usize = 64;
+/// How long a broker may take to close after DISCONNECT. It should close at once [MQTT-3.14.4-3].
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
+
+/// What happens on a connection.
+pub(super) enum LinkEvent {
+    /// The broker has accepted.
+    Up,
+    /// A message has arrived: written (QoS 0), acknowledged (1) or completed (2).
+    Delivered(Receipt),
+    /// It is over, and why.
+    Down(String),
+}
+
+/// One connection. Each has an event loop of its own, so that nothing is left over from the one before: rumqttc would
+/// send unfinished messages again after a reconnect, while the agent says everything anew from its last sample.
+pub(super) struct Link {
+    client: AsyncClient,
+    events: mpsc::Receiver<Result<Event, ConnectionError>>,
+    deliveries: Deliveries<Receipt>,
+    task: JoinHandle<()>,
+}
+
+impl Link {
+    /// Starts to connect. The event loop runs in a task of its own, because its `poll()` must not be cancelled while
+    /// it connects.
+    pub(super) fn open(options: MqttOptions) -> Self {
+        let (client, mut event_loop) = AsyncClient::new(options, REQUESTS_MAX);
+        let mut network = event_loop.network_options();
+        network.set_tcp_nodelay(true);
+        event_loop.set_network_options(network);
+        let (sender, events) = mpsc::channel(EVENTS_MAX);
+        let task = tokio::spawn(forward_events(event_loop, sender));
+        Self { client, events, deliveries: Deliveries::new(), task }
+    }
+
+    /// Hands a message to the event loop, without waiting; `false` when it has no room.
+    pub(super) fn try_publish(&mut self, publication: Publication, receipt: Receipt) -> bool {
+        let Publication { topic, payload, qos, retain } = publication;
+        let taken = self.client.try_publish(topic.as_str(), rumqttc_qos(qos), retain, payload).is_ok();
+        if taken {
+            self.deliveries.push(receipt);
+        }
+        taken
+    }
+
+    /// Waits for the next event. Cancel safe. After [`LinkEvent::Down`] there is none.
+    pub(super) async fn next_event(&mut self) -> LinkEvent {
+        loop {
+            let event = match self.events.recv().await {
+                Some(Ok(event)) => event,
+                Some(Err(error)) => return LinkEvent::Down(connection_error_text(&error)),
+                None => return LinkEvent::Down("the connection has ended".into()),
+            };
+            if matches!(event, Event::Incoming(Packet::ConnAck(_))) {
+                return LinkEvent::Up;
+            }
+            if let Some(receipt) = self.deliveries.handle_event(&event) {
+                return LinkEvent::Delivered(receipt);
+            }
+        }
+    }
+
+    /// Sends DISCONNECT and waits until the broker has closed, so that the will is discarded before another
+    /// connection of the same client begins; at most for [`CLOSE_WAIT`].
+    pub(super) async fn close(mut self) {
+        if self.client.try_disconnect().is_ok() {
+            let over = async { while !matches!(self.next_event().await, LinkEvent::Down(_)) {} };
+            let _ = tokio::time::timeout(CLOSE_WAIT, over).await;
+        }
+    }
+}
+
+/// Ends the connection at once, without DISCONNECT: the will speaks.
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn forward_events(mut event_loop: EventLoop, events: mpsc::Sender<Result<Event, ConnectionError>>) {
+    loop {
+        let event = event_loop.poll().await;
+        let is_over = event.is_err();
+        if let Ok(Event::Outgoing(Outgoing::PingReq)) = event {
+            tracing::trace!("ping sent");
+        }
+        if events.send(event).await.is_err() || is_over {
+            return;
+        }
+    }
+}

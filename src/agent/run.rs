@@ -1,0 +1,265 @@
+//! The agent itself: samples and commands in, messages out, until it is stopped.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tracing::{info, warn};
+
+use super::Options;
+use super::connection::{Connection, ConnectionEvent};
+use super::delivery::Receipt;
+use super::link::{Link, LinkEvent};
+use super::narrate::Narrator;
+use super::publish::{Presence, Publication, clearing, publications, retained_topics, status_publication};
+use super::reach::needs_new_connection;
+use super::sample::Sample;
+use super::topics::Memory;
+use crate::base::clock::{self, Monotonic};
+use crate::mqtt::TopicName;
+use crate::sensors::Readings;
+
+/// How long the broker may take to acknowledge that the gateway leaves.
+const OFFLINE_WAIT: Duration = Duration::from_secs(2);
+
+/// What the agent is told to do.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Go on with these options. Topics, QoS, retain, payloads and decimals change in place; another broker, identity,
+    /// keep-alive or will (topic, `offline` payload, QoS and retain of the status) needs a new connection, which is
+    /// made after a clean end of the old one.
+    Reload(Box<Options>),
+    /// Say `offline`, disconnect and return.
+    Stop,
+}
+
+/// What the agent works with.
+#[derive(Debug)]
+pub struct Inputs {
+    /// Samples from the sampling thread; its end does not end the agent.
+    pub samples: mpsc::Receiver<Sample>,
+    /// Commands; a closed channel is a stop.
+    pub commands: mpsc::Receiver<Command>,
+    /// The file that remembers retained topics; its directory exists.
+    pub memory: PathBuf,
+    /// When the gateway started, for the uptime in the state.
+    pub started: Monotonic,
+}
+
+/// How far the agent is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Whether the broker has accepted the agent and it has said so.
+    pub is_connected: bool,
+    /// Samples taken from the channel: stands still when the agent or the sampling thread is stuck.
+    pub samples: u64,
+    /// Messages the connection had no room for.
+    pub dropped: u64,
+    /// When the first sample with a value had reached the broker.
+    pub first_reading: Option<Monotonic>,
+}
+
+/// Runs until [`Command::Stop`]. Nothing that a broker or a sensor does ends it.
+pub async fn run(options: Options, inputs: Inputs, progress: watch::Sender<Progress>) {
+    let Inputs { mut samples, mut commands, memory, started } = inputs;
+    let mut agent = Agent::new(options, load_memory(memory), started, progress);
+    let mut samples_open = true;
+    loop {
+        tokio::select! {
+            command = commands.recv() => match command {
+                Some(Command::Reload(options)) => agent.handle_reload(*options).await,
+                Some(Command::Stop) | None => break,
+            },
+            sample = samples.recv(), if samples_open => match sample {
+                Some(sample) => agent.handle_sample(sample),
+                None => samples_open = false,
+            },
+            event = agent.connection.next_event() => agent.handle_event(event),
+        }
+    }
+    agent.leave().await;
+}
+
+/// A memory that cannot be read is no reason not to serve: old topics then stay as they are.
+pub(super) fn load_memory(path: PathBuf) -> Memory {
+    Memory::load(&path).unwrap_or_else(|error| {
+        warn!("the memory of retained topics starts empty: {error}");
+        Memory::empty(path)
+    })
+}
+
+struct Agent {
+    options: Options,
+    started: Monotonic,
+    connection: Connection,
+    memory: Memory,
+    narrator: Narrator,
+    /// The newest sample, for the next CONNACK.
+    last: Option<Sample>,
+    /// What was said last on this connection, as far as all of it was taken.
+    said: Option<Readings>,
+    is_drop_told: bool,
+    progress: watch::Sender<Progress>,
+}
+
+impl Agent {
+    fn new(options: Options, memory: Memory, started: Monotonic, progress: watch::Sender<Progress>) -> Self {
+        Self {
+            connection: Connection::new(options.clone()),
+            options,
+            started,
+            memory,
+            narrator: Narrator::default(),
+            last: None,
+            said: None,
+            is_drop_told: false,
+            progress,
+        }
+    }
+
+    fn handle_event(&mut self, event: ConnectionEvent) {
+        match event {
+            ConnectionEvent::Up => {
+                self.introduce();
+                self.progress.send_modify(|progress| progress.is_connected = true);
+            }
+            ConnectionEvent::Delivered(receipt) => self.handle_receipt(receipt),
+            ConnectionEvent::Down => {
+                self.progress.send_if_modified(|progress| std::mem::take(&mut progress.is_connected));
+            }
+        }
+    }
+
+    fn handle_receipt(&mut self, receipt: Receipt) {
+        match receipt {
+            Receipt::Reading => self.note_first_reading(clock::monotonic()),
+            Receipt::Cleared(topic) => self.forget(&topic),
+            Receipt::None | Receipt::Offline => {}
+        }
+    }
+
+    fn handle_sample(&mut self, sample: Sample) {
+        self.progress.send_modify(|progress| progress.samples = progress.samples.saturating_add(1));
+        for line in self.narrator.handle_sample(&sample) {
+            line.log();
+        }
+        if self.connection.is_up() {
+            self.publish_sample(&sample);
+        }
+        self.last = Some(sample);
+    }
+
+    /// Waits for as long as a clean end of the old connection takes, when there has to be a new one.
+    async fn handle_reload(&mut self, options: Options) {
+        if needs_new_connection(&self.options, &options) {
+            self.leave().await;
+            self.progress.send_modify(|progress| progress.is_connected = false);
+            self.connection = Connection::new(options.clone());
+            self.options = options;
+        } else {
+            self.options = options;
+            if self.connection.is_up() {
+                self.introduce();
+            }
+        }
+    }
+
+    /// Says everything anew. Subscriptions come first when there are any, so that no answer to an announcement is
+    /// missed; then the status, then what is to be cleared, then the last values.
+    fn introduce(&mut self) {
+        self.said = None;
+        let wanted = retained_topics(&self.options);
+        let broker = self.options.broker.to_string();
+        if let Err(error) = self.memory.remember(&broker, &wanted) {
+            warn!("a topic that is renamed later may not be cleared: {error}");
+        }
+        if let Some(status) = &self.options.status {
+            let online = status_publication(status, Presence::Online);
+            self.publish(online, Receipt::None);
+        }
+        for topic in self.memory.gone(&broker, &wanted) {
+            info!("clearing {topic}, which is not published any more");
+            self.publish(clearing(topic.clone()), Receipt::Cleared(topic));
+        }
+        if let Some(last) = self.last.take() {
+            self.publish_sample(&last);
+            self.last = Some(last);
+        }
+    }
+
+    fn publish_sample(&mut self, sample: &Sample) {
+        let mut messages = publications(&self.options, sample, self.said.as_ref(), self.started);
+        let last = messages.pop();
+        let mut all_taken = true;
+        for message in messages {
+            all_taken &= self.publish(message, Receipt::None);
+        }
+        let receipt = if sample.has_value() { Receipt::Reading } else { Receipt::None };
+        if let Some(message) = last {
+            all_taken &= self.publish(message, receipt);
+        }
+        // an absence that was not taken is said again in the next cycle
+        self.said = all_taken.then(|| sample.readings.clone());
+    }
+
+    fn publish(&mut self, publication: Publication, receipt: Receipt) -> bool {
+        let taken = self.connection.try_publish(publication, receipt);
+        if !taken {
+            self.progress.send_modify(|progress| progress.dropped = progress.dropped.saturating_add(1));
+        }
+        if !taken && !self.is_drop_told {
+            warn!("{} takes messages too slowly: some are dropped", self.options.broker);
+        }
+        self.is_drop_told = !taken;
+        taken
+    }
+
+    fn note_first_reading(&mut self, now: Monotonic) {
+        self.progress.send_if_modified(|progress| {
+            let is_first = progress.first_reading.is_none();
+            progress.first_reading.get_or_insert(now);
+            is_first
+        });
+    }
+
+    fn forget(&mut self, topic: &TopicName) {
+        // a reload may have brought it back since it was cleared
+        if retained_topics(&self.options).contains(topic) {
+            return;
+        }
+        let broker = self.options.broker.to_string();
+        if let Err(error) = self.memory.forget(&broker, topic) {
+            warn!("{topic} is cleared once more after the next start: {error}");
+        }
+    }
+
+    /// Says `offline` and disconnects. When the broker does not acknowledge it in time, the connection is cut
+    /// instead, and its will says the same.
+    async fn leave(&mut self) {
+        let offline = self.options.status.as_ref().map(|status| status_publication(status, Presence::Offline));
+        let Some(mut link) = self.connection.take_link() else { return };
+        let said = match offline {
+            None => true,
+            Some(offline) => {
+                link.try_publish(offline, Receipt::Offline)
+                    && tokio::time::timeout(OFFLINE_WAIT, self.offline_said(&mut link)).await.unwrap_or(false)
+            }
+        };
+        if said {
+            link.close().await;
+        } else {
+            warn!("{} did not acknowledge the last message; the will says it", self.options.broker);
+        }
+    }
+
+    async fn offline_said(&mut self, link: &mut Link) -> bool {
+        loop {
+            match link.next_event().await {
+                LinkEvent::Delivered(Receipt::Offline) => return true,
+                LinkEvent::Delivered(receipt) => self.handle_receipt(receipt),
+                LinkEvent::Down(_) => return false,
+                LinkEvent::Up => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! One cycle of the sampling thread as a value.
+
+use crate::base::clock::{Monotonic, Wall};
+use crate::base::ids::BootId;
+use crate::sensors::{Absence, Quantity, Reading, Readings, Reason, Source};
+
+/// What gives readings; asked once a cycle, on a thread of its own.
+pub trait Sampler {
+    /// Reads every quantity. May block for as long as the bus does.
+    fn sample(&mut self, now: Monotonic) -> Readings;
+
+    /// Where the readings come from.
+    fn source(&self) -> Source;
+}
+
+/// One reading of each quantity, with everything that says when it was taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// Counts the samples of this process, from 1.
+    pub sequence: u64,
+    /// Whose boot `monotonic` counts from.
+    pub boot_id: BootId,
+    /// When the bus was asked.
+    pub monotonic: Monotonic,
+    /// The same moment by the wall clock.
+    pub wall: Wall,
+    /// Whether the wall clock was known to be right then.
+    pub synchronised: bool,
+    /// Where the readings come from.
+    pub source: Source,
+    /// The readings.
+    pub readings: Readings,
+}
+
+impl Sample {
+    /// The moment `earlier` on the wall clock, reckoned back from when this sample was taken.
+    pub fn wall_at(&self, earlier: Monotonic) -> Wall {
+        let age_ms = i64::try_from(self.monotonic.since(earlier).as_millis()).unwrap_or(i64::MAX);
+        Wall::from_unix_ms(self.wall.unix_ms().saturating_sub(age_ms))
+    }
+
+    /// Whether at least one quantity has a value.
+    pub fn has_value(&self) -> bool {
+        self.readings.iter().any(|(_, reading)| reading.is_ok())
+    }
+
+    /// Whether a quantity still waits for its first conversion.
+    pub fn is_starting(&self) -> bool {
+        self.readings.iter().any(|(_, reading)| matches!(reading, Err(absence) if absence.reason == Reason::Starting))
+    }
+}
+
+/// Turns what is no number into an absence: JSON has no word for it, and a subscriber no use.
+pub(super) fn finite(readings: &Readings, now: Monotonic) -> Readings {
+    Readings::new(|quantity| finite_reading(quantity, readings.get(quantity), now))
+}
+
+fn finite_reading(quantity: Quantity, reading: &Reading, now: Monotonic) -> Reading {
+    match reading {
+        Ok(value) if !value.is_finite() => Err(Absence {
+            reason: Reason::OutOfRange,
+            text: format!("the {quantity} came as {value}, a finite number was expected"),
+            since: now,
+        }),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A sample taken `second` seconds after the boot; each quantity by `read`.
+    pub(in crate::agent) fn sample(second: u64, read: impl FnMut(Quantity) -> Reading) -> Sample {
+        Sample {
+            sequence: second,
+            boot_id: BootId::new("a-boot"),
+            monotonic: Monotonic::from_boot(Duration::from_secs(second)),
+            wall: Wall::from_unix_ms(1_795_377_331_250 + i64::try_from(second).unwrap() * 1000),
+            synchronised: true,
+            source: Source::Simulated,
+            readings: Readings::new(read),
+        }
+    }
+
+    /// An absence that began `second` seconds after the boot.
+    pub(in crate::agent) fn absent(reason: Reason, second: u64) -> Reading {
+        let since = Monotonic::from_boot(Duration::from_secs(second));
+        Err(Absence { reason, text: format!("it is {}", reason.name()), since })
+    }
+
+    #[test]
+    fn what_is_no_number_becomes_an_absence() {
+        let readings = Readings::new(|quantity| Ok(if quantity == Quantity::Humidity { f64::NAN } else { 1.0 }));
+        let finite = finite(&readings, Monotonic::ZERO);
+        assert_eq!(finite.get(Quantity::Temperature), &Ok(1.0));
+        assert!(matches!(finite.get(Quantity::Humidity), Err(absence) if absence.reason == Reason::OutOfRange));
+    }
+
+    #[test]
+    fn an_earlier_moment_is_told_by_the_wall_clock_of_the_sample() {
+        let sample = sample(10, |_| Ok(1.0));
+        let earlier = Monotonic::from_boot(Duration::from_secs(4));
+        assert_eq!(sample.wall.unix_ms() - sample.wall_at(earlier).unix_ms(), 6000);
+    }
+}

@@ -1,0 +1,231 @@
+//! The sampling thread: wakes on the schedule, asks the sensors, hands the sample over.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::sync::mpsc as samples;
+use tokio::sync::mpsc::error::TrySendError;
+
+use super::sample::{Sample, Sampler, finite};
+use super::schedule::Schedule;
+use crate::base::clock::{self, Monotonic};
+use crate::base::ids::BootId;
+
+/// Samples that may wait for the agent. When it is full the newest is dropped and counted: an agent that is eight
+/// cycles late is stuck, and the thread that feeds the watchdog must not be stuck with it.
+pub const SAMPLES_MAX: usize = 8;
+
+/// How soon a sample is tried again while a chip has not finished its first conversion.
+const STARTING_INTERVAL: Duration = Duration::from_millis(50);
+/// How often at most; a chip that never gets ready is asked at the normal rate.
+const STARTING_SAMPLES_MAX: u32 = 60;
+
+/// What the thread has done since its start. Any other thread may look.
+#[derive(Debug, Default)]
+pub struct SamplingCounters {
+    cycles: AtomicU64,
+    missed: AtomicU64,
+    dropped: AtomicU64,
+}
+
+impl SamplingCounters {
+    /// Samples taken. It stands still when the bus hangs: what a watchdog looks at.
+    pub fn cycles(&self) -> u64 {
+        self.cycles.load(Ordering::Relaxed)
+    }
+
+    /// Slots of the schedule that passed because a sample took too long.
+    pub fn missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
+    }
+
+    /// Samples that found the channel full.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+enum Control {
+    Interval(Duration),
+    Stop,
+}
+
+/// The running thread. Dropping it lets the thread end by itself.
+#[derive(Debug)]
+pub struct Sampling {
+    control: mpsc::Sender<Control>,
+    counters: Arc<SamplingCounters>,
+    thread: JoinHandle<()>,
+}
+
+impl Sampling {
+    /// What the thread has done.
+    pub fn counters(&self) -> Arc<SamplingCounters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// Another interval from now on; below [`Schedule::INTERVAL_MIN`] it is taken as that.
+    pub fn set_interval(&self, interval: Duration) {
+        // a thread that has ended takes no interval, and needs none
+        let _ = self.control.send(Control::Interval(interval));
+    }
+
+    /// Ends the thread and waits for it: at once, or when the bus lets go of it.
+    pub fn stop(self) {
+        let _ = self.control.send(Control::Stop);
+        // a panic has been printed by the thread itself
+        let _ = self.thread.join();
+    }
+}
+
+/// Starts the thread `sensors`. It ends when [`Sampling`] is stopped or dropped, or when the receiver is gone.
+/// Intended for a channel of [`SAMPLES_MAX`].
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn spawn_sampling<S>(sampler: S, interval: Duration, samples: samples::Sender<Sample>) -> io::Result<Sampling>
+where
+    S: Sampler + Send + 'static,
+{
+    let (control, commands) = mpsc::channel();
+    let counters = Arc::new(SamplingCounters::default());
+    let worker = Worker {
+        sampler,
+        samples,
+        boot_id: BootId::read(),
+        schedule: Schedule::new(clock::monotonic(), interval),
+        starting_left: STARTING_SAMPLES_MAX,
+        counters: Arc::clone(&counters),
+    };
+    let thread = thread::Builder::new().name("sensors".into()).spawn(move || worker.run(&commands))?;
+    Ok(Sampling { control, counters, thread })
+}
+
+struct Worker<S> {
+    sampler: S,
+    samples: samples::Sender<Sample>,
+    boot_id: BootId,
+    schedule: Schedule,
+    starting_left: u32,
+    counters: Arc<SamplingCounters>,
+}
+
+impl<S: Sampler> Worker<S> {
+    fn run(mut self, commands: &mpsc::Receiver<Control>) {
+        loop {
+            match commands.recv_timeout(self.schedule.wait(clock::monotonic())) {
+                Ok(Control::Interval(interval)) => self.schedule.set_interval(clock::monotonic(), interval),
+                Ok(Control::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {
+                    if !self.run_cycle() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes a sample and hands it over; `false` when nobody wants samples any more.
+    fn run_cycle(&mut self) -> bool {
+        let sample = self.take_sample(clock::monotonic());
+        let is_starting = sample.is_starting();
+        let wanted = self.hand_over(sample);
+        self.plan_next(clock::monotonic(), is_starting);
+        wanted
+    }
+
+    fn take_sample(&mut self, now: Monotonic) -> Sample {
+        let (wall, synchronised) = (clock::wall(), clock::is_synchronised());
+        let readings = finite(&self.sampler.sample(now), now);
+        let sequence = self.counters.cycles.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        let (boot_id, source) = (self.boot_id.clone(), self.sampler.source());
+        Sample { sequence, boot_id, monotonic: now, wall, synchronised, source, readings }
+    }
+
+    fn hand_over(&self, sample: Sample) -> bool {
+        match self.samples.try_send(sample) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => {
+                self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+                true
+            }
+            Err(TrySendError::Closed(_)) => false,
+        }
+    }
+
+    fn plan_next(&mut self, now: Monotonic, is_starting: bool) {
+        self.schedule.advance(now);
+        if is_starting && self.starting_left > 0 {
+            self.starting_left -= 1;
+            self.schedule.hasten(now, STARTING_INTERVAL);
+        }
+        self.counters.missed.store(self.schedule.missed(), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sensors::{Readings, Source};
+
+    struct Constant(f64);
+
+    impl Sampler for Constant {
+        fn sample(&mut self, _now: Monotonic) -> Readings {
+            Readings::new(|_| Ok(self.0))
+        }
+
+        fn source(&self) -> Source {
+            Source::Simulated
+        }
+    }
+
+    fn spawn(interval: Duration, bound: usize) -> (Sampling, samples::Receiver<Sample>) {
+        let (sender, receiver) = samples::channel(bound);
+        (spawn_sampling(Constant(21.5), interval, sender).unwrap(), receiver)
+    }
+
+    #[test]
+    fn samples_are_numbered_and_come_on_one_clock() {
+        let (sampling, mut samples) = spawn(Duration::from_millis(1), SAMPLES_MAX);
+        let first = samples.blocking_recv().unwrap();
+        let second = samples.blocking_recv().unwrap();
+        assert_eq!((first.sequence, second.sequence), (1, 2));
+        assert!(second.monotonic > first.monotonic);
+        assert_eq!(first.boot_id, second.boot_id);
+        sampling.stop();
+    }
+
+    #[test]
+    fn a_thread_that_waits_for_an_hour_stops_at_once() {
+        let (sampling, mut samples) = spawn(Duration::from_secs(3600), SAMPLES_MAX);
+        assert_eq!(samples.blocking_recv().unwrap().sequence, 1);
+        sampling.stop();
+        assert_eq!(samples.blocking_recv(), None);
+    }
+
+    #[test]
+    fn an_interval_is_changed_while_the_thread_waits() {
+        let (sampling, mut samples) = spawn(Duration::from_secs(3600), SAMPLES_MAX);
+        assert_eq!(samples.blocking_recv().unwrap().sequence, 1);
+        sampling.set_interval(Duration::from_millis(1));
+        assert_eq!(samples.blocking_recv().unwrap().sequence, 2);
+        sampling.stop();
+    }
+
+    #[test]
+    fn the_newest_sample_is_dropped_and_counted_when_nobody_takes_them() {
+        let (sampling, mut samples) = spawn(Duration::from_millis(1), 1);
+        let counters = sampling.counters();
+        while counters.dropped() == 0 {
+            thread::yield_now();
+        }
+        assert_eq!(samples.blocking_recv().unwrap().sequence, 1);
+        assert!(counters.cycles() >= 2);
+        sampling.stop();
+    }
+}

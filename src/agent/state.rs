@@ -1,0 +1,160 @@
+//! The state: one JSON a cycle that tells everything the gateway knows about its readings.
+
+use serde::Serialize;
+
+use super::sample::Sample;
+use crate::base::clock::Monotonic;
+use crate::sensors::{Quantity, Reading};
+
+/// Finer than what either chip resolves (HTS221: 0.016 °C and 0.004 %RH; LPS25H: 0.0002 hPa).
+const DECIMALS: f64 = 10_000.0;
+
+/// The state's JSON. Numbers are numbers, and what belongs to the whole stands at the top, so that a collector that
+/// flattens JSON has nothing to unpack but the quantities:
+///
+/// ```json
+/// {"version":"0.1.0","source":"i2c","health":"degraded","sequence":12,"boot_id":"…","uptime_s":12.0,
+///  "monotonic_s":86.5,"time":"2026-11-22T19:55:31.250Z","synchronised":true,
+///  "temperature":{"valid":true,"value":21.37,"unit":"°C","time":"2026-11-22T19:55:31.250Z"},
+///  "pressure":{"valid":false,"value":null,"unit":"hPa","reason":"no_chip","text":"…",
+///              "since":"2026-11-22T19:55:01.250Z","absent_s":30.0}, "humidity":{}}
+/// ```
+///
+/// `health` is `ok` when every quantity has a value, `degraded` when some have, `absent` when none has. Times are as
+/// right as `synchronised` says. `started` is when the gateway started.
+pub fn state_json(sample: &Sample, started: Monotonic) -> String {
+    let state = State::new(sample, started);
+    serde_json::to_string(&state).expect("a struct of texts and finite numbers has a JSON form")
+}
+
+#[derive(Serialize)]
+struct State<'a> {
+    version: &'static str,
+    source: &'static str,
+    health: &'static str,
+    sequence: u64,
+    boot_id: &'a str,
+    uptime_s: f64,
+    monotonic_s: f64,
+    time: String,
+    synchronised: bool,
+    temperature: Entry<'a>,
+    pressure: Entry<'a>,
+    humidity: Entry<'a>,
+}
+
+impl<'a> State<'a> {
+    fn new(sample: &'a Sample, started: Monotonic) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            source: sample.source.name(),
+            health: health(sample),
+            sequence: sample.sequence,
+            boot_id: sample.boot_id.as_str(),
+            uptime_s: seconds(sample.monotonic.since(started)),
+            monotonic_s: seconds(sample.monotonic.since_boot()),
+            time: sample.wall.to_string(),
+            synchronised: sample.synchronised,
+            temperature: entry(sample, Quantity::Temperature),
+            pressure: entry(sample, Quantity::Pressure),
+            humidity: entry(sample, Quantity::Humidity),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Entry<'a> {
+    Valid {
+        valid: bool,
+        value: f64,
+        unit: &'static str,
+        time: String,
+    },
+    Absent {
+        valid: bool,
+        value: Option<f64>,
+        unit: &'static str,
+        reason: &'static str,
+        text: &'a str,
+        since: String,
+        absent_s: f64,
+    },
+}
+
+fn entry(sample: &Sample, quantity: Quantity) -> Entry<'_> {
+    let unit = quantity.unit();
+    match sample.readings.get(quantity) {
+        Ok(value) => Entry::Valid {
+            valid: true,
+            value: (value * DECIMALS).round() / DECIMALS,
+            unit,
+            time: sample.wall.to_string(),
+        },
+        Err(absence) => Entry::Absent {
+            valid: false,
+            value: None,
+            unit,
+            reason: absence.reason.name(),
+            text: &absence.text,
+            since: sample.wall_at(absence.since).to_string(),
+            absent_s: seconds(sample.monotonic.since(absence.since)),
+        },
+    }
+}
+
+fn health(sample: &Sample) -> &'static str {
+    let readings: Vec<&Reading> = sample.readings.iter().map(|(_, reading)| reading).collect();
+    match readings.iter().filter(|reading| reading.is_ok()).count() {
+        0 => "absent",
+        valid if valid == readings.len() => "ok",
+        _ => "degraded",
+    }
+}
+
+/// Seconds to the millisecond.
+fn seconds(duration: std::time::Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
+    use super::super::sample::tests::{absent, sample};
+    use super::*;
+    use crate::sensors::Reason;
+
+    fn state_of(sample: &Sample) -> Value {
+        serde_json::from_str(&state_json(sample, Monotonic::from_boot(Duration::from_secs(2)))).unwrap()
+    }
+
+    #[test]
+    fn state_tells_value_unit_time_and_where_the_readings_come_from() {
+        let state = state_of(&sample(12, |_| Ok(21.370_04)));
+        assert_eq!(
+            state["temperature"],
+            json!({"valid": true, "value": 21.37, "unit": "°C", "time": "2026-11-22T19:55:43.250Z"})
+        );
+        assert_eq!((&state["source"], &state["health"]), (&json!("simulated"), &json!("ok")));
+        assert_eq!((&state["sequence"], &state["boot_id"]), (&json!(12), &json!("a-boot")));
+        assert_eq!((&state["uptime_s"], &state["synchronised"]), (&json!(10.0), &json!(true)));
+    }
+
+    #[test]
+    fn state_tells_why_and_since_when_a_quantity_is_absent() {
+        let state = state_of(&sample(12, |quantity| match quantity {
+            Quantity::Pressure => absent(Reason::NoChip, 4),
+            _ => Ok(1.0),
+        }));
+        assert_eq!(
+            state["pressure"],
+            json!({"valid": false, "value": null, "unit": "hPa", "reason": "no_chip", "text": "it is no_chip",
+                   "since": "2026-11-22T19:55:35.250Z", "absent_s": 8.0})
+        );
+        assert_eq!(state["health"], json!("degraded"));
+        assert_eq!(state_of(&sample(12, |_| absent(Reason::NoBus, 1)))["health"], json!("absent"));
+    }
+}
