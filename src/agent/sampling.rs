@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tokio::sync::mpsc as samples;
+use tokio::sync::mpsc as channel;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::sample::{Sample, Sampler, finite};
@@ -87,7 +87,7 @@ impl Sampling {
 ///
 /// # Errors
 /// When the system gives no thread.
-pub fn spawn_sampling<S>(sampler: S, interval: Duration, samples: samples::Sender<Sample>) -> io::Result<Sampling>
+pub fn spawn_sampling<S>(sampler: S, interval: Duration, output: channel::Sender<Sample>) -> io::Result<Sampling>
 where
     S: Sampler + Send + 'static,
 {
@@ -95,7 +95,7 @@ where
     let counters = Arc::new(SamplingCounters::default());
     let worker = Worker {
         sampler,
-        samples,
+        output,
         boot_id: BootId::read(),
         schedule: Schedule::new(clock::monotonic(), interval),
         starting_left: STARTING_SAMPLES_MAX,
@@ -107,7 +107,7 @@ where
 
 struct Worker<S> {
     sampler: S,
-    samples: samples::Sender<Sample>,
+    output: channel::Sender<Sample>,
     boot_id: BootId,
     schedule: Schedule,
     starting_left: u32,
@@ -147,7 +147,7 @@ impl<S: Sampler> Worker<S> {
     }
 
     fn hand_over(&self, sample: Sample) -> bool {
-        match self.samples.try_send(sample) {
+        match self.output.try_send(sample) {
             Ok(()) => true,
             Err(TrySendError::Full(_)) => {
                 self.counters.dropped.fetch_add(1, Ordering::Relaxed);
@@ -184,8 +184,8 @@ mod tests {
         }
     }
 
-    fn spawn(interval: Duration, bound: usize) -> (Sampling, samples::Receiver<Sample>) {
-        let (sender, receiver) = samples::channel(bound);
+    fn spawn(interval: Duration, bound: usize) -> (Sampling, channel::Receiver<Sample>) {
+        let (sender, receiver) = channel::channel(bound);
         (spawn_sampling(Constant(21.5), interval, sender).unwrap(), receiver)
     }
 
