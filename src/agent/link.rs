@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, Outgoing, Packet};
+use rumqttc::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, Packet};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -78,11 +78,23 @@ impl Link {
     }
 
     /// Sends DISCONNECT and waits until the broker has closed, so that the will is discarded before another
-    /// connection of the same client begins; at most for [`CLOSE_WAIT`].
-    pub(super) async fn close(mut self) {
+    /// connection of the same client begins; at most for [`CLOSE_WAIT`]. Gives the receipts that came meanwhile.
+    pub(super) async fn close(mut self) -> Vec<Receipt> {
+        let mut receipts = Vec::new();
         if self.client.try_disconnect().is_ok() {
-            let over = async { while !matches!(self.next_event().await, LinkEvent::Down(_)) {} };
-            let _ = tokio::time::timeout(CLOSE_WAIT, over).await;
+            // a broker that does not close in time is left anyway
+            let _ = tokio::time::timeout(CLOSE_WAIT, self.receive_until_down(&mut receipts)).await;
+        }
+        receipts
+    }
+
+    async fn receive_until_down(&mut self, receipts: &mut Vec<Receipt>) {
+        loop {
+            match self.next_event().await {
+                LinkEvent::Delivered(receipt) => receipts.push(receipt),
+                LinkEvent::Down(_) => return,
+                LinkEvent::Up => {}
+            }
         }
     }
 }
@@ -96,13 +108,22 @@ impl Drop for Link {
 
 async fn forward_events(mut event_loop: EventLoop, events: mpsc::Sender<Result<Event, ConnectionError>>) {
     loop {
-        let event = event_loop.poll().await;
-        let is_over = event.is_err();
-        if let Ok(Event::Outgoing(Outgoing::PingReq)) = event {
-            tracing::trace!("ping sent");
-        }
-        if events.send(event).await.is_err() || is_over {
-            return;
+        match event_loop.poll().await {
+            Ok(event) => {
+                if events.send(Ok(event)).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                // rumqttc 0.25 reports the end before what it read in front of it
+                let read_before = std::mem::take(&mut event_loop.state.events);
+                for event in read_before.into_iter().map(Ok).chain([Err(error)]) {
+                    if events.send(event).await.is_err() {
+                        return;
+                    }
+                }
+                return;
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::sample::Sample;
-use super::state::state_json;
+use super::state::{json, state_json};
 use super::{Options, PayloadFormat, QuantityTopic, StatusTopic};
 use crate::base::clock::Monotonic;
 use crate::mqtt::{QoS, TopicName};
@@ -66,7 +66,7 @@ fn value_payload(topic: &QuantityTopic, sample: &Sample, value: f64) -> Vec<u8> 
     let text = decimal(value, topic.decimals);
     match topic.payload {
         PayloadFormat::Plain => text.into_bytes(),
-        PayloadFormat::Json => json(&ValueJson {
+        PayloadFormat::Json => json_bytes(&ValueJson {
             value: text.parse().unwrap_or(value),
             unit: topic.quantity.unit(),
             time: sample.wall.to_string(),
@@ -87,7 +87,7 @@ fn absence_payload(
     }
     match topic.payload {
         PayloadFormat::Plain => topic.retain.then(Vec::new),
-        PayloadFormat::Json => Some(json(&AbsenceJson {
+        PayloadFormat::Json => Some(json_bytes(&AbsenceJson {
             value: None,
             unit: topic.quantity.unit(),
             reason: absence.reason.name(),
@@ -138,8 +138,8 @@ struct AbsenceJson<'a> {
     source: &'static str,
 }
 
-fn json(payload: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(payload).expect("a struct of texts and finite numbers has a JSON form")
+fn json_bytes(payload: &impl Serialize) -> Vec<u8> {
+    json(payload).into_bytes()
 }
 
 /// What the status says.

@@ -246,7 +246,9 @@ impl Agent {
             }
         };
         if said {
-            link.close().await;
+            for receipt in link.close().await {
+                self.handle_receipt(receipt);
+            }
         } else {
             warn!("{} did not acknowledge the last message; the will says it", self.options.broker);
         }

@@ -23,8 +23,12 @@ const DECIMALS: f64 = 10_000.0;
 /// `health` is `ok` when every quantity has a value, `degraded` when some have, `absent` when none has. Times are as
 /// right as `synchronised` says. `started` is when the gateway started.
 pub fn state_json(sample: &Sample, started: Monotonic) -> String {
-    let state = State::new(sample, started);
-    serde_json::to_string(&state).expect("a struct of texts and finite numbers has a JSON form")
+    json(&State::new(sample, started))
+}
+
+/// The JSON of a payload.
+pub(super) fn json(payload: &impl Serialize) -> String {
+    serde_json::to_string(payload).expect("a struct of texts and numbers has a JSON form")
 }
 
 #[derive(Serialize)]

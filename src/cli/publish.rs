@@ -17,10 +17,11 @@ const WINDOW: usize = 50;
 /// Lines that may wait to be sent; beyond it reading waits.
 const LINES_MAX: usize = 64;
 
-/// Publish a message, as mosquitto_pub does
+/// Publish a message, with the flags of mosquitto's client
 #[derive(Args, Clone, Debug)]
 #[command(disable_help_flag = true, disable_version_flag = true)]
 #[command(group(ArgGroup::new("what").required(true)))]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct PublishArgs {
     /// How to reach the broker.
     #[command(flatten)]
@@ -50,7 +51,7 @@ pub(crate) struct PublishArgs {
     #[arg(short, long)]
     pub(crate) retain: bool,
     /// Print this help
-    #[arg(long, action = ArgAction::Help)]
+    #[arg(long, action = ArgAction::HelpShort)]
     help: Option<bool>,
 }
 
@@ -59,6 +60,9 @@ pub(crate) struct PublishArgs {
 /// # Errors
 /// When the input cannot be read, there is no connection, or the broker refuses; in words for the operator.
 pub(crate) fn run(args: &PublishArgs) -> anyhow::Result<ExitCode> {
+    if let Err(code) = args.connection.check() {
+        return Ok(code);
+    }
     let payloads = payloads(args)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(publish(args, payloads));

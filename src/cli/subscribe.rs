@@ -11,12 +11,12 @@ use super::client::{ConnectionArgs, Event, Link, Message, parse_qos};
 use crate::base::backoff::Backoff;
 use crate::mqtt::{QoS, TopicFilter};
 
-/// Exit code of mosquitto_sub when its -W is over.
+/// Exit code of `mosquitto_sub` when its -W is over.
 const TIMED_OUT: u8 = 27;
 /// Waits between attempts to connect again.
 const RECONNECT_WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
-/// Subscribe to topics and print what comes, as mosquitto_sub does
+/// Subscribe to topics and print what comes, with the flags of mosquitto's client
 #[derive(Args, Clone, Debug)]
 #[command(disable_help_flag = true, disable_version_flag = true)]
 pub(crate) struct SubscribeArgs {
@@ -45,7 +45,7 @@ pub(crate) struct SubscribeArgs {
     #[arg(short = 'N')]
     pub(crate) no_newline: bool,
     /// Print this help
-    #[arg(long, action = ArgAction::Help)]
+    #[arg(long, action = ArgAction::HelpShort)]
     help: Option<bool>,
 }
 
@@ -58,6 +58,9 @@ fn parse_filter(text: &str) -> Result<TopicFilter, String> {
 /// # Errors
 /// When there is no connection at the start, or the broker refuses; in words for the operator.
 pub(crate) fn run(args: &SubscribeArgs) -> anyhow::Result<ExitCode> {
+    if let Err(code) = args.connection.check() {
+        return Ok(code);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match runtime.block_on(subscribe(args)) {
         Err(_) if args.connection.quiet => Ok(ExitCode::FAILURE),

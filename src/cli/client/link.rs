@@ -1,5 +1,6 @@
 //! One connection of `pub` or `sub`, the same for both versions of the protocol.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -53,6 +54,32 @@ pub(crate) struct Message {
     pub(crate) retain: bool,
 }
 
+/// Where the task that drives rumqttc's event loop puts what it hears.
+pub(super) struct Forward {
+    events: mpsc::Sender<Event>,
+    /// With `-d`: the name under which everything is shown.
+    debug_name: Option<String>,
+}
+
+impl Forward {
+    /// Shows `raw` when it is to be shown, and passes on what it means; `false` when nobody listens any more.
+    pub(super) async fn send<R: Debug>(&mut self, raw: &R, translate: impl Fn(&R) -> Option<Event>) -> bool {
+        if let Some(name) = &self.debug_name {
+            eprintln!("{name}: {raw:?}");
+        }
+        match translate(raw) {
+            Some(event) => self.events.send(event).await.is_ok(),
+            None => true,
+        }
+    }
+
+    /// Passes the end on.
+    pub(super) async fn send_loss(&self, loss: Loss) {
+        // a command that has ended needs no end
+        let _ = self.events.send(Event::Lost(loss)).await;
+    }
+}
+
 pub(super) enum Requests {
     V311(rumqttc::AsyncClient),
     V5(rumqttc::v5::AsyncClient),
@@ -72,6 +99,7 @@ impl Link {
     /// When the arguments fit no connection: no certificates in the file, a keep-alive that is too short.
     pub(crate) fn open(args: &ConnectionArgs, client_id: &str) -> anyhow::Result<Self> {
         let (sender, events) = mpsc::channel(EVENTS_MAX);
+        let sender = Forward { events: sender, debug_name: args.debug.then(|| client_id.to_owned()) };
         let (requests, task) = match args.protocol_version {
             Version::V311 => v311::spawn(args, client_id, sender)?,
             Version::V5 => v5::spawn(args, client_id, sender)?,

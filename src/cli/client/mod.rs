@@ -2,7 +2,7 @@
 //!
 //! - Holds one connection.
 //! - Never enters: the gateway. These commands are clients like any other, of any broker.
-//! - Follows the flags of mosquitto_pub(1) and mosquitto_sub(1).
+//! - Follows the flags of `mosquitto_pub(1)` and `mosquitto_sub(1)`.
 //!
 //! Start reading at [`ConnectionArgs`], then [`Link`].
 
@@ -11,6 +11,7 @@ mod v311;
 mod v5;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -24,18 +25,21 @@ use crate::mqtt::{QoS, TopicName};
 /// Packets up to MQTT's own limit pass (section 2.2.3).
 const PACKET_BYTES_MAX: u32 = 268_435_455;
 
+/// Exit code of a command line that makes no sense (`EX_USAGE` of sysexits.h).
+const WRONG_USE: u8 = 64;
+
 /// How to reach a broker, with the letters of mosquitto's clients.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct ConnectionArgs {
     /// Broker's name or address
-    #[arg(short = 'h', long, default_value = "localhost")]
+    #[arg(short = 'h', long, value_name = "HOST", default_value = "localhost")]
     pub(crate) host: String,
     /// Port [default: 1883, with --cafile 8883]
-    #[arg(short, long)]
+    #[arg(short, long, value_name = "PORT")]
     pub(crate) port: Option<u16>,
     /// User name
-    #[arg(short, long, allow_hyphen_values = true)]
+    #[arg(short, long, value_name = "NAME", allow_hyphen_values = true)]
     pub(crate) username: Option<String>,
     /// Password
     #[arg(short = 'P', long = "pw", requires = "username", allow_hyphen_values = true)]
@@ -47,10 +51,10 @@ pub(crate) struct ConnectionArgs {
     #[arg(short = 'c', long, requires = "id")]
     pub(crate) disable_clean_session: bool,
     /// Seconds between signs of life, 0 for none
-    #[arg(short, long, default_value_t = 60)]
+    #[arg(short, long, value_name = "SECONDS", default_value_t = 60)]
     pub(crate) keepalive: u16,
-    /// Version of the protocol: 311 or 5 (also mqttv311, mqttv5)
-    #[arg(short = 'V', long, default_value = "311", value_parser = parse_version)]
+    /// Version of MQTT: 311, 5, mqttv311 or mqttv5
+    #[arg(short = 'V', long, value_name = "VERSION", default_value = "311", value_parser = parse_version)]
     pub(crate) protocol_version: Version,
     /// PEM file of certificates to trust; turns TLS on
     #[arg(long, value_name = "FILE")]
@@ -94,6 +98,18 @@ struct WillArgs {
 }
 
 impl ConnectionArgs {
+    /// Checks what one flag cannot know of another; what is wrong is printed.
+    ///
+    /// # Errors
+    /// With the exit code of a wrong use.
+    pub(crate) fn check(&self) -> Result<(), ExitCode> {
+        if self.protocol_version == Version::V5 && self.keepalive < v5::KEEP_ALIVE_MIN_S {
+            eprintln!("error: -k {}: with -V 5 at least {} s was expected", self.keepalive, v5::KEEP_ALIVE_MIN_S);
+            return Err(ExitCode::from(WRONG_USE));
+        }
+        Ok(())
+    }
+
     /// The port that was given, else the usual one.
     fn port_or_default(&self) -> u16 {
         self.port.unwrap_or(if self.cafile.is_some() { 8883 } else { 1883 })
@@ -115,10 +131,12 @@ impl ConnectionArgs {
         if loss.is_refusal {
             return format!("{address}: {}", loss.why);
         }
-        format!(
-            "no connection to {address}: {}; start a broker there (`sensegate run`) or name another with -h and -p",
-            loss.why
-        )
+        let remedy = match loss.why.as_str() {
+            why if why.starts_with("TLS") => "check --cafile, and that the port speaks TLS",
+            "the broker closed the connection" => "it may want TLS (--cafile) or another version (-V)",
+            _ => "start a broker there (`sensegate run`) or name another with -h and -p",
+        };
+        format!("no connection to {address}: {}; {remedy}", loss.why)
     }
 
     fn transport(&self) -> anyhow::Result<Transport> {

@@ -84,7 +84,7 @@ fn what_makes_no_sense_is_refused_with_a_reason() {
         let error = publish(line).unwrap_err().to_string();
         assert!(error.contains(said), "{line}: {error}");
     }
-    assert!(subscribe("-t a#").unwrap_err().to_string().contains("#"));
+    assert!(subscribe("-t a#").unwrap_err().to_string().contains('#'));
     assert!(subscribe("-v").unwrap_err().to_string().contains("--topic"));
 }
 

@@ -6,10 +6,9 @@ use bytes::Bytes;
 use rumqttc::{
     AsyncClient, ConnectionError, Event as Raw, EventLoop, LastWill, MqttOptions, Outgoing, Packet, SubscribeReasonCode,
 };
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::link::{Event, Loss, Message, REQUESTS_MAX, Requests};
+use super::link::{Event, Forward, Loss, Message, REQUESTS_MAX, Requests};
 use super::{ConnectionArgs, PACKET_BYTES_MAX};
 use crate::agent::{connection_error_text, socket_host};
 use crate::mqtt::QoS;
@@ -17,14 +16,13 @@ use crate::mqtt::QoS;
 pub(super) fn spawn(
     args: &ConnectionArgs,
     client_id: &str,
-    events: mpsc::Sender<Event>,
+    events: Forward,
 ) -> anyhow::Result<(Requests, JoinHandle<()>)> {
     let (client, mut event_loop) = AsyncClient::new(options(args, client_id)?, REQUESTS_MAX);
     let mut network = event_loop.network_options();
     network.set_tcp_nodelay(true);
     event_loop.set_network_options(network);
-    let debug_name = args.debug.then(|| client_id.to_owned());
-    Ok((Requests::V311(client), tokio::spawn(forward(event_loop, events, debug_name))))
+    Ok((Requests::V311(client), tokio::spawn(forward(event_loop, events))))
 }
 
 fn options(args: &ConnectionArgs, client_id: &str) -> anyhow::Result<MqttOptions> {
@@ -43,21 +41,22 @@ fn options(args: &ConnectionArgs, client_id: &str) -> anyhow::Result<MqttOptions
     Ok(options)
 }
 
-async fn forward(mut event_loop: EventLoop, events: mpsc::Sender<Event>, debug_name: Option<String>) {
+async fn forward(mut event_loop: EventLoop, mut events: Forward) {
     loop {
-        let raw = event_loop.poll().await;
-        if let (Some(name), Ok(raw)) = (&debug_name, &raw) {
-            eprintln!("{name}: {raw:?}");
-        }
-        let is_over = raw.is_err();
-        let event = raw.map_or_else(|error| Some(Event::Lost(loss(&error))), translate);
-        if let Some(event) = event
-            && events.send(event).await.is_err()
-        {
-            return;
-        }
-        if is_over {
-            return;
+        match event_loop.poll().await {
+            Ok(raw) => {
+                if !events.send(&raw, translate).await {
+                    return;
+                }
+            }
+            Err(error) => {
+                // rumqttc 0.25 reports the end before what it read in front of it
+                for raw in std::mem::take(&mut event_loop.state.events) {
+                    events.send(&raw, translate).await;
+                }
+                events.send_loss(loss(&error)).await;
+                return;
+            }
         }
     }
 }
@@ -67,12 +66,12 @@ fn loss(error: &ConnectionError) -> Loss {
     Loss { why: connection_error_text(error), is_refusal }
 }
 
-fn translate(raw: Raw) -> Option<Event> {
+fn translate(raw: &Raw) -> Option<Event> {
     match raw {
         Raw::Incoming(Packet::ConnAck(_)) => Some(Event::Connected),
         Raw::Incoming(Packet::Publish(publish)) => {
-            let topic = Bytes::from(publish.topic.into_bytes());
-            Some(Event::Message(Message { topic, payload: publish.payload, retain: publish.retain }))
+            let topic = Bytes::copy_from_slice(publish.topic.as_bytes());
+            Some(Event::Message(Message { topic, payload: publish.payload.clone(), retain: publish.retain }))
         }
         Raw::Incoming(Packet::SubAck(ack)) => {
             Some(Event::Subscribed(ack.return_codes.iter().map(|code| denial(*code)).collect()))

@@ -7,16 +7,15 @@ use rumqttc::v5::mqttbytes::v5::{
     ConnectReturnCode, LastWill, Packet, PubAckReason, PubCompReason, PubRecReason, SubscribeReasonCode,
 };
 use rumqttc::v5::{AsyncClient, ConnectionError, Event as Raw, EventLoop, MqttOptions, StateError, mqttbytes};
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::link::{Event, Loss, Message, REQUESTS_MAX, Requests};
+use super::link::{Event, Forward, Loss, Message, REQUESTS_MAX, Requests};
 use super::{ConnectionArgs, PACKET_BYTES_MAX};
 use crate::agent::{io_error_text, socket_host};
 use crate::mqtt::QoS;
 
 /// rumqttc 0.25 refuses a shorter one with MQTT 5.
-const KEEP_ALIVE_MIN_S: u16 = 5;
+pub(super) const KEEP_ALIVE_MIN_S: u16 = 5;
 /// A session that does not expire (MQTT 5 section 3.1.2.11.2).
 const NEVER: u32 = u32::MAX;
 /// Messages in flight at most; without a bound rumqttc makes room for 65 535.
@@ -25,23 +24,17 @@ const INFLIGHT_MAX: u16 = 100;
 pub(super) fn spawn(
     args: &ConnectionArgs,
     client_id: &str,
-    events: mpsc::Sender<Event>,
+    events: Forward,
 ) -> anyhow::Result<(Requests, JoinHandle<()>)> {
     let (client, event_loop) = AsyncClient::new(options(args, client_id)?, REQUESTS_MAX);
-    let debug_name = args.debug.then(|| client_id.to_owned());
-    Ok((Requests::V5(client), tokio::spawn(forward(event_loop, events, debug_name))))
+    Ok((Requests::V5(client), tokio::spawn(forward(event_loop, events))))
 }
 
 fn options(args: &ConnectionArgs, client_id: &str) -> anyhow::Result<MqttOptions> {
-    anyhow::ensure!(
-        args.keepalive >= KEEP_ALIVE_MIN_S,
-        "-k {} is too short with -V 5: at least {KEEP_ALIVE_MIN_S} s was expected",
-        args.keepalive
-    );
     let host = socket_host(&args.host, args.cafile.is_some());
     let mut options = MqttOptions::new(client_id, host, args.port_or_default());
     options.set_transport(args.transport()?);
-    options.set_keep_alive(Duration::from_secs(args.keepalive.into()));
+    options.set_keep_alive(Duration::from_secs(args.keepalive.max(KEEP_ALIVE_MIN_S).into()));
     options.set_clean_start(!args.disable_clean_session);
     options.set_session_expiry_interval(args.disable_clean_session.then_some(NEVER));
     options.set_max_packet_size(Some(PACKET_BYTES_MAX));
@@ -58,21 +51,22 @@ fn options(args: &ConnectionArgs, client_id: &str) -> anyhow::Result<MqttOptions
     Ok(options)
 }
 
-async fn forward(mut event_loop: EventLoop, events: mpsc::Sender<Event>, debug_name: Option<String>) {
+async fn forward(mut event_loop: EventLoop, mut events: Forward) {
     loop {
-        let raw = event_loop.poll().await;
-        if let (Some(name), Ok(raw)) = (&debug_name, &raw) {
-            eprintln!("{name}: {raw:?}");
-        }
-        let is_over = raw.is_err();
-        let event = raw.map_or_else(|error| Some(Event::Lost(loss(&error))), translate);
-        if let Some(event) = event
-            && events.send(event).await.is_err()
-        {
-            return;
-        }
-        if is_over {
-            return;
+        match event_loop.poll().await {
+            Ok(raw) => {
+                if !events.send(&raw, translate).await {
+                    return;
+                }
+            }
+            Err(error) => {
+                // rumqttc 0.25 reports the end before what it read in front of it
+                for raw in std::mem::take(&mut event_loop.state.events) {
+                    events.send(&raw, translate).await;
+                }
+                events.send_loss(loss(&error)).await;
+                return;
+            }
         }
     }
 }
@@ -117,17 +111,19 @@ fn connack_text(code: ConnectReturnCode) -> String {
     }
 }
 
-fn translate(raw: Raw) -> Option<Event> {
+fn translate(raw: &Raw) -> Option<Event> {
     match raw {
         Raw::Incoming(Packet::ConnAck(_)) => Some(Event::Connected),
-        Raw::Incoming(Packet::Publish(publish)) => {
-            Some(Event::Message(Message { topic: publish.topic, payload: publish.payload, retain: publish.retain }))
-        }
+        Raw::Incoming(Packet::Publish(publish)) => Some(Event::Message(Message {
+            topic: publish.topic.clone(),
+            payload: publish.payload.clone(),
+            retain: publish.retain,
+        })),
         Raw::Incoming(Packet::SubAck(ack)) => {
             Some(Event::Subscribed(ack.return_codes.iter().map(|code| denial(*code)).collect()))
         }
         Raw::Outgoing(Outgoing::Publish(0)) => Some(Event::Completed),
-        Raw::Incoming(packet) => completion(&packet),
+        Raw::Incoming(packet) => completion(packet),
         Raw::Outgoing(_) => None,
     }
 }

@@ -1,0 +1,315 @@
+//! The agent against a broker that records what it is told.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail like the test itself")]
+
+mod agent_broker;
+
+use std::time::Duration;
+
+use agent_broker::{Answer, Broker, Seen, said};
+use sensegate::agent::{
+    self, BrokerAddress, Command, Inputs, Options, PayloadFormat, Progress, QuantityTopic, Sample, StateTopic,
+    StatusTopic,
+};
+use sensegate::base::clock::{Monotonic, Wall};
+use sensegate::base::ids::BootId;
+use sensegate::mqtt::{QoS, TopicName};
+use sensegate::sensors::{Absence, Quantity, Reading, Readings, Reason, Source};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+fn topic(name: &str) -> TopicName {
+    TopicName::new(name).unwrap()
+}
+
+/// Temperature on `t/temperature` and a status, both retained, at `broker`.
+fn options(broker: &Broker) -> Options {
+    Options {
+        quantities: vec![QuantityTopic {
+            quantity: Quantity::Temperature,
+            topic: topic("t/temperature"),
+            qos: QoS::AtMostOnce,
+            retain: true,
+            payload: PayloadFormat::Plain,
+            decimals: 1,
+        }],
+        state: None,
+        status: Some(StatusTopic {
+            topic: topic("t/status"),
+            online: "online".into(),
+            offline: "offline".into(),
+            qos: QoS::AtLeastOnce,
+            retain: true,
+        }),
+        broker: BrokerAddress::House { socket: broker.socket.clone() },
+        client_id: "agent".into(),
+        keep_alive: Duration::from_secs(30),
+    }
+}
+
+fn sample(sequence: u64, reading: &Reading) -> Sample {
+    Sample {
+        sequence,
+        boot_id: BootId::new("a-boot"),
+        monotonic: Monotonic::from_boot(Duration::from_secs(sequence)),
+        wall: Wall::from_unix_ms(1_795_377_331_250),
+        synchronised: true,
+        source: Source::Simulated,
+        readings: Readings::new(|_| reading.clone()),
+    }
+}
+
+fn unplugged() -> Reading {
+    Err(Absence { reason: Reason::NoChip, text: "nobody answers".into(), since: Monotonic::ZERO })
+}
+
+struct Agent {
+    samples: mpsc::Sender<Sample>,
+    commands: mpsc::Sender<Command>,
+    progress: watch::Receiver<Progress>,
+    task: JoinHandle<()>,
+    sequence: u64,
+}
+
+impl Agent {
+    fn start(broker: &Broker, options: Options) -> Self {
+        let (samples, samples_in) = mpsc::channel(8);
+        let (commands, commands_in) = mpsc::channel(1);
+        let (told, progress) = watch::channel(Progress::default());
+        let memory = broker.memory.clone();
+        let inputs = Inputs { samples: samples_in, commands: commands_in, memory, started: Monotonic::ZERO };
+        let task = tokio::spawn(agent::run(options, inputs, told));
+        Self { samples, commands, progress, task, sequence: 0 }
+    }
+
+    async fn sample(&mut self, reading: Reading) {
+        self.sequence += 1;
+        self.samples.send(sample(self.sequence, &reading)).await.unwrap();
+    }
+
+    /// Hands a sample over and waits until the agent has taken it.
+    async fn sample_taken(&mut self, reading: Reading) {
+        self.sample(reading).await;
+        let wanted = self.sequence;
+        self.progress.wait_for(|progress| progress.samples >= wanted).await.unwrap();
+    }
+
+    async fn reload(&self, options: Options) {
+        self.commands.send(Command::Reload(Box::new(options))).await.unwrap();
+    }
+
+    async fn stop(self) {
+        self.commands.send(Command::Stop).await.unwrap();
+        self.task.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn agent_says_online_with_its_will_then_values_then_offline_and_leaves() {
+    let mut broker = Broker::start();
+    let mut agent = Agent::start(&broker, options(&broker));
+    let connect = broker.next_connect().await;
+    let will = connect.last_will.unwrap();
+    assert_eq!((will.topic.as_str(), &will.message[..], will.retain), ("t/status", &b"offline"[..], true));
+    assert!(connect.clean_session);
+    assert_eq!(broker.next_message().await, said("t/status", "online", 1, true));
+
+    agent.sample(Ok(21.37)).await;
+    assert_eq!(broker.next_message().await, said("t/temperature", "21.4", 0, true));
+    agent.progress.wait_for(|progress| progress.is_connected && progress.first_reading.is_some()).await.unwrap();
+
+    agent.stop().await;
+    assert_eq!(broker.next_message().await, said("t/status", "offline", 1, true));
+    assert_eq!(broker.next().await, Seen::Disconnect);
+}
+
+#[tokio::test]
+async fn a_value_from_before_the_connection_is_published_when_it_is_there() {
+    let mut broker = Broker::start();
+    let mut late = options(&broker);
+    late.broker = BrokerAddress::House { socket: broker.socket.with_extension("late") };
+    let mut agent = Agent::start(&broker, late.clone());
+    agent.sample_taken(Ok(1.0)).await;
+    agent.sample_taken(Ok(2.0)).await;
+    agent.reload(options(&broker)).await;
+    broker.next_connect().await;
+    assert_eq!(broker.next_message().await, said("t/status", "online", 1, true));
+    assert_eq!(broker.next_message().await, said("t/temperature", "2.0", 0, true));
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn after_a_cut_the_agent_announces_and_publishes_the_last_values_again() {
+    let mut broker = Broker::start();
+    let mut agent = Agent::start(&broker, options(&broker));
+    agent.sample(Ok(21.0)).await;
+    broker.skip_to("t/temperature", "21.0").await;
+    for _ in 0..3 {
+        broker.cut();
+        assert_eq!(broker.next().await, Seen::Gone);
+        broker.next_connect().await;
+        assert_eq!(broker.next_message().await, said("t/status", "online", 1, true));
+        assert_eq!(broker.next_message().await, said("t/temperature", "21.0", 0, true));
+    }
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_dead_sensor_clears_its_retained_value_once_a_connection() {
+    let mut broker = Broker::start();
+    let mut agent = Agent::start(&broker, options(&broker));
+    agent.sample(Ok(21.0)).await;
+    broker.skip_to("t/temperature", "21.0").await;
+    for _ in 0..3 {
+        agent.sample_taken(unplugged()).await;
+    }
+    assert_eq!(broker.next_message().await, said("t/temperature", "", 0, true));
+
+    broker.cut();
+    assert_eq!(broker.next().await, Seen::Gone);
+    broker.next_connect().await;
+    assert_eq!(broker.next_message().await, said("t/status", "online", 1, true));
+    assert_eq!(broker.next_message().await, said("t/temperature", "", 0, true));
+    agent.sample(Ok(22.0)).await;
+    assert_eq!(broker.next_message().await, said("t/temperature", "22.0", 0, true));
+    agent.stop().await;
+}
+
+fn renamed(mut options: Options) -> Options {
+    for quantity in &mut options.quantities {
+        quantity.topic = topic("t/renamed");
+    }
+    options
+}
+
+#[tokio::test]
+async fn a_topic_renamed_by_reload_is_cleared_without_a_new_connection() {
+    let mut broker = Broker::start();
+    let mut agent = Agent::start(&broker, options(&broker));
+    agent.sample(Ok(21.0)).await;
+    broker.skip_to("t/temperature", "21.0").await;
+
+    agent.reload(renamed(options(&broker))).await;
+    assert_eq!(broker.next_message().await, said("t/status", "online", 1, true));
+    assert_eq!(broker.next_message().await, said("t/temperature", "", 1, true));
+    assert_eq!(broker.next_message().await, said("t/renamed", "21.0", 0, true));
+    agent.stop().await;
+    assert!(!broker.memory_text().contains("t/temperature"), "{}", broker.memory_text());
+    assert!(broker.memory_text().contains("t/renamed"));
+}
+
+#[tokio::test]
+async fn a_topic_switched_off_by_restart_is_cleared_until_the_broker_has_acknowledged_it() {
+    let mut broker = Broker::start();
+    let agent = Agent::start(&broker, options(&broker));
+    broker.skip_to("t/status", "online").await;
+    agent.stop().await;
+    broker.skip_to("t/status", "offline").await;
+
+    let mut without = options(&broker);
+    without.quantities.clear();
+    without.status = None;
+    broker.answer(Answer::Nothing);
+    let agent = Agent::start(&broker, without.clone());
+    broker.skip_to("t/temperature", "").await;
+    agent.stop().await;
+    assert!(broker.memory_text().contains("t/temperature"), "{}", broker.memory_text());
+
+    broker.answer(Answer::Acknowledge);
+    let agent = Agent::start(&broker, without.clone());
+    broker.skip_to("t/status", "").await;
+    let skipped = broker.skip_to("t/temperature", "").await;
+    assert_eq!(skipped, [], "both are cleared again");
+    agent.stop().await;
+    assert!(!broker.memory_text().contains("t/"), "{}", broker.memory_text());
+
+    let agent = Agent::start(&broker, without);
+    let mut progress = agent.progress.clone();
+    progress.wait_for(|progress| progress.is_connected).await.unwrap();
+    agent.stop().await;
+    assert_eq!(broker.next().await, Seen::Disconnect);
+    broker.next_connect().await;
+    assert_eq!(broker.next().await, Seen::Disconnect, "nothing is left to clear");
+}
+
+#[tokio::test]
+async fn another_will_needs_a_clean_end_and_a_new_connection() {
+    let mut broker = Broker::start();
+    let agent = Agent::start(&broker, options(&broker));
+    broker.next_connect().await;
+    assert_eq!(broker.next_message().await, said("t/status", "online", 1, true));
+
+    let mut moved = options(&broker);
+    moved.status.as_mut().unwrap().topic = topic("t/presence");
+    agent.reload(moved).await;
+    assert_eq!(broker.next_message().await, said("t/status", "offline", 1, true));
+    assert_eq!(broker.next().await, Seen::Disconnect);
+    assert_eq!(broker.next_connect().await.last_will.unwrap().topic, "t/presence");
+    assert_eq!(broker.next_message().await, said("t/presence", "online", 1, true));
+    assert_eq!(broker.next_message().await, said("t/status", "", 1, true));
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_broker_that_does_not_acknowledge_offline_is_left_to_speak_the_will() {
+    let mut broker = Broker::start();
+    let agent = Agent::start(&broker, options(&broker));
+    broker.skip_to("t/status", "online").await;
+    broker.answer(Answer::Nothing);
+    agent.stop().await;
+    assert_eq!(broker.next_message().await, said("t/status", "offline", 1, true));
+    assert_eq!(broker.next().await, Seen::Gone);
+}
+
+#[tokio::test]
+async fn an_agent_that_is_stopped_without_a_connection_ends() {
+    let broker = Broker::start();
+    let mut nowhere = options(&broker);
+    nowhere.broker = BrokerAddress::House { socket: broker.socket.with_extension("nowhere") };
+    let mut agent = Agent::start(&broker, nowhere);
+    agent.sample_taken(Ok(1.0)).await;
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn one_sample_is_published_and_the_status_of_a_running_gateway_left_alone() {
+    let mut broker = Broker::start();
+    let mut options = options(&broker);
+    options.state = Some(StateTopic { topic: topic("t/state"), qos: QoS::AtLeastOnce, retain: true });
+    let (sample, memory, wait) = (sample(1, &Ok(21.0)), broker.memory.clone(), Duration::from_secs(20));
+    let once = agent::publish_once(options, &sample, Monotonic::ZERO, memory, wait);
+    assert_eq!(once.await.unwrap(), 2);
+    let connect = broker.next_connect().await;
+    assert_eq!((connect.client_id.as_str(), connect.last_will), ("agent-once", None));
+    assert_eq!(broker.next_message().await, said("t/temperature", "21.0", 0, true));
+    let (name, state, qos, _) = broker.next_message().await;
+    assert_eq!((name.as_str(), qos), ("t/state", 1));
+    assert!(state.contains(r#""source":"simulated""#), "{state}");
+    assert_eq!(broker.next().await, Seen::Disconnect);
+    assert!(broker.memory_text().contains("t/state"));
+}
+
+#[tokio::test]
+async fn one_sample_without_a_broker_is_an_error_in_words() {
+    let broker = Broker::start();
+    let mut nowhere = options(&broker);
+    nowhere.broker = BrokerAddress::House { socket: broker.socket.with_extension("nowhere") };
+    let (sample, memory, wait) = (sample(1, &Ok(21.0)), broker.memory.clone(), Duration::from_secs(20));
+    let once = agent::publish_once(nowhere, &sample, Monotonic::ZERO, memory, wait);
+    assert_eq!(once.await.unwrap_err().to_string(), "no connection to the embedded broker: the socket is not there");
+}
+
+#[tokio::test]
+async fn an_acknowledgement_counts_that_comes_together_with_the_end_of_the_connection() {
+    let broker = Broker::start();
+    let mut options = options(&broker);
+    for quantity in &mut options.quantities {
+        quantity.qos = QoS::AtLeastOnce;
+    }
+    broker.answer(Answer::AcknowledgeAndClose);
+    for sequence in 1..=20 {
+        let (sample, memory, wait) = (sample(sequence, &Ok(21.0)), broker.memory.clone(), Duration::from_secs(20));
+        let once = agent::publish_once(options.clone(), &sample, Monotonic::ZERO, memory, wait);
+        assert_eq!(once.await.unwrap(), 1);
+    }
+}
