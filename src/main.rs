@@ -1,3 +1,7 @@
 //! The command `sensegate`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sensegate::cli::main()
+}

@@ -1,8 +1,10 @@
 //! One cycle of the sampling thread as a value.
 
+use std::time::Duration;
+
 use crate::base::clock::{Monotonic, Wall};
 use crate::base::ids::BootId;
-use crate::sensors::{Absence, Quantity, Reading, Readings, Reason, Source};
+use crate::sensors::{Absence, Quantity, Reading, Readings, Reason, Sensor, Source};
 
 /// What gives readings; asked once a cycle, on a thread of its own.
 pub trait Sampler {
@@ -11,6 +13,23 @@ pub trait Sampler {
 
     /// Where the readings come from.
     fn source(&self) -> Source;
+
+    /// Samples will be asked for at another interval from now on.
+    fn set_interval(&mut self, interval: Duration);
+}
+
+impl Sampler for Sensor {
+    fn sample(&mut self, now: Monotonic) -> Readings {
+        Self::sample(self, now)
+    }
+
+    fn source(&self) -> Source {
+        Self::source(self)
+    }
+
+    fn set_interval(&mut self, interval: Duration) {
+        Self::set_interval(self, interval);
+    }
 }
 
 /// One reading of each quantity, with everything that says when it was taken.

@@ -118,7 +118,10 @@ impl<S: Sampler> Worker<S> {
     fn run(mut self, commands: &mpsc::Receiver<Control>) {
         loop {
             match commands.recv_timeout(self.schedule.wait(clock::monotonic())) {
-                Ok(Control::Interval(interval)) => self.schedule.set_interval(clock::monotonic(), interval),
+                Ok(Control::Interval(interval)) => {
+                    self.sampler.set_interval(interval);
+                    self.schedule.set_interval(clock::monotonic(), interval);
+                }
                 Ok(Control::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     if !self.run_cycle() {
@@ -182,6 +185,8 @@ mod tests {
         fn source(&self) -> Source {
             Source::Simulated
         }
+
+        fn set_interval(&mut self, _interval: Duration) {}
     }
 
     fn spawn(interval: Duration, bound: usize) -> (Sampling, channel::Receiver<Sample>) {

@@ -1,8 +1,66 @@
 //! The words the operator sees: arguments in, lines and exit codes out.
+//!
+//! - Holds nothing that outlives a command.
+//! - Never enters: protocol rules, registers.
+//! - Uses every room; it is where `server` and `agent` meet.
+//!
+//! One file a command. Start reading at [`main()`], then `run`.
 
-#![expect(dead_code, reason = "the command line that calls the commands is not there yet")]
-
+mod arguments;
 mod check;
 mod client;
+mod completions;
+mod greeting;
+mod life;
+mod log;
 mod publish;
+mod run;
+mod source;
+mod state;
 mod subscribe;
+mod threads;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+
+/// A command line that is none (sysexits.h, `EX_USAGE`).
+const EXIT_USAGE: u8 = 64;
+/// A configuration that cannot be used (sysexits.h, `EX_CONFIG`); systemd does not restart on it.
+const EXIT_CONFIGURATION: u8 = 78;
+
+/// Runs the command that the process was called with.
+pub fn main() -> ExitCode {
+    life::end_with_the_first_panic();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refuse(&error),
+    };
+    match dispatch(arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("sensegate: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Help and version are answers; everything else that clap says is a mistake of usage.
+fn refuse(error: &clap::Error) -> ExitCode {
+    // a closed standard output leaves nobody to tell
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS }
+}
+
+fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    match arguments.command {
+        None => run::run(&arguments.run),
+        Some(Command::Run(run)) => run::run(&run),
+        Some(Command::Check { file }) => Ok(check::run(file.or(arguments.run.source.config).as_deref())),
+        Some(Command::Pub(publish)) => publish::run(&publish),
+        Some(Command::Sub(subscribe)) => subscribe::run(&subscribe),
+        Some(Command::Completions { shell }) => Ok(completions::run(shell)),
+    }
+}

@@ -1,0 +1,61 @@
+//! The command line: what can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::publish::PublishArgs;
+use super::subscribe::SubscribeArgs;
+
+/// A Raspberry Pi with a Sense HAT as a complete MQTT gateway: sensors, broker and client in one program.
+#[derive(Debug, Parser)]
+#[command(name = "sensegate", version, about, args_conflicts_with_subcommands = true, max_term_width = 100)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+}
+
+/// What to do; `run` when nothing is said.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Read the HAT, serve MQTT and publish (what happens without a command)
+    Run(RunArgs),
+    /// Check a configuration and tell every problem with its line and column
+    Check {
+        /// The file; without it the one that `run` would take
+        file: Option<PathBuf>,
+    },
+    /// Publish messages, with the flags of mosquitto_pub
+    Pub(PublishArgs),
+    /// Subscribe and print messages, with the flags of mosquitto_sub
+    Sub(SubscribeArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Which configuration, and which HAT.
+#[derive(Clone, Debug, Args)]
+pub(super) struct SourceArgs {
+    /// The configuration; without it /etc/sensegate/sensegate.toml, then ./config/sensegate.toml
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Read a simulated HAT, or one with the registers of FILE
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    #[expect(clippy::option_option, reason = "clap's way to tell a bare flag from one with a value")]
+    pub(super) simulate: Option<Option<PathBuf>>,
+}
+
+/// How to run.
+#[derive(Clone, Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub(super) source: SourceArgs,
+    /// Publish one sample, print it as JSON, and end
+    #[arg(long)]
+    pub(super) once: bool,
+}

@@ -1,0 +1,27 @@
+//! From the arguments that several commands share to settings.
+
+use std::process::ExitCode;
+
+use super::EXIT_CONFIGURATION;
+use super::arguments::SourceArgs;
+use crate::config::{self, Loaded, Problems};
+
+impl SourceArgs {
+    /// The configuration, with the HAT that the command line asks for.
+    ///
+    /// # Errors
+    /// Every problem of the configuration.
+    pub(super) fn load(&self) -> Result<Loaded, Problems> {
+        let mut loaded = config::load(self.config.as_deref(), config::environment())?;
+        if let Some(dump) = &self.simulate {
+            loaded.settings.simulate(dump.as_deref());
+        }
+        Ok(loaded)
+    }
+}
+
+/// Prints the problems of a configuration.
+pub(super) fn refuse(problems: &Problems) -> ExitCode {
+    eprintln!("{problems}");
+    ExitCode::from(EXIT_CONFIGURATION)
+}

@@ -1,0 +1,61 @@
+//! The embedded broker on its own thread.
+
+use std::thread::{self, JoinHandle};
+
+use anyhow::Context;
+use tokio::sync::{oneshot, watch};
+
+use crate::base::clock;
+use crate::base::progress::Progress;
+use crate::config::EmbeddedBroker;
+use crate::server::{ListenerAddress, Server};
+
+/// The thread `broker`, its sockets bound.
+#[derive(Debug)]
+pub(super) struct BrokerThread {
+    addresses: Vec<ListenerAddress>,
+    progress: Progress,
+    stop: watch::Sender<bool>,
+    thread: JoinHandle<()>,
+}
+
+/// Tells when the broker has ended, and why.
+pub(super) type BrokerEnd = oneshot::Receiver<std::io::Result<()>>;
+
+impl BrokerThread {
+    /// Binds every socket, then serves on a thread of its own.
+    ///
+    /// # Errors
+    /// When a socket cannot be bound: what is in the way and what to do.
+    pub(super) fn start(options: &EmbeddedBroker) -> anyhow::Result<(Self, BrokerEnd)> {
+        let server = Server::bind(options.server.clone(), options.machine.clone())?;
+        let addresses = server.addresses();
+        let progress = Progress::new(clock::monotonic());
+        let (stop, stopped) = watch::channel(false);
+        let (ended, end) = oneshot::channel();
+        let marks = progress.clone();
+        let serve = move || {
+            let result = server.run(fastrand::u64(..), &marks, stopped);
+            // nobody waits for it any more when the process ends
+            let _ = ended.send(result);
+        };
+        let thread = thread::Builder::new().name("broker".into()).spawn(serve).context("cannot start a thread")?;
+        Ok((Self { addresses, progress, stop, thread }, end))
+    }
+
+    pub(super) fn addresses(&self) -> &[ListenerAddress] {
+        &self.addresses
+    }
+
+    pub(super) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Sends what is waiting, closes every connection, and waits for the thread.
+    pub(super) fn stop(self) {
+        // a receiver that is gone has stopped already
+        let _ = self.stop.send(true);
+        // a panic has ended the process before
+        let _ = self.thread.join();
+    }
+}
