@@ -27,6 +27,10 @@ pub(super) enum Command {
         /// The file; without it the one that `run` would take
         file: Option<PathBuf>,
     },
+    /// Take one sample and print it as JSON
+    Read(SourceArgs),
+    /// Print the registers of a real HAT, as a file for --simulate
+    Dump(SourceArgs),
     /// Publish messages, with the flags of mosquitto_pub
     Pub(PublishArgs),
     /// Subscribe and print messages, with the flags of mosquitto_sub

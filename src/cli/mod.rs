@@ -10,10 +10,13 @@ mod arguments;
 mod check;
 mod client;
 mod completions;
+mod dump;
 mod greeting;
 mod life;
 mod log;
+mod once;
 mod publish;
+mod read;
 mod run;
 mod source;
 mod state;
@@ -59,6 +62,8 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         None => run::run(&arguments.run),
         Some(Command::Run(run)) => run::run(&run),
         Some(Command::Check { file }) => Ok(check::run(file.or(arguments.run.source.config).as_deref())),
+        Some(Command::Read(source)) => source.with(|loaded| read::run(&loaded.settings.sensors)),
+        Some(Command::Dump(source)) => source.with(|loaded| dump::run(&loaded.settings.sensors)),
         Some(Command::Pub(publish)) => publish::run(&publish),
         Some(Command::Sub(subscribe)) => subscribe::run(&subscribe),
         Some(Command::Completions { shell }) => Ok(completions::run(shell)),

@@ -14,7 +14,7 @@ use super::life::{self, Watchdog};
 use super::log::Level;
 use super::state::StateDirectory;
 use super::threads::{BrokerEnd, BrokerThread};
-use super::{greeting, log, source};
+use super::{greeting, log, once, source};
 use crate::agent::{self, Command, Inputs, Sampling};
 use crate::base::clock::{self, Monotonic};
 use crate::base::progress::Progress;
@@ -44,12 +44,16 @@ pub(super) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
         None => (None, None),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    greeting::greet(&settings, broker.as_ref().map_or(&[], BrokerThread::addresses));
-    let result = runtime.block_on(async {
-        let gateway = Gateway::start(settings, sensor, started, &state)?;
-        let loops = broker.iter().map(BrokerThread::progress).cloned().collect();
-        gateway.live(&arguments.source, &level, loops, end).await
-    });
+    let result = if arguments.once {
+        runtime.block_on(once::run(&settings, sensor, started, state.announced_topics()))
+    } else {
+        greeting::greet(&settings, broker.as_ref().map_or(&[], BrokerThread::addresses));
+        runtime.block_on(async {
+            let gateway = Gateway::start(settings, sensor, started, &state)?;
+            let loops = broker.iter().map(BrokerThread::progress).cloned().collect();
+            gateway.live(&arguments.source, &level, loops, end).await
+        })
+    };
     if let Some(broker) = broker {
         broker.stop();
     }

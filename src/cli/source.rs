@@ -18,6 +18,17 @@ impl SourceArgs {
         }
         Ok(loaded)
     }
+
+    /// Runs a command that needs the settings, or prints what is wrong with them.
+    ///
+    /// # Errors
+    /// The command's.
+    pub(super) fn with(&self, command: impl FnOnce(&Loaded) -> anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
+        match self.load() {
+            Ok(loaded) => command(&loaded),
+            Err(problems) => Ok(refuse(&problems)),
+        }
+    }
 }
 
 /// Prints the problems of a configuration.

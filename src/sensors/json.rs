@@ -46,6 +46,7 @@ impl Serialize for Readings {
 
 impl Readings {
     /// The readings as a JSON object with one entry a quantity; values are rounded to four decimals.
+    #[expect(clippy::missing_panics_doc, reason = "it cannot happen, as the text below says")]
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::to_value(self).expect("keys are text and values are numbers, text or null")
     }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::Dump;
-use crate::sensors::chip::Chip;
+use crate::sensors::chip::{Chip, UnknownChip};
 
 /// Sub-addresses have seven bits.
 const REGISTER_MAX: u8 = 0x7f;
@@ -76,7 +76,8 @@ fn decode(text: &str) -> Result<Dump, Problem> {
 }
 
 fn add_chip(dump: &mut Dump, table: &ChipTable) -> Result<(), Problem> {
-    let chip: Chip = table.name.get_ref().parse().map_err(|error| problem(&table.name, error))?;
+    let chip: Chip =
+        table.name.get_ref().parse().map_err(|error: UnknownChip| problem(&table.name, error.to_string()))?;
     check_address(chip, table.address.as_ref())?;
     if dump.chips.contains_key(&chip) {
         return Err(problem(&table.name, format!("{} is there twice", chip.name())));
@@ -133,8 +134,8 @@ fn decode_byte(text: &str) -> Result<u8, String> {
     byte.ok_or_else(|| format!("`{text}`: expected bytes of two hex digits, like \"3a 85\""))
 }
 
-fn problem<T>(at: &Spanned<T>, message: impl ToString) -> Problem {
-    Problem { span: at.span(), message: message.to_string() }
+fn problem<T>(at: &Spanned<T>, message: impl Into<String>) -> Problem {
+    Problem { span: at.span(), message: message.into() }
 }
 
 /// Line and column of a byte, both from 1; the column counts characters.

@@ -11,6 +11,8 @@
 mod health;
 mod lifecycle;
 mod part;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

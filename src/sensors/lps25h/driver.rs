@@ -56,13 +56,13 @@ impl Lps25h {
     pub fn read_measurement<I: I2c>(&self, i2c: &mut I) -> Result<Measurement, DriverError<I::Error>> {
         let mut bytes = [0; 6];
         STATUS.read_burst(i2c, &mut bytes)?;
-        let [status, p_xl, p_l, p_h, t_l, t_h] = bytes;
+        let [status, lowest, middle, highest, t_l, t_h] = bytes;
         let status = Status(status);
         if status.is_stuck() {
             return Err(DriverError::StuckLine { register: STATUS });
         }
         Ok(Measurement {
-            pressure_count: status.has_pressure().then(|| pressure_count([p_xl, p_l, p_h])),
+            pressure_count: status.has_pressure().then(|| pressure_count([lowest, middle, highest])),
             temperature: status.has_temperature().then(|| temperature(i16::from_le_bytes([t_l, t_h]))),
         })
     }

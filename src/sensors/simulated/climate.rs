@@ -60,7 +60,7 @@ impl Climate {
     }
 
     /// The air at `now`.
-    pub fn at(&self, now: Monotonic) -> Air {
+    pub fn at(self, now: Monotonic) -> Air {
         let weather = self.drift(Drift::Weather, now);
         let temperature = self.temperature(now);
         let vapour_hpa = 10.5 - 1.8 * weather + 0.7 * self.drift(Drift::People, now);
@@ -73,12 +73,12 @@ impl Climate {
         }
     }
 
-    fn temperature(&self, now: Monotonic) -> f64 {
+    fn temperature(self, now: Monotonic) -> f64 {
         20.6 + 0.9 * self.wave(DAY, now) + 0.5 * self.drift(Drift::Sun, now) + 0.7 * self.heating(now)
     }
 
     /// How warm the heating is, 0..1: it climbs while it is on and cools afterwards, fast at first.
-    fn heating(&self, now: Monotonic) -> f64 {
+    fn heating(self, now: Monotonic) -> f64 {
         let phase = (fraction(now, HEATING_CYCLE) + self.random(0, 0).abs()).fract();
         let settle = |part: f64| (1.0 - (-3.0 * part).exp()) / (1.0 - (-3.0_f64).exp());
         if phase < HEATING_ON {
@@ -89,12 +89,12 @@ impl Climate {
     }
 
     /// A sine of one `period`, −1..1, that starts where the seed says.
-    fn wave(&self, period: Duration, now: Monotonic) -> f64 {
+    fn wave(self, period: Duration, now: Monotonic) -> f64 {
         (std::f64::consts::TAU * (fraction(now, period) + self.random(0, 1))).sin()
     }
 
     /// A smooth random walk between −1 and 1: random heights at whole periods, and a soft curve from one to the next.
-    fn drift(&self, drift: Drift, now: Monotonic) -> f64 {
+    fn drift(self, drift: Drift, now: Monotonic) -> f64 {
         let period = drift.period();
         let turn = u64::try_from(now.since_boot().as_nanos() / period.as_nanos()).unwrap_or(u64::MAX - 1);
         let part = fraction(now, period);
@@ -103,7 +103,7 @@ impl Climate {
     }
 
     /// A number between −1 and 1 that belongs to the seed, `channel` and `index`.
-    fn random(&self, channel: u64, index: u64) -> f64 {
+    fn random(self, channel: u64, index: u64) -> f64 {
         let mixed = self.seed ^ channel.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ index.wrapping_mul(0xd1b5_4a32_d192_ed03);
         let mut random = fastrand::Rng::with_seed(mixed);
         // The first draw of neighbouring seeds is alike; the second is not.

@@ -53,9 +53,9 @@ pub(super) trait Registers {
     /// Power comes on.
     fn power_on(&mut self, now: Monotonic);
     /// Does what happened inside until `now`.
-    fn advance(&mut self, now: Monotonic, effects: &Effects);
+    fn advance(&mut self, now: Monotonic, effects: Effects);
     /// Reads one register, with what reading it changes.
-    fn read(&mut self, register: u8, effects: &Effects) -> u8;
+    fn read(&mut self, register: u8, effects: Effects) -> u8;
     /// Writes one register; one that is read-only stays.
     fn write(&mut self, register: u8, value: u8, now: Monotonic);
 }
@@ -85,7 +85,7 @@ impl<R: Registers> Device<R> {
 
     /// One transaction. Operations of one kind that follow each other are one, as the trait's contract says.
     pub(super) fn run(&mut self, operations: &mut [Operation<'_>], now: Monotonic) {
-        self.registers.advance(now, &self.effects);
+        self.registers.advance(now, self.effects);
         let mut is_addressed = false;
         for operation in operations {
             match operation {
@@ -117,7 +117,7 @@ impl<R: Registers> Device<R> {
 
     fn read(&mut self, bytes: &mut [u8]) {
         for byte in bytes {
-            *byte = self.registers.read(self.pointer, &self.effects);
+            *byte = self.registers.read(self.pointer, self.effects);
             self.go_on();
         }
     }

@@ -118,7 +118,7 @@ impl SimulatedHts221 {
     fn conversion_time(&self) -> Duration {
         let av_conf = self.register(0x10);
         let samples = (2_u32 << (av_conf >> 3 & 0b111)) + (4_u32 << (av_conf & 0b111));
-        Duration::from_micros(1000) + Duration::from_micros(75) * samples
+        Duration::from_millis(1) + Duration::from_micros(75) * samples
     }
 
     fn restart_conversions(&mut self, now: Monotonic) {
@@ -149,7 +149,7 @@ impl SimulatedHts221 {
         self.set_register(0x21, value & 0b10 | u8::from(starts));
     }
 
-    fn convert(&mut self, at: Monotonic, effects: &Effects) -> ([u8; 2], [u8; 2]) {
+    fn convert(&mut self, at: Monotonic, effects: Effects) -> ([u8; 2], [u8; 2]) {
         if effects.out_of_range {
             return (OUT_OF_RANGE, OUT_OF_RANGE);
         }
@@ -188,7 +188,7 @@ impl Registers for SimulatedHts221 {
         self.now = now;
     }
 
-    fn advance(&mut self, now: Monotonic, effects: &Effects) {
+    fn advance(&mut self, now: Monotonic, effects: Effects) {
         self.now = now;
         let Some(finished) = self.converter.take(now) else { return };
         let controls = self.register(0x21);
@@ -202,7 +202,7 @@ impl Registers for SimulatedHts221 {
         self.temperature.convert(temperature, finished.several, block_data_update);
     }
 
-    fn read(&mut self, register: u8, effects: &Effects) -> u8 {
+    fn read(&mut self, register: u8, effects: Effects) -> u8 {
         match register {
             0x0f => effects.identity.unwrap_or(self.register(0x0f)),
             0x21 => self.register(0x21) | u8::from(self.now < self.boot_until) << 7,

@@ -57,10 +57,8 @@ impl SimulatedLps25h {
         for (&register, &value) in held {
             registers.iter_mut().skip(register.into()).take(1).for_each(|slot| *slot = value);
         }
-        let byte = |register: u8| held.get(&register).copied();
-        let [p_xl, p_l, p_h] = PRESSURE_RESET;
-        let pressure = [byte(0x28).unwrap_or(p_xl), byte(0x29).unwrap_or(p_l), byte(0x2a).unwrap_or(p_h)];
-        let temperature = [byte(0x2b).unwrap_or(0), byte(0x2c).unwrap_or(0)];
+        let byte = |register: usize| registers.get(register).copied().unwrap_or(0);
+        let (pressure, temperature) = ([byte(0x28), byte(0x29), byte(0x2a)], [byte(0x2b), byte(0x2c)]);
         let mut chip = Self::with_registers(Origin::Held { pressure, temperature }, registers, now);
         (chip.pressure, chip.temperature) = (Latch::new(pressure), Latch::new(temperature));
         chip.restart_conversions(now);
@@ -146,7 +144,7 @@ impl SimulatedLps25h {
         self.set_register(0x21, value & 0b0111_1010 | u8::from(starts));
     }
 
-    fn convert(&mut self, at: Monotonic, effects: &Effects) -> ([u8; 3], [u8; 2]) {
+    fn convert(&mut self, at: Monotonic, effects: Effects) -> ([u8; 3], [u8; 2]) {
         let noise_hpa = NOISE_OF_512_HPA * (512.0 / f64::from(self.pressure_samples())).sqrt();
         let (pressure, temperature) = match &mut self.origin {
             Origin::Held { pressure, temperature } => (*pressure, *temperature),
@@ -180,7 +178,7 @@ impl Registers for SimulatedLps25h {
         self.now = now;
     }
 
-    fn advance(&mut self, now: Monotonic, effects: &Effects) {
+    fn advance(&mut self, now: Monotonic, effects: Effects) {
         self.now = now;
         let Some(finished) = self.converter.take(now) else { return };
         let controls = self.register(0x21);
@@ -194,7 +192,7 @@ impl Registers for SimulatedLps25h {
         self.temperature.convert(temperature, finished.several, block_data_update);
     }
 
-    fn read(&mut self, register: u8, effects: &Effects) -> u8 {
+    fn read(&mut self, register: u8, effects: Effects) -> u8 {
         match register {
             0x0f => effects.identity.unwrap_or(self.register(0x0f)),
             0x21 => self.register(0x21) | u8::from(self.now < self.boot_until) << 7,
@@ -218,7 +216,9 @@ impl Registers for SimulatedLps25h {
 
 fn power_on_registers() -> [u8; REGISTERS] {
     let mut registers = [0; REGISTERS];
-    for (register, value) in [(0x0f, 0xbd), (0x10, RES_CONF_RESET)] {
+    let [lowest, middle, highest] = PRESSURE_RESET;
+    let reset = [(0x0f, 0xbd), (0x10, RES_CONF_RESET), (0x28, lowest), (0x29, middle), (0x2a, highest)];
+    for (register, value) in reset {
         registers.iter_mut().skip(register).take(1).for_each(|slot| *slot = value);
     }
     registers
