@@ -449,7 +449,9 @@ proptest! {
     ) {
         let mut bench = Bench::new(SECOND);
         for (fault, heals, ms) in steps {
-            fault.into_iter().for_each(|fault| bench.inject(fault));
+            if let Some(fault) = fault {
+                bench.inject(fault);
+            }
             if heals {
                 bench.heal();
             }
