@@ -17,7 +17,7 @@ pub(super) fn end_with_the_first_panic() {
     }));
 }
 
-/// Everything is served: systemd may start what waits for it (sd_notify(3)).
+/// Everything is served: systemd may start what waits for it.
 pub(super) fn tell_ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }

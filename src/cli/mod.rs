@@ -10,6 +10,7 @@ mod arguments;
 mod check;
 mod client;
 mod completions;
+mod doctor;
 mod dump;
 mod greeting;
 mod life;
@@ -62,6 +63,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         None => run::run(&arguments.run),
         Some(Command::Run(run)) => run::run(&run),
         Some(Command::Check { file }) => Ok(check::run(file.or(arguments.run.source.config).as_deref())),
+        Some(Command::Doctor(source)) => source.with(|loaded| Ok(doctor::run(&loaded.settings, &loaded.file))),
         Some(Command::Read(source)) => source.with(|loaded| read::run(&loaded.settings.sensors)),
         Some(Command::Dump(source)) => source.with(|loaded| dump::run(&loaded.settings.sensors)),
         Some(Command::Pub(publish)) => publish::run(&publish),

@@ -1,0 +1,82 @@
+//! `sensegate doctor`: looks at everything a gateway needs, and says in one line each what is so and what to do.
+//!
+//! - Holds nothing. Every check is a function of what it looks at: the root of the file system (so that a test hands in
+//!   a directory), an address, a bus.
+//! - Never enters: MQTT. Nothing is changed on the machine, and of the chips only their identity is read, so it may run
+//!   beside a gateway that is at work.
+//! - Uses `base`, `sensors` and the decided configuration.
+//!
+//! Start reading at [`examine`], which is the list of checks; then one file a subject.
+
+mod bus;
+mod chips;
+mod finding;
+mod place;
+mod ports;
+
+use std::fmt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use finding::{Finding, Report, Verdict};
+
+use crate::agent::BrokerAddress;
+use crate::base::clock;
+use crate::config::Settings;
+use crate::sensors::bus::Bus;
+use crate::sensors::{Chip, SourceOptions};
+use crate::server::ListenerAddress;
+
+/// Prints what was found. 0 when there is no problem, 1 otherwise; a warning is none.
+///
+/// `origin` names the configuration's file.
+pub(super) fn run(settings: &Settings, origin: &impl fmt::Display) -> ExitCode {
+    let report = examine(settings, origin, Path::new("/"));
+    print!("{report}");
+    if report.verdict() == Verdict::Problem { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// All checks, on the machine whose files are below `root`.
+fn examine(settings: &Settings, origin: &impl fmt::Display, root: &Path) -> Report {
+    let mut findings = vec![Finding::ok("configuration", origin.to_string())];
+    findings.extend(examine_source(&settings.sensors.source, root));
+    findings.extend(examine_broker(settings, root));
+    findings.push(place::check_clock(clock::wall(), clock::is_synchronised()));
+    findings.push(place::check_directory(&settings.storage.directory, std::process::id()));
+    Report(findings)
+}
+
+fn examine_source(source: &SourceOptions, root: &Path) -> Vec<Finding> {
+    match source {
+        SourceOptions::I2c { bus } => examine_bus(root, *bus),
+        SourceOptions::Simulated => vec![Finding::ok("hat", "simulated, as asked for: no bus is touched")],
+        SourceOptions::Dump(file) => vec![place::check_dump(file)],
+    }
+}
+
+/// The device, then what is on it; a bus that does not open says nothing about its chips.
+fn examine_bus(root: &Path, number: u8) -> Vec<Finding> {
+    let mut findings = vec![bus::check_device(root, number, rustix::process::geteuid().as_raw())];
+    findings.extend(Chip::ALL.map(|chip| bus::check_driver(root, number, chip.address())));
+    if let Ok(mut open) = Bus::open(number) {
+        findings.extend(Chip::ALL.map(|chip| chips::check_identity(&mut open, chip)));
+    }
+    findings
+}
+
+/// The listeners of the embedded broker, or the way to the external one.
+fn examine_broker(settings: &Settings, root: &Path) -> Vec<Finding> {
+    let listeners = settings.broker.iter().flat_map(|broker| &broker.server.listeners);
+    let mut findings: Vec<_> = listeners.map(|listener| examine_listener(&listener.address, root)).collect();
+    if let BrokerAddress::External { host, port, .. } = &settings.agent.broker {
+        findings.push(place::check_broker(host, *port));
+    }
+    findings
+}
+
+fn examine_listener(address: &ListenerAddress, root: &Path) -> Finding {
+    match address {
+        ListenerAddress::Tcp(address) => ports::check_tcp(root, *address),
+        ListenerAddress::Unix(path) => ports::check_unix(path),
+    }
+}
