@@ -170,7 +170,19 @@ pub fn available() -> Result<(), String> {
 /// # Panics
 /// With `CI=true` in the environment, where a skipped test is a failure.
 pub fn skip() -> bool {
-    let Err(reason) = available() else { return false };
+    available().is_err_and(|reason| tell_skipped(&reason))
+}
+
+/// As [`skip`], for a test that runs programs of i2c-tools as well.
+///
+/// # Panics
+/// As [`skip`].
+pub fn skip_without_i2c_tools() -> bool {
+    let is_missing = Command::new("i2cget").arg("-V").output().is_err();
+    (is_missing && tell_skipped("i2c-tools are not installed")) || skip()
+}
+
+fn tell_skipped(reason: &str) -> bool {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "nothing may be skipped with CI=true: {reason}");
     eprintln!("skipped: {reason}");
     true

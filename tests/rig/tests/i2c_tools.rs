@@ -1,10 +1,10 @@
 //! The virtual bus as the programs of i2c-tools see it, with two chips that are nothing but registers.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop where it is wrong")]
 
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use embedded_hal::i2c::{ErrorKind, ErrorType, I2c, NoAcknowledgeSource, Operation};
-use sensegate_rig::{Transaction, VirtualBus, skip, wait_until};
+use sensegate_rig::{Transaction, VirtualBus, skip, skip_without_i2c_tools, wait_until};
 
 /// Chips at 0x5C and 0x5F: 256 registers each, a pointer that goes up by itself.
 struct Chips {
@@ -64,16 +64,6 @@ fn run(bus: &VirtualBus<Chips>, line: &str) -> Output {
 
 fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)).trim().to_owned()
-}
-
-/// Like [`skip`], and also where i2c-tools are missing.
-fn skip_without_i2c_tools() -> bool {
-    let is_there = Command::new("i2cget").arg("-V").output().is_ok();
-    assert!(is_there || std::env::var("CI").as_deref() != Ok("true"), "i2c-tools are missing");
-    if !is_there {
-        eprintln!("skipped: i2c-tools are missing");
-    }
-    !is_there || skip()
 }
 
 #[test]
