@@ -14,8 +14,13 @@ pub trait Sampler {
     /// Where the readings come from.
     fn source(&self) -> Source;
 
-    /// Samples will be asked for at another interval from now on.
-    fn set_interval(&mut self, interval: Duration);
+    /// When a sample is worth taking before the schedule wants one, because a chip is starting up.
+    fn next_deadline(&self) -> Option<Monotonic> {
+        None
+    }
+
+    /// Samples come at another interval from now on.
+    fn set_interval(&mut self, _interval: Duration) {}
 }
 
 impl Sampler for Sensor {
@@ -25,6 +30,10 @@ impl Sampler for Sensor {
 
     fn source(&self) -> Source {
         Self::source(self)
+    }
+
+    fn next_deadline(&self) -> Option<Monotonic> {
+        Self::next_deadline(self)
     }
 
     fn set_interval(&mut self, interval: Duration) {
@@ -61,11 +70,6 @@ impl Sample {
     /// Whether at least one quantity has a value.
     pub fn has_value(&self) -> bool {
         self.readings.iter().any(|(_, reading)| reading.is_ok())
-    }
-
-    /// Whether a quantity still waits for its first conversion.
-    pub fn is_starting(&self) -> bool {
-        self.readings.iter().any(|(_, reading)| matches!(reading, Err(absence) if absence.reason == Reason::Starting))
     }
 }
 

@@ -19,10 +19,8 @@ use crate::base::ids::BootId;
 /// cycles late is stuck, and the thread that feeds the watchdog must not be stuck with it.
 pub const SAMPLES_MAX: usize = 8;
 
-/// How soon a sample is tried again while a chip has not finished its first conversion.
-const STARTING_INTERVAL: Duration = Duration::from_millis(50);
-/// How often at most; a chip that never gets ready is asked at the normal rate.
-const STARTING_SAMPLES_MAX: u32 = 60;
+/// The shortest wait for a chip that is starting up: one that is always about to be ready is no reason to spin.
+const HASTE_MIN: Duration = Duration::from_millis(5);
 
 /// What the thread has done since its start. Any other thread may look.
 #[derive(Debug, Default)]
@@ -98,7 +96,6 @@ where
         output,
         boot_id: BootId::read(),
         schedule: Schedule::new(clock::monotonic(), interval),
-        starting_left: STARTING_SAMPLES_MAX,
         counters: Arc::clone(&counters),
     };
     let thread = thread::Builder::new().name("sensors".into()).spawn(move || worker.run(&commands))?;
@@ -110,7 +107,6 @@ struct Worker<S> {
     output: channel::Sender<Sample>,
     boot_id: BootId,
     schedule: Schedule,
-    starting_left: u32,
     counters: Arc<SamplingCounters>,
 }
 
@@ -118,10 +114,7 @@ impl<S: Sampler> Worker<S> {
     fn run(mut self, commands: &mpsc::Receiver<Control>) {
         loop {
             match commands.recv_timeout(self.schedule.wait(clock::monotonic())) {
-                Ok(Control::Interval(interval)) => {
-                    self.sampler.set_interval(interval);
-                    self.schedule.set_interval(clock::monotonic(), interval);
-                }
+                Ok(Control::Interval(interval)) => self.set_interval(clock::monotonic(), interval),
                 Ok(Control::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     if !self.run_cycle() {
@@ -135,9 +128,8 @@ impl<S: Sampler> Worker<S> {
     /// Takes a sample and hands it over; `false` when nobody wants samples any more.
     fn run_cycle(&mut self) -> bool {
         let sample = self.take_sample(clock::monotonic());
-        let is_starting = sample.is_starting();
         let wanted = self.hand_over(sample);
-        self.plan_next(clock::monotonic(), is_starting);
+        self.plan_next(clock::monotonic());
         wanted
     }
 
@@ -160,11 +152,15 @@ impl<S: Sampler> Worker<S> {
         }
     }
 
-    fn plan_next(&mut self, now: Monotonic, is_starting: bool) {
+    fn set_interval(&mut self, now: Monotonic, interval: Duration) {
+        self.sampler.set_interval(interval);
+        self.schedule.set_interval(now, interval);
+    }
+
+    fn plan_next(&mut self, now: Monotonic) {
         self.schedule.advance(now);
-        if is_starting && self.starting_left > 0 {
-            self.starting_left -= 1;
-            self.schedule.hasten(now, STARTING_INTERVAL);
+        if let Some(deadline) = self.sampler.next_deadline() {
+            self.schedule.hasten(now, deadline.since(now).max(HASTE_MIN));
         }
         self.counters.missed.store(self.schedule.missed(), Ordering::Relaxed);
     }
@@ -175,23 +171,42 @@ mod tests {
     use super::*;
     use crate::sensors::{Readings, Source};
 
-    struct Constant(f64);
+    /// Gives one value; after each of the first samples it wants another at once, as a chip does that starts up.
+    struct Constant {
+        value: f64,
+        hasty_samples: u64,
+    }
 
     impl Sampler for Constant {
         fn sample(&mut self, _now: Monotonic) -> Readings {
-            Readings::new(|_| Ok(self.0))
+            self.hasty_samples = self.hasty_samples.saturating_sub(1);
+            Readings::new(|_| Ok(self.value))
         }
 
         fn source(&self) -> Source {
             Source::Simulated
         }
 
-        fn set_interval(&mut self, _interval: Duration) {}
+        fn next_deadline(&self) -> Option<Monotonic> {
+            (self.hasty_samples > 0).then_some(Monotonic::ZERO)
+        }
     }
 
     fn spawn(interval: Duration, bound: usize) -> (Sampling, channel::Receiver<Sample>) {
         let (sender, receiver) = channel::channel(bound);
-        (spawn_sampling(Constant(21.5), interval, sender).unwrap(), receiver)
+        (spawn_sampling(Constant { value: 21.5, hasty_samples: 0 }, interval, sender).unwrap(), receiver)
+    }
+
+    #[test]
+    fn a_chip_that_starts_up_is_asked_before_the_schedule_wants_it() {
+        let (sender, mut samples) = channel::channel(SAMPLES_MAX);
+        let starting = Constant { value: 21.5, hasty_samples: 3 };
+        let sampling = spawn_sampling(starting, Duration::from_secs(3600), sender).unwrap();
+        for sequence in 1..=3 {
+            assert_eq!(samples.blocking_recv().unwrap().sequence, sequence);
+        }
+        sampling.stop();
+        assert_eq!(samples.blocking_recv(), None);
     }
 
     #[test]
