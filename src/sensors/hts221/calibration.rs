@@ -65,10 +65,10 @@ impl Calibration {
     /// [`ValueError::Calibration`] when the points give no line, [`ValueError::OutOfRange`] outside −40..120 °C.
     pub fn temperature(&self, raw: i16) -> Result<Celsius, ValueError> {
         let value = interpolate(raw, (self.t0_out, self.t0_c), (self.t1_out, self.t1_c))
-            .filter(|_| !is_flat(self.t0_c, self.t1_c))
             .ok_or_else(|| self.temperature_error())?;
-        ValueError::check_range(Chip::Hts221, value, Celsius::SYMBOL, TEMPERATURE_MIN_C..=TEMPERATURE_MAX_C)
-            .map(Celsius)
+        let range = TEMPERATURE_MIN_C..=TEMPERATURE_MAX_C;
+        let value = ValueError::check_range(Chip::Hts221, value, Celsius::SYMBOL, range)?;
+        if is_flat(self.t0_c, self.t1_c) { Err(self.temperature_error()) } else { Ok(Celsius(value)) }
     }
 
     /// The relative humidity for a count of `HUMIDITY_OUT`, clamped to 0..100.
@@ -78,11 +78,11 @@ impl Calibration {
     /// than 25 %RH outside.
     pub fn humidity(&self, raw: i16) -> Result<RelativeHumidity, ValueError> {
         let value = interpolate(raw, (self.h0_t0_out, self.h0_rh), (self.h1_t0_out, self.h1_rh))
-            .filter(|_| !is_flat(self.h0_rh, self.h1_rh))
             .ok_or_else(|| self.humidity_error())?;
         let range = -HUMIDITY_EXCESS_MAX..=100.0 + HUMIDITY_EXCESS_MAX;
-        ValueError::check_range(Chip::Hts221, value, RelativeHumidity::SYMBOL, range)
-            .map(|value| RelativeHumidity(value.clamp(0.0, 100.0)))
+        let value = ValueError::check_range(Chip::Hts221, value, RelativeHumidity::SYMBOL, range)?;
+        let clamped = RelativeHumidity(value.clamp(0.0, 100.0));
+        if is_flat(self.h0_rh, self.h1_rh) { Err(self.humidity_error()) } else { Ok(clamped) }
     }
 
     /// Whether both quantities have a line.

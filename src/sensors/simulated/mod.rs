@@ -17,6 +17,8 @@ mod fault;
 mod hts221;
 mod latch;
 mod lps25h;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::time::Duration;
