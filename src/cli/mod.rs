@@ -28,7 +28,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, RunArgs};
 
 /// A command line that is none (sysexits.h, `EX_USAGE`).
 const EXIT_USAGE: u8 = 64;
@@ -59,15 +59,20 @@ fn refuse(error: &clap::Error) -> ExitCode {
 }
 
 fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    match arguments.command {
-        None => run::run(&arguments.run),
-        Some(Command::Run(run)) => run::run(&run),
-        Some(Command::Check { file }) => Ok(check::run(file.or(arguments.run.source.config).as_deref())),
-        Some(Command::Doctor(source)) => source.with(|loaded| Ok(doctor::run(&loaded.settings, &loaded.file))),
-        Some(Command::Read(source)) => source.with(|loaded| read::run(&loaded.settings.sensors)),
-        Some(Command::Dump(source)) => source.with(|loaded| dump::run(&loaded.settings.sensors)),
-        Some(Command::Pub(publish)) => publish::run(&publish),
-        Some(Command::Sub(subscribe)) => subscribe::run(&subscribe),
+    let Arguments { command, run: before } = arguments;
+    match command {
+        None => run::run(&before),
+        Some(Command::Run(args)) => {
+            run::run(&RunArgs { once: args.once || before.once, source: args.source.or(before.source) })
+        }
+        Some(Command::Check { file }) => Ok(check::run(file.or(before.source.config).as_deref())),
+        Some(Command::Doctor(args)) => {
+            args.or(before.source).with(|loaded| Ok(doctor::run(&loaded.settings, &loaded.file)))
+        }
+        Some(Command::Read(args)) => args.or(before.source).with(|loaded| read::run(&loaded.settings.sensors)),
+        Some(Command::Dump(args)) => args.or(before.source).with(|loaded| dump::run(&loaded.settings.sensors)),
+        Some(Command::Pub(args)) => publish::run(&args),
+        Some(Command::Sub(args)) => subscribe::run(&args),
         Some(Command::Completions { shell }) => Ok(completions::run(shell)),
     }
 }

@@ -19,6 +19,11 @@ impl SourceArgs {
         Ok(loaded)
     }
 
+    /// What was typed behind the command, else what was typed before it.
+    pub(super) fn or(self, before: Self) -> Self {
+        Self { config: self.config.or(before.config), simulate: self.simulate.or(before.simulate) }
+    }
+
     /// Runs a command that needs the settings, or prints what is wrong with them.
     ///
     /// # Errors
