@@ -54,7 +54,7 @@ impl Machine {
     /// Runs `sensegate` with these words to its end.
     pub(crate) fn run(&self, words: &[&str]) -> Output {
         let mut command = self.bus.command(SENSEGATE).unwrap();
-        command.arg("--config").arg(self.file()).args(words).stdin(Stdio::null()).output().unwrap()
+        command.args(words).arg("--config").arg(self.file()).stdin(Stdio::null()).output().unwrap()
     }
 
     /// Runs another program on the same bus to its end.
