@@ -44,6 +44,7 @@ fn options(broker: &Broker) -> Options {
         broker: BrokerAddress::House { socket: broker.socket.clone() },
         client_id: "agent".into(),
         keep_alive: Duration::from_secs(30),
+        interval: Duration::from_secs(1),
     }
 }
 

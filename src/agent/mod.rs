@@ -53,6 +53,8 @@ pub struct Options {
     pub client_id: String,
     /// Keep-alive of the connection.
     pub keep_alive: Duration,
+    /// Time between two samples: tells when one is overdue.
+    pub interval: Duration,
 }
 
 /// Where and how one quantity is published.

@@ -22,6 +22,10 @@ use crate::sensors::Readings;
 /// How long the broker may take to acknowledge that the gateway leaves.
 const OFFLINE_WAIT: Duration = Duration::from_secs(2);
 
+/// The shortest silence of the sampling thread after which its last values count no more. A bus that times out keeps
+/// the thread for a second a transaction.
+const OVERDUE_MIN: Duration = Duration::from_secs(5);
+
 /// What the agent is told to do.
 #[derive(Clone, Debug)]
 pub enum Command {
@@ -64,6 +68,8 @@ pub async fn run(options: Options, inputs: Inputs, progress: watch::Sender<Progr
     let Inputs { mut samples, mut commands, memory, started } = inputs;
     let mut agent = Agent::new(options, load_memory(memory), started, progress);
     let mut samples_open = true;
+    let mut is_silent = false;
+    let mut overdue = std::pin::pin!(tokio::time::sleep(agent.patience()));
     loop {
         tokio::select! {
             command = commands.recv() => match command {
@@ -71,9 +77,17 @@ pub async fn run(options: Options, inputs: Inputs, progress: watch::Sender<Progr
                 Some(Command::Stop) | None => break,
             },
             sample = samples.recv(), if samples_open => match sample {
-                Some(sample) => agent.handle_sample(sample),
+                Some(sample) => {
+                    agent.handle_sample(sample);
+                    overdue.set(tokio::time::sleep(agent.patience()));
+                    is_silent = false;
+                }
                 None => samples_open = false,
             },
+            () = &mut overdue, if !is_silent => {
+                agent.handle_overdue();
+                is_silent = true;
+            }
             event = agent.connection.next_event() => agent.handle_event(event),
         }
     }
@@ -147,6 +161,18 @@ impl Agent {
             self.publish_sample(&sample);
         }
         self.last = Some(sample);
+    }
+
+    /// How long the sampling thread may be silent.
+    fn patience(&self) -> Duration {
+        self.options.interval.saturating_mul(3).max(OVERDUE_MIN)
+    }
+
+    /// The sampling thread hangs on the bus: values that nobody can renew are taken back.
+    fn handle_overdue(&mut self) {
+        if let Some(last) = &self.last {
+            self.handle_sample(last.overdue(clock::monotonic(), clock::wall()));
+        }
     }
 
     /// Waits for as long as a clean end of the old connection takes, when there has to be a new one.

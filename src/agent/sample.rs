@@ -67,6 +67,14 @@ impl Sample {
         Wall::from_unix_ms(self.wall.unix_ms().saturating_sub(age_ms))
     }
 
+    /// What is known when the sampling thread has been silent since this sample: nothing.
+    pub(super) fn overdue(&self, now: Monotonic, wall: Wall) -> Self {
+        let text = "the bus hangs: the thread that samples has not come back from it".to_owned();
+        let absence = Absence { reason: Reason::Timeout, text, since: self.monotonic };
+        let readings = Readings::new(|_| Err(absence.clone()));
+        Self { monotonic: now, wall, readings, ..self.clone() }
+    }
+
     /// Whether at least one quantity has a value.
     pub fn has_value(&self) -> bool {
         self.readings.iter().any(|(_, reading)| reading.is_ok())

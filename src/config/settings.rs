@@ -129,10 +129,11 @@ pub(super) fn read(root: &mut Section<'_>, variables: &Variables) -> Read<Settin
     let storage = root.section("storage", |section| storage::read(section, variables));
     let broker = root.section("broker", broker::read);
     let log = root.section("log", log::read);
-    let (storage, broker) = (storage?, broker?);
+    let (storage, broker, sensors) = (storage?, broker?, sensors?);
     let connection = connection(&broker, &storage);
+    let interval = sensors.interval;
     Ok(Settings {
-        sensors: sensors?,
+        sensors,
         agent: agent::Options {
             quantities: quantities?,
             state: state?,
@@ -140,6 +141,7 @@ pub(super) fn read(root: &mut Section<'_>, variables: &Variables) -> Read<Settin
             broker: connection.address,
             client_id: connection.client_id,
             keep_alive: connection.keep_alive,
+            interval,
         },
         broker: embedded(broker, &storage),
         storage,

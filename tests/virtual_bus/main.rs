@@ -107,6 +107,9 @@ fn gateway_serves_while_the_bus_hangs_and_goes_on_afterwards() {
     sensegate_rig::wait_until("the gateway hangs in a transaction", || machine.bus.waiting() == 1);
     let stuck = sequence(&gateway.state());
     gateway.check_that_it_serves("while the bus hangs");
+    let hung =
+        |state: &Value| reason(state, "pressure") == Some("timeout") && reason(state, "humidity") == Some("timeout");
+    gateway.wait_for_state("values that nobody renews are taken back", hung);
     assert_eq!(machine.bus.waiting(), 1, "the bus hung all the time");
     machine.bus.lock().inject(Fault::Hang { duration: Duration::from_secs(1) });
     machine.bus.release(HUMIDITY_CHIP);

@@ -25,6 +25,7 @@ fn options(payload: PayloadFormat, retain: bool) -> Options {
         broker: BrokerAddress::House { socket: PathBuf::from("/nowhere") },
         client_id: "agent".into(),
         keep_alive: Duration::from_secs(30),
+        interval: Duration::from_secs(1),
     }
 }
 
