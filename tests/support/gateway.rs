@@ -1,0 +1,155 @@
+//! The program under test, on a free port of loopback.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::{PATIENCE, POLL, Process};
+use sensegate::base::clock;
+
+/// How often a start is tried: a free port may be taken by somebody else before the program has it.
+const STARTS_MAX: u32 = 5;
+
+/// The built `sensegate` with `--simulate`, or mosquitto in its place. Dropping it kills it.
+pub struct Gateway {
+    // Before the directory: ended first when dropped.
+    process: Process,
+    directory: TempDir,
+    port: u16,
+}
+
+impl Gateway {
+    /// Starts it on a free port. `toml_extra` stands before this harness's own tables in the file, so it may begin
+    /// with top-level keys; it must not hold `[[broker.listener]]`, `[storage]` or `[sensors]`.
+    pub fn start(toml_extra: &str) -> Self {
+        for _ in 1..STARTS_MAX {
+            if let Ok(gateway) = Self::try_start(free_port(), toml_extra) {
+                return gateway;
+            }
+        }
+        Self::try_start(free_port(), toml_extra).unwrap_or_else(|printed| panic!("does not serve: {printed}"))
+    }
+
+    /// Starts it on `port`.
+    pub fn start_on(port: u16, toml_extra: &str) -> Self {
+        Self::try_start(port, toml_extra).unwrap_or_else(|printed| panic!("does not serve: {printed}"))
+    }
+
+    fn try_start(port: u16, toml_extra: &str) -> Result<Self, String> {
+        let directory = TempDir::with_prefix("sensegate-").unwrap();
+        write_configuration(directory.path(), port, toml_extra);
+        let process = spawn(directory.path());
+        let mut gateway = Self { process, directory, port };
+        gateway.wait_until_it_accepts()?;
+        Ok(gateway)
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Its configuration file.
+    pub fn configuration(&self) -> PathBuf {
+        self.directory.path().join("sensegate.toml")
+    }
+
+    /// Whether mosquitto stands in for it: steps that need more than a broker, or more than mosquitto does, are
+    /// left out.
+    pub fn is_stand_in(&self) -> bool {
+        is_stand_in()
+    }
+
+    /// Everything it printed so far.
+    pub fn printed(&self) -> String {
+        self.process.printed()
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.process.is_running()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Asks it to stop (SIGTERM) and waits until it did.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.process.signal(Signal::TERM);
+        self.process.wait()
+    }
+
+    /// Ends it as a power cut would (SIGKILL).
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again after [`Self::stop`] or [`Self::kill`], with the same file and state.
+    pub fn start_again(&mut self) {
+        self.process = spawn(self.directory.path());
+        self.wait_until_it_accepts().unwrap_or_else(|printed| panic!("does not serve again: {printed}"));
+    }
+
+    fn wait_until_it_accepts(&mut self) -> Result<(), String> {
+        let deadline = clock::monotonic() + PATIENCE;
+        while clock::monotonic() < deadline && self.process.is_running() {
+            if TcpStream::connect_timeout(&self.address(), Duration::from_secs(1)).is_ok() {
+                return Ok(());
+            }
+            std::thread::sleep(POLL);
+        }
+        Err(self.process.printed())
+    }
+}
+
+/// Whether mosquitto stands in for the gateway.
+fn is_stand_in() -> bool {
+    std::env::var("SENSEGATE_TEST_BROKER").is_ok_and(|broker| broker == "mosquitto")
+}
+
+/// A port that is free now.
+fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
+fn write_configuration(directory: &Path, port: u16, toml_extra: &str) {
+    let state = directory.join("state");
+    let toml = format!(
+        "{toml_extra}\n[sensors]\ninterval = \"100ms\"\n\n[storage]\ndirectory = {state:?}\n\n\
+         [[broker.listener]]\naddress = \"127.0.0.1:{port}\"\n"
+    );
+    fs::write(directory.join("sensegate.toml"), toml).unwrap();
+    let stand_in = format!(
+        "listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 0\n"
+    );
+    fs::write(directory.join("mosquitto.conf"), stand_in).unwrap();
+}
+
+fn spawn(directory: &Path) -> Process {
+    if is_stand_in() {
+        return Process::spawn(Command::new("mosquitto").arg("-c").arg(directory.join("mosquitto.conf")));
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sensegate"));
+    // The environment is a layer of the configuration: what the developer has set must not come in.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SENSEGATE_")) {
+        command.env_remove(name);
+    }
+    Process::spawn(command.arg("--config").arg(directory.join("sensegate.toml")).arg("--simulate"))
+}

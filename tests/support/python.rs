@@ -1,0 +1,60 @@
+//! Python scripts under a given release of paho-mqtt.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::Process;
+
+/// Which paho-mqtt a script imports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paho {
+    /// 1.6.1, the one of Raspberry Pi OS.
+    One,
+    /// The newest 2.x.
+    Two,
+}
+
+impl Paho {
+    fn directory_name(self) -> &'static str {
+        match self {
+            Self::One => "paho1",
+            Self::Two => "paho2",
+        }
+    }
+}
+
+/// A Python with one release of paho-mqtt on its path.
+#[derive(Clone, Debug)]
+pub struct Python {
+    path: PathBuf,
+}
+
+impl Python {
+    /// Finds `paho1` or `paho2` below `$SENSEGATE_TEST_PYTHON`, `target/python` by default.
+    ///
+    /// # Errors
+    /// Says what is missing and how to install it.
+    pub fn find(paho: Paho) -> Result<Self, String> {
+        let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python");
+        let root = std::env::var_os("SENSEGATE_TEST_PYTHON").map_or(default, PathBuf::from);
+        let path = root.join(paho.directory_name());
+        if path.join("paho").is_dir() {
+            return Ok(Self { path });
+        }
+        let requirement = if paho == Paho::One { "paho-mqtt==1.6.1" } else { "'paho-mqtt>=2,<3'" };
+        Err(format!("no paho-mqtt there; pip install --target {} {requirement}", path.display()))
+    }
+
+    /// A command that runs `script`, unbuffered; more arguments and directories can be added.
+    pub fn command(&self, script: &Path) -> Command {
+        let mut command = Command::new("python3");
+        command.arg("-u").arg(script).env("PYTHONPATH", &self.path).env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    }
+
+    /// Runs `script` with `shim` first on Python's path, so that its `sitecustomize.py` is loaded.
+    pub fn spawn_with_shim(&self, script: &Path, shim: &Path, port: u16) -> Process {
+        let path = std::env::join_paths([shim, &self.path]).unwrap();
+        Process::spawn(self.command(script).env("PYTHONPATH", path).env("LAB_PORT", port.to_string()))
+    }
+}
