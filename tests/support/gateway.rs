@@ -136,8 +136,10 @@ fn write_configuration(directory: &Path, port: u16, toml_extra: &str) {
          [[broker.listener]]\naddress = \"127.0.0.1:{port}\"\n"
     );
     fs::write(directory.join("sensegate.toml"), toml).unwrap();
-    let stand_in =
-        format!("listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 0\n");
+    let stand_in = format!(
+        "listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 0\n\
+         max_inflight_messages 0\n"
+    );
     fs::write(directory.join("mosquitto.conf"), stand_in).unwrap();
 }
 
