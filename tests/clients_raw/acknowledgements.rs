@@ -113,8 +113,12 @@ fn every_publish_of_qos_1_is_acknowledged_with_its_own_id() {
     let gateway = Gateway::start("");
     let mut raw = Raw::connect(&gateway, "ids");
     let ids = [1, 2, 300, 65_535, 7, 1];
-    ids.iter().for_each(|id| raw.send(&publish_id(QOS1, "nobody/listens", *id, "x")));
-    ids.iter().for_each(|id| raw.expect_bytes(&acknowledge(0x40, *id)));
+    for id in ids {
+        raw.send(&publish_id(QOS1, "nobody/listens", id, "x"));
+    }
+    for id in ids {
+        raw.expect_bytes(&acknowledge(0x40, id));
+    }
 }
 
 #[test]
@@ -131,7 +135,9 @@ fn a_client_that_acknowledges_out_of_order_gets_everything() {
         for (number, message) in messages.iter().enumerate() {
             assert_eq!(String::from_utf8_lossy(&message.payload), format!("{round}/{number}"));
         }
-        messages.iter().rev().for_each(|message| raw.send(&acknowledge(0x40, message.id.unwrap())));
+        for message in messages.iter().rev() {
+            raw.send(&acknowledge(0x40, message.id.unwrap()));
+        }
     }
     raw.expect_nothing_more();
 }

@@ -142,7 +142,9 @@ fn packets_may_come_byte_by_byte_or_all_at_once() {
     let pieces: [Vec<&[u8]>; 2] = [all.chunks(1).collect(), vec![&all]];
     for pieces in pieces {
         let mut raw = Raw::open(&gateway);
-        pieces.into_iter().for_each(|piece| raw.send(piece));
+        for piece in pieces {
+            raw.send(piece);
+        }
         raw.expect_bytes(&[0x20, 0x02, 0x00, 0x00]);
         raw.expect_bytes(&[0x90, 0x03, 0x00, 0x01, 0x00]);
         assert_eq!(raw.expect_publish().payload, b"one");

@@ -4,7 +4,7 @@
 //!
 //! A module a subject; `wire` has the client.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on panics")]
 
 #[path = "../support/mod.rs"]
 mod support;

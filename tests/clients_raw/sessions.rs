@@ -85,7 +85,9 @@ fn what_was_sent_and_not_acknowledged_comes_again_in_order_with_dup_and_its_id()
     let (mut raw, second) = unacknowledged(&gateway, 5);
     let wanted: Vec<_> = first.into_iter().map(|message| Publish { dup: true, ..message }).collect();
     assert_eq!(second, wanted);
-    second.iter().for_each(|message| raw.send(&acknowledge(0x40, message.id.unwrap())));
+    for message in second {
+        raw.send(&acknowledge(0x40, message.id.unwrap()));
+    }
     raw.expect_nothing_more();
     raw.cut();
     let (mut raw, _) = unacknowledged(&gateway, 0);

@@ -21,6 +21,7 @@ pub struct Gateway {
     process: Process,
     directory: TempDir,
     port: u16,
+    is_stand_in: bool,
 }
 
 impl Gateway {
@@ -44,7 +45,7 @@ impl Gateway {
         let directory = TempDir::with_prefix("sensegate-").unwrap();
         write_configuration(directory.path(), port, toml_extra);
         let process = spawn(directory.path());
-        let mut gateway = Self { process, directory, port };
+        let mut gateway = Self { process, directory, port, is_stand_in: is_stand_in() };
         gateway.wait_until_it_accepts()?;
         Ok(gateway)
     }
@@ -72,7 +73,7 @@ impl Gateway {
     /// Whether mosquitto stands in for it: steps that need more than a broker, or more than mosquitto does, are
     /// left out.
     pub fn is_stand_in(&self) -> bool {
-        is_stand_in()
+        self.is_stand_in
     }
 
     /// Everything it printed so far.
@@ -132,8 +133,9 @@ fn free_port() -> u16 {
 fn write_configuration(directory: &Path, port: u16, toml_extra: &str) {
     let state = directory.join("state");
     let toml = format!(
-        "{toml_extra}\n[sensors]\ninterval = \"100ms\"\n\n[storage]\ndirectory = {state:?}\n\n\
-         [[broker.listener]]\naddress = \"127.0.0.1:{port}\"\n"
+        "{toml_extra}\n[sensors]\ninterval = \"100ms\"\n\n[storage]\ndirectory = \"{}\"\n\n\
+         [[broker.listener]]\naddress = \"127.0.0.1:{port}\"\n",
+        state.display()
     );
     fs::write(directory.join("sensegate.toml"), toml).unwrap();
     let stand_in = format!(
