@@ -17,17 +17,17 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// A line for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Line {
-    /// The quantity has no value.
+    /// Quantities have no value, for one cause.
     Absent {
         /// Which.
-        quantity: Quantity,
+        quantities: Vec<Quantity>,
         /// The cause in a sentence.
         text: String,
     },
-    /// The quantity has a value again.
+    /// Quantities have a value again.
     Back {
         /// Which.
-        quantity: Quantity,
+        quantities: Vec<Quantity>,
     },
 }
 
@@ -35,10 +35,29 @@ impl Line {
     /// Writes it.
     pub(super) fn log(&self) {
         match self {
-            Self::Absent { quantity, text } => warn!("{quantity} is absent: {text}"),
-            Self::Back { quantity } => info!("{quantity} is back"),
+            Self::Absent { quantities, text } => warn!("no {}: {text}", names(quantities)),
+            Self::Back { quantities } => info!("back: {}", names(quantities)),
         }
     }
+
+    /// Takes in what `other` says, when it says the same of other quantities.
+    fn join(&mut self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Absent { quantities, text }, Self::Absent { quantities: more, text: same }) if text == same => {
+                quantities.extend(more);
+                true
+            }
+            (Self::Back { quantities }, Self::Back { quantities: more }) => {
+                quantities.extend(more);
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+fn names(quantities: &[Quantity]) -> String {
+    quantities.iter().map(|quantity| quantity.name()).collect::<Vec<_>>().join(", ")
 }
 
 /// What the log was told.
@@ -59,24 +78,28 @@ impl Narrator {
     /// The lines that `sample` is worth.
     pub(super) fn handle_sample(&mut self, sample: &Sample) -> Vec<Line> {
         let now = sample.monotonic;
-        let lines = sample.readings.iter().filter_map(|(quantity, reading)| {
+        let mut lines: Vec<Line> = Vec::new();
+        for (quantity, reading) in sample.readings.iter() {
             let told = self.told.entry(quantity).or_default();
-            let line = told.line_for(quantity, reading)?;
-            told.spend(now).then(|| {
-                told.reason = reading.as_ref().err().map(|absence| absence.reason);
-                line
-            })
-        });
-        lines.collect()
+            let Some(line) = told.line_for(quantity, reading) else { continue };
+            if !told.spend(now) {
+                continue;
+            }
+            told.reason = reading.as_ref().err().map(|absence| absence.reason);
+            if !lines.iter_mut().any(|earlier| earlier.join(&line)) {
+                lines.push(line);
+            }
+        }
+        lines
     }
 }
 
 impl Told {
     fn line_for(&self, quantity: Quantity, reading: &Reading) -> Option<Line> {
         match reading {
-            Ok(_) => self.reason.is_some().then_some(Line::Back { quantity }),
+            Ok(_) => self.reason.is_some().then_some(Line::Back { quantities: vec![quantity] }),
             Err(absence) if absence.reason == Reason::Starting || self.reason == Some(absence.reason) => None,
-            Err(absence) => Some(Line::Absent { quantity, text: absence.text.clone() }),
+            Err(absence) => Some(Line::Absent { quantities: vec![quantity], text: absence.text.clone() }),
         }
     }
 
@@ -109,16 +132,27 @@ mod tests {
     }
 
     fn gone(text: &str) -> Line {
-        Line::Absent { quantity: Quantity::Temperature, text: text.into() }
+        Line::Absent { quantities: vec![Quantity::Temperature], text: text.into() }
     }
 
-    const BACK: Line = Line::Back { quantity: Quantity::Temperature };
+    fn back() -> Line {
+        Line::Back { quantities: vec![Quantity::Temperature] }
+    }
+
+    #[test]
+    fn one_cause_of_several_absences_is_one_line_and_so_is_their_return() {
+        let mut narrator = Narrator::default();
+        let quantities = Quantity::ALL.to_vec();
+        let gone = narrator.handle_sample(&sample(1, |_| absent(Reason::NoBus, 1)));
+        assert_eq!(gone, [Line::Absent { quantities: quantities.clone(), text: "it is no_bus".into() }]);
+        assert_eq!(narrator.handle_sample(&sample(2, |_| Ok(1.0))), [Line::Back { quantities }]);
+    }
 
     #[test]
     fn an_absence_is_told_once_and_its_end_once() {
         let dead = || absent(Reason::NoChip, 2);
         let told = lines_of([Ok(1.0), dead(), dead(), dead(), absent(Reason::Starting, 5), Ok(1.0), Ok(1.0)]);
-        assert_eq!(told, [(2, gone("it is no_chip")), (6, BACK)]);
+        assert_eq!(told, [(2, gone("it is no_chip")), (6, back())]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::subscribe::SubscribeArgs;
 
 /// A Raspberry Pi with a Sense HAT as a complete MQTT gateway: sensors, broker and client in one program.
 #[derive(Debug, Parser)]
-#[command(name = "sensegate", version, about, max_term_width = 100)]
+#[command(name = "sensegate", version, max_term_width = 100)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Option<Command>,

@@ -21,7 +21,15 @@ pub struct Gateway {
     process: Process,
     directory: TempDir,
     port: u16,
+    hat: Hat,
     is_stand_in: bool,
+}
+
+/// What it finds on its bus.
+#[derive(Clone, Copy)]
+enum Hat {
+    Simulated,
+    Missing,
 }
 
 impl Gateway {
@@ -29,23 +37,29 @@ impl Gateway {
     /// with top-level keys; it must not hold `[[broker.listener]]`, `[storage]` or `[sensors]`.
     pub fn start(toml_extra: &str) -> Self {
         for _ in 1..STARTS_MAX {
-            if let Ok(gateway) = Self::try_start(free_port(), toml_extra) {
+            if let Ok(gateway) = Self::try_start(free_port(), toml_extra, Hat::Simulated) {
                 return gateway;
             }
         }
-        Self::try_start(free_port(), toml_extra).unwrap_or_else(|printed| panic!("does not serve: {printed}"))
+        Self::try_start(free_port(), toml_extra, Hat::Simulated)
+            .unwrap_or_else(|printed| panic!("does not serve: {printed}"))
+    }
+
+    /// Starts it on a free port, and on a bus that does not exist.
+    pub fn start_without_hat() -> Self {
+        Self::try_start(free_port(), "", Hat::Missing).unwrap_or_else(|printed| panic!("does not serve: {printed}"))
     }
 
     /// Starts it on `port`.
     pub fn start_on(port: u16, toml_extra: &str) -> Self {
-        Self::try_start(port, toml_extra).unwrap_or_else(|printed| panic!("does not serve: {printed}"))
+        Self::try_start(port, toml_extra, Hat::Simulated).unwrap_or_else(|printed| panic!("does not serve: {printed}"))
     }
 
-    fn try_start(port: u16, toml_extra: &str) -> Result<Self, String> {
+    fn try_start(port: u16, toml_extra: &str, hat: Hat) -> Result<Self, String> {
         let directory = TempDir::with_prefix("sensegate-").unwrap();
         write_configuration(directory.path(), port, toml_extra);
-        let process = spawn(directory.path());
-        let mut gateway = Self { process, directory, port, is_stand_in: is_stand_in() };
+        let process = spawn(directory.path(), hat);
+        let mut gateway = Self { process, directory, port, hat, is_stand_in: is_stand_in() };
         gateway.wait_until_it_accepts()?;
         Ok(gateway)
     }
@@ -68,6 +82,16 @@ impl Gateway {
     /// Its configuration file.
     pub fn configuration(&self) -> PathBuf {
         self.directory.path().join("sensegate.toml")
+    }
+
+    /// Its state directory.
+    pub fn state(&self) -> PathBuf {
+        self.directory.path().join("state")
+    }
+
+    /// Waits until it ends by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.process.wait()
     }
 
     /// Whether mosquitto stands in for it: steps that need more than a broker, or more than mosquitto does, are
@@ -104,7 +128,7 @@ impl Gateway {
 
     /// Starts it again after [`Self::stop`] or [`Self::kill`], with the same file and state.
     pub fn start_again(&mut self) {
-        self.process = spawn(self.directory.path());
+        self.process = spawn(self.directory.path(), self.hat);
         self.wait_until_it_accepts().unwrap_or_else(|printed| panic!("does not serve again: {printed}"));
     }
 
@@ -145,7 +169,7 @@ fn write_configuration(directory: &Path, port: u16, toml_extra: &str) {
     fs::write(directory.join("mosquitto.conf"), stand_in).unwrap();
 }
 
-fn spawn(directory: &Path) -> Process {
+fn spawn(directory: &Path, hat: Hat) -> Process {
     if is_stand_in() {
         return Process::spawn(Command::new("mosquitto").arg("-c").arg(directory.join("mosquitto.conf")));
     }
@@ -154,5 +178,9 @@ fn spawn(directory: &Path) -> Process {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SENSEGATE_")) {
         command.env_remove(name);
     }
-    Process::spawn(command.arg("--config").arg(directory.join("sensegate.toml")).arg("--simulate"))
+    match hat {
+        Hat::Simulated => command.arg("--simulate"),
+        Hat::Missing => command.env("SENSEGATE__SENSORS__BUS", "251"),
+    };
+    Process::spawn(command.arg("--config").arg(directory.join("sensegate.toml")))
 }
