@@ -187,7 +187,8 @@ impl Gateway {
         if tokio::time::timeout(LEAVE_WAIT, left).await.is_err() {
             warn!("the broker did not let the agent go in time: its will speaks for it");
         }
-        self.sampling.stop();
+        // not waited for: a bus that hangs does not keep the process from ending
+        drop(self.sampling);
     }
 
     fn summary(&self) -> String {

@@ -178,12 +178,12 @@ impl Hub {
             }
             Output::NotifyDropped { client_id } => {
                 if self.complaints.judge(None, clock::monotonic()) != Verdict::Hide {
-                    warn!(client = %client_id, "queue is full: a message was dropped; raise broker.limits.queue_messages or queue_bytes, or let the client connect more often");
+                    warn!(client = %client_id, "queue is full: a message was dropped; raise broker.limits.queue_messages or queue_size, or let the client connect more often");
                 }
             }
             Output::NotifyRetainedFull { topic } => {
                 if self.complaints.judge(None, clock::monotonic()) != Verdict::Hide {
-                    warn!(%topic, "the store of retained messages is full: this one is not kept; raise broker.limits.retained_messages or retained_bytes");
+                    warn!(%topic, "the store of retained messages is full: this one is not kept; raise broker.limits.retained_messages or retained_size");
                 }
             }
         }

@@ -29,6 +29,12 @@ pub enum BindError {
         /// Where.
         address: String,
     },
+    /// This machine has no such address, or not that family of addresses.
+    #[error("cannot listen on {address}: this machine has no such address")]
+    NoAddress {
+        /// Where.
+        address: String,
+    },
     /// Anything else.
     #[error("cannot listen on {address}: {cause}")]
     Other {
@@ -131,6 +137,7 @@ impl BindError {
     fn of(address: String, cause: io::Error) -> Self {
         match cause.kind() {
             io::ErrorKind::AddrInUse => Self::InUse { address },
+            io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported => Self::NoAddress { address },
             _ => Self::Other { address, cause },
         }
     }

@@ -24,6 +24,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tracing::warn;
 
 use crate::base::clock;
 use crate::base::progress::Progress;
@@ -75,16 +76,28 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds every listener and the private socket.
+    /// Binds every listener and the private socket. An address that this machine has not got (`[::1]` where IPv6 is
+    /// switched off) is left out with a warning, as long as another one is left.
     ///
     /// # Errors
     /// When one of them cannot be bound; none is left behind then.
     pub fn bind(options: Options, machine: broker::Options) -> Result<Self, BindError> {
         let mut listeners = vec![Listener::bind_house(&options.house_socket)?];
+        let mut left_out = None;
         for listener in &options.listeners {
-            listeners.push(Listener::bind(&listener.address)?);
+            match Listener::bind(&listener.address) {
+                Ok(listener) => listeners.push(listener),
+                Err(error @ BindError::NoAddress { .. }) => {
+                    warn!("{error}; it is left out");
+                    left_out = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(Self { listeners, options, machine })
+        match left_out {
+            Some(error) if listeners.len() == 1 => Err(error),
+            _ => Ok(Self { listeners, options, machine }),
+        }
     }
 
     /// Where it listens, ports that the system chose included; the private socket is not among them.

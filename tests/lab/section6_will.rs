@@ -1,7 +1,10 @@
 //! Section 6: the will is published when a client is cut, and not when it takes its leave.
 //!
 //! What the lab's two variants really do under paho-mqtt:
-//! - with `loop_stop()` the network thread sends `PUBLISH` and `DISCONNECT` before the script ends: never a will;
+//! - with `loop_stop()` the network thread sends `PUBLISH` and `DISCONNECT` before the script ends: no will. But paho
+//!   1.6.1 takes a `CONNACK` that it reads after `disconnect()` for a reason to go on: on a busy machine it then
+//!   connects once more, and that second connection is cut when the script ends. A script that waits for its
+//!   connection first is safe from that;
 //! - without it, the script's end races its own daemon thread. Nearly always the process is gone before `DISCONNECT`
 //!   is written, often before `Hello World` is: the will is published. Now and then the thread wins.
 
@@ -24,11 +27,23 @@ fn outcome(lab: &Lab, observer: &Subscriber, script: &Script) -> Vec<String> {
 }
 
 #[test]
-fn a_client_that_disconnects_leaves_no_will() {
+fn the_script_as_printed_leaves_its_message_and_usually_no_will() {
     walk("", |lab| {
         let observer = Subscriber::start(&lab.gateway, TOPIC);
+        let outcomes: Vec<_> = (0..RUNS).map(|_| outcome(lab, &observer, &Script::publisher_with_will())).collect();
+        assert!(outcomes.iter().all(|outcome| outcome.first().is_some_and(|first| first == HELLO)), "{outcomes:?}");
+        assert!(outcomes.iter().any(|outcome| outcome.len() == 1), "{outcomes:?}");
+    });
+}
+
+#[test]
+fn a_client_that_is_connected_and_disconnects_leaves_no_will() {
+    walk("", |lab| {
+        let observer = Subscriber::start(&lab.gateway, TOPIC);
+        let script = Script::publisher_with_will()
+            .edit("client.loop_start()\n", "client.loop_start()\nwhile not client.is_connected():\n    pass\n");
         for _ in 0..RUNS {
-            assert_eq!(outcome(lab, &observer, &Script::publisher_with_will()), [HELLO]);
+            assert_eq!(outcome(lab, &observer, &script), [HELLO]);
         }
     });
 }

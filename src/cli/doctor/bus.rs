@@ -89,21 +89,9 @@ pub(super) fn check_driver(root: &Path, bus: u8, address: u8) -> Finding {
     let Some(driver) = bound_driver(&devices, bus, address) else {
         return Finding::ok("kernel driver", format!("none at 0x{address:02x}"));
     };
-    let device = format!("{bus}-{address:04x}");
-    let module = module_of(&devices.join(&device), &driver);
-    let text = format!("{driver} owns the chip at 0x{address:02x}");
-    let cure = format!(
-        "now: echo {device} | sudo tee /sys/bus/i2c/drivers/{driver}/unbind; for good: \
-         echo blacklist {module} | sudo tee -a /etc/modprobe.d/sensegate.conf"
-    );
+    let text = format!("{} owns the chip at 0x{address:02x}", driver.name);
+    let cure = format!("now: {}; for good: {}", driver.unbind_command(), driver.blacklist_command());
     Finding::problem("kernel driver", text, cure)
-}
-
-/// The module that the driver comes from; its name is not the driver's (`st-press-i2c` is in `st_pressure_i2c`).
-fn module_of(device: &Path, driver: &str) -> String {
-    let module = fs::canonicalize(device.join("driver/module")).ok();
-    let name = module.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
-    name.unwrap_or_else(|| driver.replace("st-press", "st_pressure").replace('-', "_"))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use embedded_hal::i2c::{Error, ErrorKind, NoAcknowledgeSource};
 use rustix::io::Errno;
 
+use super::bound::BoundDriver;
 use crate::sensors::Reason;
 
 /// Why the bus could not be opened or a transaction not be done.
@@ -31,16 +32,13 @@ pub enum BusError {
     Timeout,
     /// A kernel driver owns the chip.
     #[error(
-        "the kernel's driver `{driver}` owns the chip: free it now with \
-         `echo {device} | sudo tee /sys/bus/i2c/devices/{device}/driver/unbind`, and for good by blacklisting the \
-         driver's modules in /etc/modprobe.d (`blacklist {driver}_i2c`) or by a newer overlay of the HAT"
+        "the kernel's driver `{}` owns the chip: free it now with `{}`, and for good with `{}` or by a newer overlay \
+         of the HAT", .0.name, .0.unbind_command(), .0.blacklist_command()
     )]
-    Busy {
-        /// The driver's name in sysfs.
-        driver: String,
-        /// The device's name in sysfs, `1-005f`.
-        device: String,
-    },
+    Busy(BoundDriver),
+    /// The kernel says that a driver owns the chip, but not which.
+    #[error("a driver of the kernel owns the chip: `sensegate doctor` tells which, and how to free it")]
+    BusyUnknown,
     /// Fewer bytes went over the bus than were asked for.
     #[error("{done} of {asked} bytes were transferred")]
     ShortTransfer {
@@ -67,12 +65,12 @@ impl BusError {
         }
     }
 
-    /// What a failed transaction with `device` (as in sysfs) on `path` means.
-    pub(super) fn from_transfer(error: &io::Error, path: &Path, device: &str) -> Self {
+    /// What a failed transaction on `path` means.
+    pub(super) fn from_transfer(error: &io::Error, path: &Path) -> Self {
         match Errno::from_io_error(error) {
             Some(Errno::REMOTEIO | Errno::NXIO | Errno::NODEV) => Self::NoAcknowledge,
             Some(Errno::TIMEDOUT) => Self::Timeout,
-            Some(Errno::BUSY) => Self::Busy { driver: "unknown".into(), device: device.into() },
+            Some(Errno::BUSY) => Self::BusyUnknown,
             _ => Self::from_open(error, path),
         }
     }
@@ -84,7 +82,7 @@ impl BusError {
             Self::Permission(_) => Reason::Permission,
             Self::NoAcknowledge => Reason::NoChip,
             Self::Timeout => Reason::Timeout,
-            Self::Busy { .. } => Reason::Busy,
+            Self::Busy(_) | Self::BusyUnknown => Reason::Busy,
             Self::ShortTransfer { .. } | Self::Unsupported | Self::Other(_) => Reason::Bus,
         }
     }
@@ -109,7 +107,7 @@ mod tests {
     use super::*;
 
     fn transfer(errno: i32) -> BusError {
-        BusError::from_transfer(&io::Error::from_raw_os_error(errno), Path::new("/dev/i2c-1"), "1-005f")
+        BusError::from_transfer(&io::Error::from_raw_os_error(errno), Path::new("/dev/i2c-1"))
     }
 
     #[test]
@@ -120,7 +118,7 @@ mod tests {
         assert_eq!(transfer(110), BusError::Timeout);
         assert_eq!(transfer(13), BusError::Permission("/dev/i2c-1".into()));
         assert_eq!(transfer(2), BusError::NoDevice("/dev/i2c-1".into()));
-        assert_eq!(transfer(16), BusError::Busy { driver: "unknown".into(), device: "1-005f".into() });
+        assert_eq!(transfer(16), BusError::BusyUnknown);
         assert_eq!(transfer(11), BusError::Other(11));
     }
 
@@ -138,7 +136,8 @@ mod tests {
         assert!(BusError::NoDevice("/dev/i2c-1".into()).to_string().contains("raspi-config"));
         assert!(BusError::NoDevice("/dev/i2c-1".into()).to_string().contains("--simulate"));
         assert!(BusError::Permission("/dev/i2c-1".into()).to_string().contains("usermod -aG i2c"));
-        let busy = BusError::Busy { driver: "hts221".into(), device: "1-005f".into() }.to_string();
+        let driver = BoundDriver { name: "hts221".into(), module: "hts221_i2c".into(), device: "1-005f".into() };
+        let busy = BusError::Busy(driver).to_string();
         for word in ["hts221", "unbind", "1-005f", "blacklist", "overlay"] {
             assert!(busy.contains(word), "{busy}");
         }

@@ -11,6 +11,6 @@ mod bound;
 mod error;
 mod linux;
 
-pub use bound::{SYSFS_DEVICES, bound_driver};
+pub use bound::{BoundDriver, SYSFS_DEVICES, bound_driver};
 pub use error::BusError;
 pub use linux::Bus;
