@@ -116,3 +116,22 @@ fn mosquitto_pub_sends_every_qos_and_mosquitto_sub_sees_it() {
         }
     }
 }
+
+#[test]
+fn a_gateway_that_is_stopped_says_goodbye_and_serves_again_after_a_start() {
+    if !has_mosquitto_clients() {
+        return skip_or_fail("mosquitto_sub and mosquitto_pub are not installed");
+    }
+    let mut gateway = Gateway::start("");
+    if gateway.is_stand_in() {
+        return;
+    }
+    let subscriber = Subscriber::start(&gateway, "myRasp/status");
+    while subscriber.message().payload != "online" {}
+    assert!(gateway.stop().success(), "{}", gateway.printed());
+    assert_eq!(subscriber.message().payload, "offline");
+
+    gateway.start_again();
+    let subscriber = Subscriber::start(&gateway, "myRasp/status");
+    while subscriber.message().payload != "online" {}
+}

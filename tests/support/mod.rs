@@ -21,7 +21,6 @@ mod network;
 mod process;
 mod python;
 
-use std::fmt::Debug;
 use std::io::Write;
 use std::time::Duration;
 
@@ -59,19 +58,6 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
             return found;
         }
         assert!(clock::monotonic() < deadline, "not within {PATIENCE:?}: {what}");
-        std::thread::sleep(POLL);
-    }
-}
-
-/// Looks until `look` gives `wanted`; panics with what it gave last.
-pub fn eventually_equal<T: PartialEq + Debug>(wanted: &T, mut look: impl FnMut() -> T) {
-    let deadline = clock::monotonic() + PATIENCE;
-    loop {
-        let found = look();
-        if found == *wanted {
-            return;
-        }
-        assert!(clock::monotonic() < deadline, "not within {PATIENCE:?}: wanted {wanted:?}, found {found:?}");
         std::thread::sleep(POLL);
     }
 }
