@@ -1,0 +1,175 @@
+//! The embedded broker beside mosquitto, in one run on one machine: `cargo bench --bench beside_mosquitto`.
+//!
+//! Both run at the same time, each case goes to one, then to the other, and so on, and the medians are compared: what
+//! else the machine does meets both. Ratios and processor time a message are worth keeping; absolute rates are this
+//! machine's.
+//!
+//! | variable | meaning | default |
+//! |---|---|---|
+//! | `BENCH_ROUNDS` | rounds of each case | 5 |
+//! | `BENCH_SECONDS` | length of one round, may have a fraction | 1 |
+//! | `BENCH_CONNECTIONS` | idle connections | 1000 |
+//! | `BENCH_CASE` | part of the names of the cases to run | all |
+//! | `SENSEGATE`, `MOSQUITTO` | the programs | this crate's, `/usr/sbin/mosquitto` |
+
+mod broker;
+#[path = "../common/client.rs"]
+mod client;
+mod generator;
+#[path = "../common/process.rs"]
+mod process;
+#[path = "../common/table.rs"]
+mod table;
+
+use std::io;
+use std::str::FromStr;
+use std::time::Duration;
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use sensegate::base::clock;
+use sensegate::mqtt::QoS;
+
+use broker::Broker;
+use client::Client;
+use generator::{Case, Outcome};
+use table::{median, percentile};
+
+const CASES: [Case; 6] = [
+    Case { name: "QoS 0, 1 to 1, window 500", qos: QoS::AtMostOnce, subscribers: 1, window: 500 },
+    Case { name: "QoS 1, 1 to 1, window 100", qos: QoS::AtLeastOnce, subscribers: 1, window: 100 },
+    Case { name: "QoS 1, 1 to 1, window 20", qos: QoS::AtLeastOnce, subscribers: 1, window: 20 },
+    Case { name: "QoS 2, 1 to 1, window 20", qos: QoS::ExactlyOnce, subscribers: 1, window: 20 },
+    Case { name: "QoS 0, 1 to 100, window 100", qos: QoS::AtMostOnce, subscribers: 100, window: 100 },
+    Case { name: "QoS 1, 1 to 100, window 100", qos: QoS::AtLeastOnce, subscribers: 100, window: 100 },
+];
+
+/// Messages a second while latency is measured.
+const LATENCY_RATE: u32 = 1000;
+
+struct Options {
+    rounds: usize,
+    duration: Duration,
+    connections: u32,
+    case: String,
+}
+
+fn main() -> io::Result<()> {
+    // `cargo test --benches` and test runners start benchmarks too, without this word
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return Ok(());
+    }
+    let options = Options {
+        rounds: variable("BENCH_ROUNDS", 5),
+        duration: Duration::from_secs_f64(variable("BENCH_SECONDS", 1.0)),
+        connections: variable("BENCH_CONNECTIONS", 1000),
+        case: variable("BENCH_CASE", String::new()),
+    };
+    allow_many_files()?;
+    let brokers = [Broker::sensegate()?, Broker::mosquitto()?];
+    if options.case.is_empty() {
+        compare_idle(&brokers, options.connections)?;
+    }
+    compare_throughput(&brokers, &options)?;
+    if options.case.is_empty() {
+        compare_latency(&brokers, &options)?;
+    }
+    Ok(())
+}
+
+/// The variable's value, or `default` when it has none that can be read.
+fn variable<T: FromStr>(name: &str, default: T) -> T {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// Raises the limit of open files for this process and the brokers it starts.
+fn allow_many_files() -> io::Result<()> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    Ok(setrlimit(Resource::Nofile, limit)?)
+}
+
+/// Memory at start and of idle connections, and how fast these come in.
+fn compare_idle(brokers: &[Broker; 2], connections: u32) -> io::Result<()> {
+    let mut rows = Vec::new();
+    for broker in brokers {
+        let before_kib = broker.process.rss_kib()?;
+        let started = clock::monotonic();
+        let clients: Vec<Client> = (0..connections)
+            .map(|number| Client::connect(broker.port, format!("idle-{number}")))
+            .collect::<Result<_, _>>()?;
+        let seconds = clock::monotonic().since(started).as_secs_f64();
+        let after_kib = broker.process.rss_kib()?;
+        drop(clients);
+        rows.push([
+            broker.name.into(),
+            format!("{:.1} MB", before_kib / 1024.0),
+            format!("{:.1} MB", after_kib / 1024.0),
+            format!("{:.2} KB", (after_kib - before_kib) / f64::from(connections)),
+            format!("{:.0}", f64::from(connections) / seconds),
+        ]);
+    }
+    let with_clients = format!("RSS, {connections} idle");
+    table::print(["broker", "RSS at start", &with_clients, "a connection", "connections/s"], &rows);
+    Ok(())
+}
+
+fn compare_throughput(brokers: &[Broker; 2], options: &Options) -> io::Result<()> {
+    let mut rows = Vec::new();
+    for case in CASES.into_iter().filter(|case| case.name.contains(&options.case)) {
+        let [mut ours, mut theirs] = [Vec::new(), Vec::new()];
+        for _ in 0..options.rounds {
+            let [sensegate, mosquitto] = brokers;
+            ours.push(generator::run(sensegate, case, options.duration)?);
+            theirs.push(generator::run(mosquitto, case, options.duration)?);
+        }
+        rows.push(throughput_row(case, &ours, &theirs));
+    }
+    let head = ["case", "sensegate/s", "mosquitto/s", "ratio", "µs CPU", "µs CPU", "ratio", "deliveries"];
+    println!("Deliveries a second, and processor time of the broker a delivery: sensegate, mosquitto.\n");
+    table::print(head, &rows);
+    Ok(())
+}
+
+fn throughput_row(case: Case, ours: &[Outcome], theirs: &[Outcome]) -> [String; 8] {
+    let of =
+        |outcomes: &[Outcome], figure: fn(&Outcome) -> f64| median(&outcomes.iter().map(figure).collect::<Vec<_>>());
+    let [our_rate, their_rate] = [ours, theirs].map(|outcomes| of(outcomes, |outcome| outcome.rate));
+    let [our_cpu, their_cpu] = [ours, theirs].map(|outcomes| of(outcomes, |outcome| outcome.cpu_us));
+    [
+        case.name.into(),
+        format!("{our_rate:.0}"),
+        format!("{their_rate:.0}"),
+        format!("{:.1}", our_rate / their_rate),
+        format!("{our_cpu:.2}"),
+        format!("{their_cpu:.2}"),
+        format!("{:.2}", our_cpu / their_cpu),
+        correctness(ours, theirs),
+    ]
+}
+
+/// Whether every message came to everybody once and in order.
+fn correctness(ours: &[Outcome], theirs: &[Outcome]) -> String {
+    let sum = |outcomes: &[Outcome]| outcomes.iter().map(|outcome| outcome.wrong).sum::<u64>();
+    let all: u64 = ours.iter().chain(theirs).map(|outcome| outcome.deliveries).sum();
+    match (sum(ours), sum(theirs)) {
+        (0, 0) => format!("all {all} right"),
+        (ours, theirs) => format!("WRONG: {ours} of sensegate, {theirs} of mosquitto"),
+    }
+}
+
+fn compare_latency(brokers: &[Broker; 2], options: &Options) -> io::Result<()> {
+    let mut latencies = [Vec::new(), Vec::new()];
+    for _ in 0..options.rounds {
+        for (broker, latencies) in brokers.iter().zip(&mut latencies) {
+            latencies.extend(generator::latencies_us(broker, LATENCY_RATE, options.duration)?);
+        }
+    }
+    let row = |broker: &Broker, latencies: &[f64]| {
+        let figure = |percent| format!("{:.0} µs", percentile(latencies, percent));
+        [broker.name.into(), figure(50.0), figure(99.0), figure(99.9)]
+    };
+    let rows: Vec<_> = brokers.iter().zip(&latencies).map(|(broker, latencies)| row(broker, latencies)).collect();
+    println!("Publisher to subscriber, QoS 0, {LATENCY_RATE} messages a second.\n");
+    table::print(["broker", "p50", "p99", "p99.9"], &rows);
+    Ok(())
+}

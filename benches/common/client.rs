@@ -1,0 +1,124 @@
+//! A blocking MQTT client of a few lines: what it adds to a measured time is one system call.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
+
+use sensegate::base::clock;
+use sensegate::mqtt::{
+    ClientId, Connect, Decoded, Packet, PacketId, ProtocolVersion, QoS, Subscribe, Subscription, TopicFilter, decode,
+    encode,
+};
+
+/// How long a broker may take to listen, and to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The largest packet that is taken, in bytes.
+const PACKET_BYTES_MAX: usize = 1 << 20;
+
+/// A connected client.
+pub(crate) struct Client {
+    stream: TcpStream,
+    input: Vec<u8>,
+    /// How much of the input is handled.
+    taken: usize,
+}
+
+impl Client {
+    /// Connects with a clean session and no keep-alive, as soon as somebody listens.
+    pub(crate) fn connect(port: u16, client_id: String) -> io::Result<Self> {
+        let stream = connect_patiently(port)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let mut client = Self { stream, input: Vec::new(), taken: 0 };
+        client.send(&Packet::Connect(Connect {
+            version: ProtocolVersion::V311,
+            clean_session: true,
+            keep_alive_s: 0,
+            client_id: ClientId::new(client_id),
+            will: None,
+            user_name: None,
+            password: None,
+        }))?;
+        client.wait_for(|packet| matches!(packet, Packet::ConnAck(_)).then_some(()))?;
+        Ok(client)
+    }
+
+    /// Subscribes, and waits until that is granted.
+    pub(crate) fn subscribe(&mut self, filter: &str, qos: QoS) -> io::Result<()> {
+        let filter = TopicFilter::new(filter).map_err(io::Error::other)?;
+        let packet_id = PacketId::new(1).ok_or(io::ErrorKind::InvalidInput)?;
+        self.send(&Packet::Subscribe(Subscribe { packet_id, subscriptions: vec![Subscription { filter, qos }] }))?;
+        self.wait_for(|packet| matches!(packet, Packet::SubAck(_)).then_some(()))
+    }
+
+    /// Waits for the next message: its topic and payload.
+    pub(crate) fn next_message(&mut self) -> io::Result<(String, Vec<u8>)> {
+        self.wait_for(|packet| match packet {
+            Packet::Publish(publish) => Some((publish.topic.to_owned(), publish.payload.to_vec())),
+            _ => None,
+        })
+    }
+
+    fn send(&mut self, packet: &Packet<'_>) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        encode(packet, ProtocolVersion::V311, &mut bytes);
+        self.write_all(&bytes)
+    }
+
+    /// Reads until `pick` gives something for a packet; those before it are passed over.
+    fn wait_for<T>(&mut self, mut pick: impl FnMut(&Packet<'_>) -> Option<T>) -> io::Result<T> {
+        loop {
+            let rest = self.input.get(self.taken..).unwrap_or_default();
+            match decode(rest, ProtocolVersion::V311, PACKET_BYTES_MAX).map_err(io::Error::other)? {
+                Decoded::Packet { packet, length } => {
+                    self.taken += length;
+                    if let Some(picked) = pick(&packet) {
+                        return Ok(picked);
+                    }
+                }
+                Decoded::Incomplete { .. } => self.read_more()?,
+            }
+        }
+    }
+
+    fn read_more(&mut self) -> io::Result<()> {
+        self.input.drain(..self.taken);
+        self.taken = 0;
+        let mut buffer = [0; 4096];
+        let count = self.stream.read(&mut buffer)?;
+        self.input.extend_from_slice(buffer.get(..count).unwrap_or_default());
+        if count == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+    }
+}
+
+impl Write for Client {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+/// The socket, for whoever wants to do without waiting.
+impl From<Client> for TcpStream {
+    fn from(client: Client) -> Self {
+        client.stream
+    }
+}
+
+fn connect_patiently(port: u16) -> io::Result<TcpStream> {
+    let started = clock::monotonic();
+    loop {
+        match TcpStream::connect((Ipv4Addr::LOCALHOST, port)) {
+            Err(error)
+                if error.kind() == io::ErrorKind::ConnectionRefused && clock::monotonic().since(started) < PATIENCE =>
+            {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            result => return result,
+        }
+    }
+}
