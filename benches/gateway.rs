@@ -1,7 +1,7 @@
 //! The gateway by itself, on the simulated HAT: `cargo bench --bench gateway`.
 //!
 //! Start, memory, processor time, and the way from a sample to a subscriber. One subscriber to everything is
-//! connected all the time.
+//! connected all the time. Latencies are as exact as the `monotonic_s` of the state that they are reckoned from.
 //!
 //! | variable | meaning | default |
 //! |---|---|---|
@@ -11,6 +11,8 @@
 
 #[path = "common/client.rs"]
 mod client;
+#[path = "common/options.rs"]
+mod options;
 #[path = "common/process.rs"]
 mod process;
 #[path = "common/table.rs"]
@@ -19,9 +21,9 @@ mod table;
 use std::cell::Cell;
 use std::fs;
 use std::io;
-use std::str::FromStr;
 use std::time::Duration;
 
+use embedded_hal::i2c::{ErrorType, I2c, Operation};
 use sensegate::base::clock::{self, Monotonic};
 use sensegate::mqtt::QoS;
 use sensegate::sensors::simulated::SimulatedHat;
@@ -30,7 +32,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use client::Client;
-use embedded_hal::i2c::{ErrorType, I2c, Operation};
+use options::{is_bench, sensegate, variable};
 use process::{Process, free_port};
 use table::{median, percentile};
 
@@ -41,8 +43,7 @@ const INTERVALS: [&str; 2] = ["1s", "80ms"];
 const SETTLE: Duration = Duration::from_secs(2);
 
 fn main() -> io::Result<()> {
-    // `cargo test --benches` and test runners start benchmarks too, without this word
-    if !std::env::args().any(|argument| argument == "--bench") {
+    if !is_bench() {
         return Ok(());
     }
     tell_bus_cost();
@@ -50,18 +51,12 @@ fn main() -> io::Result<()> {
     let watched = Duration::from_secs(variable("BENCH_SECONDS", 60));
     let rows = INTERVALS.map(|interval| watch(interval, watched)).into_iter().collect::<io::Result<Vec<_>>>()?;
     println!(
-        "Over {} s with one subscriber; latency from the sample's own time to the subscriber.\n",
+        "Over {} s with one subscriber; from the sample's own time to its first and last message.\n",
         watched.as_secs()
     );
-    let head =
-        ["interval", "samples", "RSS", "CPU of a core", "µs CPU a sample", "p50", "p99", "to all four: p50", "p99"];
+    let head = ["interval", "samples", "RSS", "CPU", "CPU a sample", "first: p50", "p99", "last: p50", "p99"];
     table::print(head, &rows);
     Ok(())
-}
-
-/// The variable's value, or `default` when it has none that can be read.
-fn variable<T: FromStr>(name: &str, default: T) -> T {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 /// A running gateway with its files.
@@ -84,9 +79,8 @@ impl Gateway {
         );
         let file = directory.path().join("sensegate.toml");
         fs::write(&file, configuration)?;
-        let program = std::env::var("SENSEGATE").unwrap_or_else(|_| env!("CARGO_BIN_EXE_sensegate").into());
         let file = file.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
-        let process = Process::start(&program, &["--simulate", "--config", file])?;
+        let process = Process::start(&sensegate(), &["--simulate", "--config", file])?;
         Ok(Self { port, process, _directory: directory })
     }
 
@@ -128,7 +122,7 @@ fn watch(interval: &str, watched: Duration) -> io::Result<[String; 9]> {
         samples.to_string(),
         format!("{:.1} MB", gateway.process.rss_kib()? / 1024.0),
         format!("{:.3} %", 100.0 * cpu.as_secs_f64() / elapsed.as_secs_f64()),
-        format!("{:.0}", 1e6 * cpu.as_secs_f64() / f64::from(samples.max(1))),
+        format!("{:.0} µs", 1e6 * cpu.as_secs_f64() / f64::from(samples.max(1))),
         figure(&heard.first_ms, 50.0),
         figure(&heard.first_ms, 99.0),
         figure(&heard.last_ms, 50.0),

@@ -7,6 +7,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::client::Client;
+use crate::options::{sensegate, variable};
 use crate::process::{Process, free_port};
 
 /// A broker that listens.
@@ -21,7 +22,6 @@ pub(crate) struct Broker {
 impl Broker {
     /// The program of this crate with its default limits, a simulated HAT that is read once an hour, and a quiet log.
     pub(crate) fn sensegate() -> io::Result<Self> {
-        let program = std::env::var("SENSEGATE").unwrap_or_else(|_| env!("CARGO_BIN_EXE_sensegate").into());
         let configuration = |port: u16, directory: &Path| {
             format!(
                 "[sensors]\ninterval = \"1h\"\n\
@@ -31,12 +31,12 @@ impl Broker {
                 directory.join("state").display()
             )
         };
-        Self::start("sensegate", &program, configuration, &["--simulate", "--config"])
+        Self::start("sensegate", &sensegate(), configuration, &["--simulate", "--config"])
     }
 
     /// mosquitto with everything that could slow it down or make it drop messages switched off.
     pub(crate) fn mosquitto() -> io::Result<Self> {
-        let program = std::env::var("MOSQUITTO").unwrap_or_else(|_| "/usr/sbin/mosquitto".into());
+        let program = variable("MOSQUITTO", "/usr/sbin/mosquitto".to_owned());
         // started by root it would become another user, and the kernel would no longer tie its life to this process
         let configuration = |port: u16, _: &Path| {
             format!(

@@ -9,20 +9,21 @@
 //! | `BENCH_ROUNDS` | rounds of each case | 5 |
 //! | `BENCH_SECONDS` | length of one round, may have a fraction | 1 |
 //! | `BENCH_CONNECTIONS` | idle connections | 1000 |
-//! | `BENCH_CASE` | part of the names of the cases to run | all |
+//! | `BENCH_CASE` | part of the names of what is to run: of a case below, `idle` or `latency` | all |
 //! | `SENSEGATE`, `MOSQUITTO` | the programs | this crate's, `/usr/sbin/mosquitto` |
 
 mod broker;
 #[path = "../common/client.rs"]
 mod client;
 mod generator;
+#[path = "../common/options.rs"]
+mod options;
 #[path = "../common/process.rs"]
 mod process;
 #[path = "../common/table.rs"]
 mod table;
 
 use std::io;
-use std::str::FromStr;
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -32,6 +33,7 @@ use sensegate::mqtt::QoS;
 use broker::Broker;
 use client::Client;
 use generator::{Case, Outcome};
+use options::{is_bench, variable};
 use table::{median, percentile};
 
 const CASES: [Case; 6] = [
@@ -54,8 +56,7 @@ struct Options {
 }
 
 fn main() -> io::Result<()> {
-    // `cargo test --benches` and test runners start benchmarks too, without this word
-    if !std::env::args().any(|argument| argument == "--bench") {
+    if !is_bench() {
         return Ok(());
     }
     let options = Options {
@@ -66,19 +67,14 @@ fn main() -> io::Result<()> {
     };
     allow_many_files()?;
     let brokers = [Broker::sensegate()?, Broker::mosquitto()?];
-    if options.case.is_empty() {
+    if "idle".contains(&options.case) {
         compare_idle(&brokers, options.connections)?;
     }
     compare_throughput(&brokers, &options)?;
-    if options.case.is_empty() {
+    if "latency".contains(&options.case) {
         compare_latency(&brokers, &options)?;
     }
     Ok(())
-}
-
-/// The variable's value, or `default` when it has none that can be read.
-fn variable<T: FromStr>(name: &str, default: T) -> T {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 /// Raises the limit of open files for this process and the brokers it starts.
@@ -115,7 +111,11 @@ fn compare_idle(brokers: &[Broker; 2], connections: u32) -> io::Result<()> {
 
 fn compare_throughput(brokers: &[Broker; 2], options: &Options) -> io::Result<()> {
     let mut rows = Vec::new();
-    for case in CASES.into_iter().filter(|case| case.name.contains(&options.case)) {
+    let cases: Vec<Case> = CASES.into_iter().filter(|case| case.name.contains(&options.case)).collect();
+    if cases.is_empty() {
+        return Ok(());
+    }
+    for case in cases {
         let [mut ours, mut theirs] = [Vec::new(), Vec::new()];
         for _ in 0..options.rounds {
             let [sensegate, mosquitto] = brokers;
