@@ -116,9 +116,9 @@ fn health(sample: &Sample) -> &'static str {
     }
 }
 
-/// Seconds to the millisecond.
+/// Seconds to the microsecond.
 fn seconds(duration: std::time::Duration) -> f64 {
-    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+    (duration.as_secs_f64() * 1e6).round() / 1e6
 }
 
 #[cfg(test)]
