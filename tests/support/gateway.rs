@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::{PATIENCE, POLL, Process};
+use super::{PATIENCE, POLL, Process, sensegate};
 use sensegate::base::clock;
 
 /// How often a start is tried: a free port may be taken by somebody else before the program has it.
@@ -150,7 +150,7 @@ fn is_stand_in() -> bool {
 }
 
 /// A port that is free now.
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
@@ -173,11 +173,7 @@ fn spawn(directory: &Path, hat: Hat) -> Process {
     if is_stand_in() {
         return Process::spawn(Command::new("mosquitto").arg("-c").arg(directory.join("mosquitto.conf")));
     }
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sensegate"));
-    // The environment is a layer of the configuration: what the developer has set must not come in.
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SENSEGATE_")) {
-        command.env_remove(name);
-    }
+    let mut command = sensegate();
     match hat {
         Hat::Simulated => command.arg("--simulate"),
         Hat::Missing => command.env("SENSEGATE__SENSORS__BUS", "251"),

@@ -2,7 +2,9 @@
 //!
 //! - [`Gateway`]: the built `sensegate` on a free port of loopback, with a directory of its own.
 //! - [`Process`]: any program whose lines are read as they come, ended when dropped.
+//! - [`Broker`]: a real mosquitto, on a free port as well.
 //! - [`Subscriber`] and [`publish`]: `mosquitto_sub` and `mosquitto_pub`.
+//! - [`sensegate`] and [`Listener`]: the program's own words, `sensegate sub` among them.
 //! - [`Python`]: scripts under a given release of paho-mqtt.
 //! - [`in_private_network`]: a network of its own, so that the standard port is free.
 //!
@@ -15,9 +17,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 #![allow(clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
 
+mod broker;
 mod gateway;
 mod mosquitto;
 mod network;
+mod own;
 mod process;
 mod python;
 
@@ -26,9 +30,11 @@ use std::time::Duration;
 
 use sensegate::base::clock;
 
+pub use broker::{Broker, has_mosquitto};
 pub use gateway::Gateway;
 pub use mosquitto::{Message, Subscriber, has_mosquitto_clients, publish};
 pub use network::in_private_network;
+pub use own::{Listener, sensegate};
 pub use process::Process;
 pub use python::{Paho, Python};
 

@@ -35,10 +35,14 @@ impl Subscriber {
     /// Subscribes with the given flags of `mosquitto_sub`. Not for queued messages (`-c`): they may come before the
     /// acknowledgement, and what comes before it is passed over.
     pub fn start_with(gateway: &Gateway, flags: &[&str]) -> Self {
+        Self::run(&[&["-h", "127.0.0.1", "-p", &gateway.port().to_string()], flags].concat())
+    }
+
+    /// Subscribes with the given flags of `mosquitto_sub`, those among them that say where.
+    pub fn run(flags: &[&str]) -> Self {
         // It holds its debug lines back when its output is a pipe; stdbuf (coreutils) makes it print line by line.
         let mut command = Command::new("stdbuf");
-        command.args(["-oL", "mosquitto_sub", "-h", "127.0.0.1", "-p", &gateway.port().to_string()]);
-        command.args(["-d", "-F", "> %t %q %r %p"]).args(flags);
+        command.args(["-oL", "mosquitto_sub", "-d", "-F", "> %t %q %r %p"]).args(flags);
         let process = Process::spawn(&mut command);
         process.expect_line_with("Subscribed (mid:");
         Self { process }
