@@ -57,6 +57,13 @@ impl Machine {
         command.args(words).arg("--config").arg(self.file()).stdin(Stdio::null()).output().unwrap()
     }
 
+    /// Runs `sensegate` with these words and one more, the name of a file of this machine with `content`.
+    pub(crate) fn run_with_file(&self, words: &[&str], content: &[u8]) -> Output {
+        let path = self.directory.path().join("file");
+        std::fs::write(&path, content).unwrap();
+        self.run(&[words, &[path.to_str().unwrap()]].concat())
+    }
+
     /// Runs another program on the same bus to its end.
     pub(crate) fn run_other(&self, line: &str) -> Output {
         let mut words = line.split_whitespace();

@@ -5,9 +5,13 @@
 
 mod gateway;
 
+use std::process::Output;
 use std::time::Duration;
 
+use embedded_hal::i2c::I2c;
 use gateway::{HUMIDITY_CHIP, Machine, PRESSURE_CHIP};
+use sensegate::sensors::Chip;
+use sensegate::sensors::dump::Dump;
 use sensegate::sensors::simulated::Fault;
 use sensegate_rig::{Transaction, skip, skip_without_i2c_tools};
 use serde_json::Value;
@@ -150,6 +154,59 @@ fn read_prints_one_sample_and_fails_where_there_is_none() {
     let output = machine.run(&["read"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("permission"), "{output:?}");
+}
+
+#[test]
+fn dump_of_the_bus_reads_as_the_bus_does() {
+    if skip() {
+        return;
+    }
+    let machine = Machine::new();
+    let values = |output: &Output| {
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let sample: Value = serde_json::from_slice(&output.stdout).unwrap();
+        ["temperature", "pressure", "humidity"].map(|quantity| sample["readings"][quantity]["value"].as_f64().unwrap())
+    };
+    let on_the_bus = values(&machine.run(&["read"]));
+    let dump = machine.run(&["dump"]);
+    assert_eq!((dump.status.code(), dump.stderr.len()), (Some(0), 0), "{dump:?}");
+    let from_the_dump = values(&machine.run_with_file(&["read", "--simulate"], &dump.stdout));
+    // What a room and the chips' noise may move by within the moments between the two.
+    for ((bus, dumped), noise) in on_the_bus.into_iter().zip(from_the_dump).zip([0.3, 0.5, 2.0]) {
+        assert!((bus - dumped).abs() <= noise, "{on_the_bus:?} on the bus, {from_the_dump:?} from its dump");
+    }
+    check_calibration(&machine, &dump);
+}
+
+/// The calibration of the dump is what another program reads on the bus.
+fn check_calibration(machine: &Machine, dump: &Output) {
+    let dump: Dump = String::from_utf8(dump.stdout.clone()).unwrap().parse().unwrap();
+    let dumped = dump.registers(Chip::Hts221).unwrap();
+    let mut bytes = [0; 16];
+    // CALIB_0 to CALIB_F, with the auto-increment bit
+    machine.bus.lock().write_read(HUMIDITY_CHIP, &[0x30 | 0x80], &mut bytes).unwrap();
+    assert_eq!(dumped.range(0x30..=0x3f).map(|(_, byte)| *byte).collect::<Vec<_>>(), bytes);
+    assert!(bytes.iter().any(|byte| *byte != 0));
+}
+
+#[test]
+fn one_sample_is_printed_published_and_the_gateway_ends() {
+    if skip() {
+        return;
+    }
+    let machine = Machine::new();
+    let output = machine.run(&["run", "--once"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let sample: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(sample["source"], "i2c");
+    assert!(sample["readings"]["pressure"]["value"].as_f64().is_some_and(|value| (800.0..1200.0).contains(&value)));
+    machine.bus.lock().inject(Fault::NoAcknowledge { address: PRESSURE_CHIP });
+    let output = machine.run(&["run", "--once"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let sample: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(sample["readings"]["pressure"]["reason"], "no_chip");
+    assert!(sample["readings"]["humidity"]["value"].is_f64(), "the other chip goes on: {sample}");
+    assert_eq!(machine.run(&["dump"]).status.code(), Some(1), "a dump lacks a chip");
 }
 
 #[test]
