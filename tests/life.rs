@@ -8,11 +8,13 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 
 use rustix::process::Signal;
-use support::{Gateway, Process, Subscriber, eventually, publish};
+use support::{Gateway, Listener, Process, Subscriber, eventually, publish, skip_or_fail};
+use tempfile::TempDir;
 
 fn sensegate(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_sensegate")).args(arguments).output().unwrap()
@@ -67,6 +69,116 @@ fn a_reload_changes_topics_and_qos_clears_the_old_topic_and_drops_no_client() {
     let late = Subscriber::start(&gateway, "myRasp/sensors/temperature");
     publish(&gateway, &["-t", "myRasp/sensors/temperature", "-m", "nothing was retained"]);
     assert_eq!(late.message().payload, "nothing was retained");
+}
+
+#[test]
+fn a_reload_changes_the_level_of_the_log() {
+    let tables =
+        |level: &str, topic: &str| format!("[log]\nlevel = \"{level}\"\n[publish.temperature]\ntopic = \"{topic}\"\n");
+    let gateway = Gateway::start(&tables("warn", "first"));
+    let reload = |before: [&str; 2], after: [&str; 2]| {
+        rewrite(&gateway, |text| text.replace(&tables(before[0], before[1]), &tables(after[0], after[1])));
+        gateway.signal(Signal::HUP);
+        // the new topic tells that it is done
+        Subscriber::start(&gateway, after[1]).message();
+    };
+    let connect_as = |id: &str| publish(&gateway, &["-t", "elsewhere", "-m", "x", "-i", id]);
+    let told = || gateway.printed().matches("configuration reloaded").count();
+    connect_as("before");
+    reload(["warn", "first"], ["info", "second"]);
+    eventually("the reload is told", || (told() == 1).then_some(()));
+    connect_as("between");
+    eventually("its connection is told", || gateway.printed().contains("client=between").then_some(()));
+    reload(["info", "second"], ["warn", "third"]);
+    connect_as("afterwards");
+    reload(["warn", "third"], ["info", "fourth"]);
+    eventually("the reload is told", || (told() == 2).then_some(()));
+    let printed = gateway.printed();
+    assert!(!printed.contains("client=before") && !printed.contains("client=afterwards"), "{printed}");
+}
+
+#[test]
+fn a_reload_changes_the_interval_of_the_samples() {
+    let gateway = Gateway::start("");
+    let watcher = Subscriber::start(&gateway, "myRasp/state");
+    let set_interval = |before: &str, after: &str| {
+        rewrite(&gateway, |text| text.replace(&format!("interval = {before}"), &format!("interval = {after}")));
+        gateway.signal(Signal::HUP);
+    };
+    watcher.message();
+    set_interval("\"100ms\"", "\"1h\"");
+    let silence = Duration::from_secs(1);
+    eventually("samples stop coming", || watcher.message_within(silence).is_none().then_some(()));
+    set_interval("\"1h\"", "\"50ms\"");
+    let sequence = || {
+        let state: serde_json::Value = serde_json::from_str(&watcher.message().payload).unwrap();
+        state["sequence"].as_u64().unwrap()
+    };
+    let first = sequence();
+    eventually("ten more samples", || (sequence() >= first + 10).then_some(()));
+}
+
+#[test]
+fn a_reload_that_renames_or_switches_off_the_status_leaves_nothing_on_the_old_topic() {
+    let gateway = Gateway::start("[status]\ntopic = \"first/status\"\n");
+    let watcher = Subscriber::start_with(&gateway, &["-t", "first/status", "-t", "second/status", "-q", "1"]);
+    let seen = || {
+        let message = watcher.message();
+        format!("{} {}", message.topic, message.payload)
+    };
+    assert_eq!(seen(), "first/status online");
+    rewrite(&gateway, |text| text.replace("first/status", "second/status"));
+    gateway.signal(Signal::HUP);
+    for line in ["first/status offline", "second/status online", "first/status "] {
+        assert_eq!(seen(), line);
+    }
+    rewrite(&gateway, |text| text.replace("topic = \"second/status\"", "enabled = false"));
+    gateway.signal(Signal::HUP);
+    for line in ["second/status offline", "second/status "] {
+        assert_eq!(seen(), line);
+    }
+    let late = Subscriber::start(&gateway, "+/status");
+    publish(&gateway, &["-t", "a/status", "-m", "nothing was retained"]);
+    assert_eq!(late.message().payload, "nothing was retained");
+}
+
+/// A directory with the configuration of a gateway that listens on IPv6 and on a Unix socket.
+fn two_listeners() -> (TempDir, String, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, socket) = (directory.path().join("sensegate.toml"), directory.path().join("mqtt.sock"));
+    let state = directory.path().join("state");
+    let text = format!(
+        "[storage]\ndirectory = \"{}\"\n[[broker.listener]]\naddress = \"[::1]:0\"\n\
+         [[broker.listener]]\naddress = \"{}\"\nprotocol = \"unix\"\n",
+        state.display(),
+        socket.display()
+    );
+    fs::write(&file, text).unwrap();
+    (directory, file.display().to_string(), socket)
+}
+
+#[test]
+fn ipv6_and_unix_listeners_serve_the_same_broker_at_each_start() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        return skip_or_fail("this machine has no IPv6");
+    }
+    let (_directory, file, socket) = two_listeners();
+    // the second start finds the socket that the first has left
+    for _ in 0..2 {
+        let mut gateway = Process::spawn(support::sensegate().args(["--simulate", "--config", &file]));
+        let line = gateway.expect_line_with("listening on [::1]:");
+        let (ipv6, unix) = line.split_once(", ").unwrap();
+        assert_eq!(unix, socket.to_str().unwrap());
+        let port = ipv6.rsplit_once(':').unwrap().1;
+
+        let over_unix = Subscriber::run(&["--unix", unix, "-t", "greeting", "-q", "1"]);
+        let over_ipv6 = Listener::run(&["-h", "::1", "-p", port, "-t", "greeting"]);
+        let sent = sensegate(&["pub", "-h", "::1", "-p", port, "-t", "greeting", "-m", "hello", "-q", "1"]);
+        assert!(sent.status.success(), "{sent:?}");
+        assert_eq!(over_unix.message().payload, "hello");
+        assert_eq!(over_ipv6.line(), "hello");
+        gateway.kill();
+    }
 }
 
 #[test]
