@@ -7,7 +7,7 @@ mod support;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -179,6 +179,27 @@ fn ipv6_and_unix_listeners_serve_the_same_broker_at_each_start() {
         assert_eq!(over_ipv6.line(), "hello");
         gateway.kill();
     }
+}
+
+#[test]
+fn a_socket_that_is_served_and_a_file_in_its_place_are_refused_and_left_alone() {
+    let (_directory, file, socket) = two_listeners();
+    let refusal = || {
+        let mut process = Process::spawn(support::sensegate().args(["--simulate", "--config", &file]));
+        let said = process.expect_line_with("sensegate: cannot listen on ");
+        assert_eq!(process.wait().code(), Some(1), "{}", process.printed());
+        said
+    };
+    let other = UnixListener::bind(&socket).unwrap();
+    let said = refusal();
+    assert!(said.contains(&format!("cannot listen on {}: another program serves", socket.display())), "{said}");
+    assert!(UnixStream::connect(&socket).is_ok(), "it is still the other's");
+    drop(other);
+    fs::remove_file(&socket).unwrap();
+    fs::write(&socket, "precious").unwrap();
+    let said = refusal();
+    assert!(said.contains(&format!("cannot listen on {}: there is a file", socket.display())), "{said}");
+    assert_eq!(fs::read_to_string(&socket).unwrap(), "precious");
 }
 
 #[test]

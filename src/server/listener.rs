@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -26,6 +26,22 @@ pub enum BindError {
          `systemctl stop mosquitto`) or choose another address in [[broker.listener]]"
     )]
     InUse {
+        /// Where.
+        address: String,
+    },
+    /// Somebody else listens on the Unix socket.
+    #[error(
+        "cannot listen on {address}: another program serves this socket; choose another path in [[broker.listener]]"
+    )]
+    Served {
+        /// Where.
+        address: String,
+    },
+    /// The path of the Unix socket is taken by something that is not to be replaced.
+    #[error(
+        "cannot listen on {address}: there is a file that is no socket; choose another path in [[broker.listener]]"
+    )]
+    NoSocket {
         /// Where.
         address: String,
     },
@@ -75,8 +91,9 @@ impl Listener {
     }
 
     /// Binds beside the path and moves the socket into place when its mode is right: nobody can open it before. What
-    /// an earlier run left behind is replaced; the caller holds the state directory's lock.
+    /// an earlier run left behind is replaced, which is a socket that nobody serves any more.
     fn bind_unix(path: &Path, origin: Origin, mode: u32) -> Result<Self, BindError> {
+        check_replaceable(path)?;
         let bind = || {
             let draft = path.with_extension("new");
             let _ = fs::remove_file(&draft);
@@ -124,6 +141,19 @@ impl Listener {
                 }
             }
         }
+    }
+}
+
+/// Checks that nothing is lost when a socket takes the place of what is at `path`.
+fn check_replaceable(path: &Path) -> Result<(), BindError> {
+    let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
+    let address = path.display().to_string();
+    if !found.file_type().is_socket() {
+        return Err(BindError::NoSocket { address });
+    }
+    match std::os::unix::net::UnixStream::connect(path) {
+        Ok(_) => Err(BindError::Served { address }),
+        Err(_) => Ok(()),
     }
 }
 
