@@ -67,3 +67,39 @@ fn tell(states: &[NotifyState<'_>]) {
         tracing::debug!(%cause, "systemd was not told");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{self, Command};
+    use std::thread;
+
+    /// SIGABRT on every architecture that Linux has.
+    const ABORTED: i32 = 6;
+    /// Set for the process that is to die.
+    const MARK: &str = "SENSEGATE_TEST_PANIC";
+
+    /// In a process of its own: one thread panics, another would go on and end it with success.
+    fn panic_beside_a_thread_that_goes_on() {
+        super::end_with_the_first_panic();
+        let panicked = thread::spawn(|| panic!("on purpose")).join();
+        println!("the other thread goes on: {}", panicked.is_err());
+        process::exit(0);
+    }
+
+    #[test]
+    fn a_panic_in_any_thread_ends_the_whole_process() {
+        if env::var_os(MARK).is_some() {
+            return panic_beside_a_thread_that_goes_on();
+        }
+        let (_crate, room) = module_path!().split_once("::").unwrap();
+        let name = format!("{room}::a_panic_in_any_thread_ends_the_whole_process");
+        let mut child = Command::new(env::current_exe().unwrap());
+        let output = child.args(["--exact", &name, "--nocapture"]).env(MARK, "").output().unwrap();
+        assert_eq!(output.status.signal(), Some(ABORTED), "{output:?}");
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(err.contains("on purpose"), "the panic is printed first: {err}");
+        assert!(!out.contains("goes on"), "{out}");
+    }
+}
