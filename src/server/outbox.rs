@@ -13,6 +13,9 @@ const COPY_BYTES_MAX: usize = 1024;
 /// Slices handed to one vectored write; what is left waits for the next one.
 const SLICES_MAX: usize = 32;
 
+/// Written bytes that a tail may drag along before the rest is moved to its front.
+const WRITTEN_BYTES_MAX: usize = 64 * 1024;
+
 /// Buffers kept for later use, and the capacity up to which one is kept.
 const POOL_BUFFERS_MAX: usize = 64;
 const POOL_CAPACITY_MAX: usize = 64 * 1024;
@@ -92,6 +95,10 @@ impl Outbox {
             self.written = 0;
             self.parts = VecDeque::new();
             pool.give(std::mem::take(&mut self.tail));
+        } else if self.parts.is_empty() && self.written > WRITTEN_BYTES_MAX.max(self.tail.len() / 2) {
+            // a peer that never quite catches up must not keep all it ever got
+            self.tail.drain(..self.written);
+            self.written = 0;
         }
     }
 
@@ -106,6 +113,18 @@ impl Outbox {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn an_outbox_that_is_never_quite_empty_does_not_grow() {
+        let (mut outbox, mut pool) = (Outbox::default(), Pool::default());
+        outbox.push(&Frame::Whole(vec![0; 100].into()), &mut pool);
+        for _ in 0..100_000 {
+            outbox.push(&Frame::Whole(vec![0; 100].into()), &mut pool);
+            outbox.advance(100, &mut pool);
+        }
+        assert_eq!(outbox.bytes(), 100);
+        assert!(outbox.tail.capacity() < 1 << 20, "{} bytes held", outbox.tail.capacity());
+    }
 
     proptest! {
         #[test]
