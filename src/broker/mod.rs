@@ -30,6 +30,9 @@ use std::time::Duration;
 /// Client identifiers that begin so belong to the gateway's own clients and are refused to everyone else.
 pub const RESERVED_CLIENT_ID_PREFIX: &str = "sensegate/";
 
+/// What `topic_levels_max` may be at most: the trees of topics are walked level by level on the stack.
+pub const TOPIC_LEVELS_MAX: usize = 1024;
+
 /// The limits of the machine. What happens beyond each is told beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -51,7 +54,8 @@ pub struct Options {
     pub retained_messages_max: usize,
     /// Payload and topic bytes of all retained messages; beyond it a further one is not kept.
     pub retained_bytes_max: usize,
-    /// Levels of a topic name or filter; a longer one ends the publisher's connection or fails the subscription.
+    /// Levels of a topic name or filter, at most [`TOPIC_LEVELS_MAX`]; a longer one ends the connection of whoever
+    /// publishes it or has it in a will, or fails the subscription.
     pub topic_levels_max: usize,
     /// Time from the connection's opening to its CONNECT; then it is closed.
     pub connect_timeout: Duration,
@@ -60,6 +64,13 @@ pub struct Options {
 }
 
 /// Which message goes when a queue is full. Messages in flight never do.
+impl Options {
+    /// Whether a topic name or filter has no more levels than are allowed.
+    fn allows_levels_of(&self, topic: &str) -> bool {
+        topic.split('/').count() <= self.topic_levels_max.min(TOPIC_LEVELS_MAX)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overflow {
     /// The one that has waited longest.

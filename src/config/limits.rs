@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::section::{Read, Section};
 use super::value::{choice, duration, integer, size};
-use crate::broker::{Options, Overflow};
+use crate::broker::{Options, Overflow, TOPIC_LEVELS_MAX};
 
 /// Limits of the machine and of its sockets.
 pub(super) struct Limits {
@@ -19,6 +19,8 @@ const COUNT: RangeInclusive<usize> = 1..=100_000_000;
 
 /// Any count that fits two bytes of the protocol.
 const SHORT: RangeInclusive<usize> = 1..=65_535;
+
+const LEVELS: RangeInclusive<usize> = 1..=TOPIC_LEVELS_MAX;
 
 /// From a page to what a large machine can spare.
 const MEMORY: RangeInclusive<usize> = 4 << 10..=1 << 30;
@@ -51,7 +53,7 @@ fn read_machine(section: &mut Section<'_>) -> Read<Options> {
     let sessions = section.required("sessions", integer(COUNT));
     let retained_messages = section.required("retained_messages", integer(COUNT));
     let retained_bytes = section.required("retained_size", size(MEMORY));
-    let topic_levels = section.required("topic_levels", integer(SHORT));
+    let topic_levels = section.required("topic_levels", integer(LEVELS));
     let connect_timeout = section.required("connect_timeout", duration(CONNECT_TIMEOUT));
     let keep_alive = section.optional("keep_alive", duration(KEEP_ALIVE));
     Ok(Options {

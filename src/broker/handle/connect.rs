@@ -15,6 +15,9 @@ use crate::mqtt::{
 
 /// Accepts or refuses a CONNECT.
 pub(in crate::broker) fn connect(broker: &mut Broker, connection: ConnectionId, connect: &Connect) {
+    if connect.will.as_ref().is_some_and(|will| !broker.options.allows_levels_of(will.topic.as_str())) {
+        return broker.violate(connection, "a will topic with more levels than topic_levels allows", "section 4.7.3");
+    }
     let client_id = match identify(broker, connection, connect) {
         Ok(client_id) => client_id,
         Err(code) => return refuse(broker, connection, code),

@@ -8,7 +8,7 @@ use crate::mqtt::{Acknowledgement, Frame, Packet, PacketId, ProtocolVersion, Pub
 
 /// Takes a message in, gives it to everyone it concerns, and acknowledges it.
 pub(super) fn publish(broker: &mut Broker, connection: ConnectionId, session: SessionKey, publish: &Publish<'_>) {
-    if publish.topic.split('/').count() > broker.options.topic_levels_max {
+    if !broker.options.allows_levels_of(publish.topic) {
         return broker.violate(connection, "a topic with more levels than topic_levels allows", "section 4.7.3");
     }
     match (publish.qos, publish.packet_id) {

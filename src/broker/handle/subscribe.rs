@@ -28,7 +28,7 @@ fn take(broker: &mut Broker, key: SessionKey, wanted: &Subscription) -> Subscrib
     let Some(session) = broker.sessions.get_mut(key) else { return SubscribeReturnCode::Failure };
     let is_new = !session.subscriptions.contains_key(filter);
     let is_full = is_new && session.subscriptions.len() >= broker.options.subscriptions_max;
-    if is_full || levels(filter) > broker.options.topic_levels_max {
+    if is_full || !broker.options.allows_levels_of(filter.as_str()) {
         return SubscribeReturnCode::Failure;
     }
     session.subscriptions.insert(filter.clone(), *qos);

@@ -165,3 +165,33 @@ fn subscriptions_beyond_the_limit_or_too_deep_fail_in_suback() {
     world.publish(client, "a/b/c/d", "x", 0, 0);
     assert!(world.reason(client).is_some());
 }
+
+#[test]
+fn the_window_is_bounded_in_bytes_too() {
+    let mut world = World::with(Options { queue_bytes_max: 25, ..Options::default() });
+    let subscriber = world.join("s", true);
+    world.subscribe(subscriber, "t", 1);
+    world.take(subscriber);
+    let publisher = world.join("p", true);
+    for payload in ["1234567890abcdef", "second4567890", "third"] {
+        world.publish(publisher, "t", payload, 1, 1);
+    }
+    assert_eq!(world.take(subscriber), ["t=1234567890abcdef q1 id 1", "t=second4567890 q1 id 2"]);
+    world.send(subscriber, Packet::PubAck(ack(1)));
+    assert_eq!(world.take(subscriber), ["t=third q1 id 3"]);
+}
+
+#[test]
+fn the_deepest_topics_that_can_be_allowed_fit_the_stack() {
+    let topic_levels_max = super::super::TOPIC_LEVELS_MAX;
+    let mut world = World::with(Options { topic_levels_max, ..Options::default() });
+    let client = world.join("c", true);
+    let deepest = vec!["a"; topic_levels_max].join("/");
+    let any = vec!["+"; topic_levels_max].join("/");
+    world.send(client, retain(&deepest, "x", 0));
+    world.send(client, subscribe(&[(&deepest, 0), (&any, 0), ("#", 0)]));
+    world.send(client, retain(&deepest, "", 0));
+    assert_eq!(world.take(client).len(), 3);
+    world.publish(client, &format!("{deepest}/a"), "x", 0, 0);
+    assert!(world.reason(client).is_some());
+}

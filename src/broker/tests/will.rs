@@ -84,3 +84,14 @@ fn a_refused_connect_has_no_will() {
     world.connect(Connect { will: Some(will("will", "gone")), clean_session: false, ..hello("") });
     assert!(world.take(watcher).is_empty());
 }
+
+#[test]
+fn a_will_s_topic_has_no_more_levels_than_others() {
+    let mut world = World::with(Options { topic_levels_max: 3, ..Options::default() });
+    let fine = world.connect(Connect { will: Some(will("a/b/c", "gone")), ..hello("fine") });
+    assert_eq!(world.take(fine), ["connack 0 present=false"]);
+    let deep = world.connect(Connect { will: Some(will(&"/".repeat(65_535), "gone")), ..hello("deep") });
+    assert!(world.take(deep).is_empty());
+    assert!(matches!(world.reason(deep), Some(CloseReason::Violation { .. })));
+    world.join("deep", true);
+}
