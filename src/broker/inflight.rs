@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::Options;
 use super::output::Message;
 use crate::mqtt::{PacketId, QoS};
 
@@ -15,6 +16,13 @@ pub(super) struct Delivery {
     /// 1 or 2.
     pub(super) qos: QoS,
     pub(super) retain: bool,
+}
+
+impl Delivery {
+    /// Payload and topic bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.message.topic.as_str().len() + self.message.payload.len()
+    }
 }
 
 /// What the receiver is expected to send next.
@@ -40,12 +48,14 @@ pub(super) struct Inflight {
 #[derive(Debug, Default)]
 pub(super) struct Window {
     entries: VecDeque<Inflight>,
+    bytes: usize,
     last_packet_id: u16,
 }
 
 impl Window {
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
+    /// Whether one more message may be in flight. An empty window always has room.
+    pub(super) fn has_room(&self, options: &Options) -> bool {
+        self.entries.len() < options.inflight_max && self.bytes < options.queue_bytes_max
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Inflight> {
@@ -54,10 +64,11 @@ impl Window {
 
     /// Takes `delivery` in under an identifier that is not in use [MQTT-2.3.1-4].
     ///
-    /// The caller keeps the window far below 65 535 entries, so that a free identifier exists.
+    /// The caller asks [`Window::has_room`] first; `inflight_max` is at most 65 535, so a free identifier exists.
     pub(super) fn start(&mut self, delivery: Delivery) -> PacketId {
         let packet_id = self.next_packet_id();
         let awaits = if delivery.qos == QoS::ExactlyOnce { Awaits::Received } else { Awaits::Ack };
+        self.bytes += delivery.bytes();
         self.entries.push_back(Inflight { packet_id, awaits, delivery });
         packet_id
     }
@@ -65,7 +76,9 @@ impl Window {
     /// Ends the delivery that awaits exactly this acknowledgement; `None` when there is none.
     pub(super) fn finish(&mut self, packet_id: PacketId, awaits: Awaits) -> Option<Delivery> {
         let place = self.position(packet_id, awaits)?;
-        self.entries.remove(place).map(|entry| entry.delivery)
+        let delivery = self.entries.remove(place)?.delivery;
+        self.bytes -= delivery.bytes();
+        Some(delivery)
     }
 
     /// Moves a delivery of QoS 2 from its first to its second half; gives its arrival number.
@@ -123,6 +136,6 @@ mod tests {
         assert_eq!(window.release(packet_id), Some(7));
         assert_eq!(window.release(packet_id), None);
         assert!(window.finish(packet_id, Awaits::Complete).is_some());
-        assert_eq!(window.len(), 0);
+        assert_eq!((window.entries.len(), window.bytes), (0, 0));
     }
 }

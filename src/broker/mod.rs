@@ -42,7 +42,8 @@ pub struct Options {
     pub inflight_max: usize,
     /// Messages queued for one session; beyond it `overflow` decides.
     pub queue_messages_max: usize,
-    /// Payload and topic bytes queued for one session; beyond it `overflow` decides.
+    /// Payload and topic bytes queued for one session; beyond it `overflow` decides. Once as many in flight, further
+    /// messages queue.
     pub queue_bytes_max: usize,
     /// Which message goes when a queue is full.
     pub overflow: Overflow,

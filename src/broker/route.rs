@@ -129,7 +129,7 @@ impl Broker {
         if is_persistent {
             self.persist.record(enqueued(&session.client_id, &delivery));
         }
-        let has_room = session.queue.is_empty() && session.window.len() < self.options.inflight_max;
+        let has_room = session.queue.is_empty() && session.window.has_room(&self.options);
         if session.connection.is_some() && has_room {
             self.start(key, delivery, held, encode);
         } else {
@@ -153,7 +153,7 @@ impl Broker {
     pub(super) fn pump(&mut self, key: SessionKey) {
         while let Some(session) = self.sessions.get_mut(key)
             && session.connection.is_some()
-            && session.window.len() < self.options.inflight_max
+            && session.window.has_room(&self.options)
             && let Some(delivery) = session.queue.pop()
         {
             let template = template_of(&delivery);

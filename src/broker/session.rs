@@ -67,7 +67,7 @@ impl Queue {
 
     /// Puts `delivery` at the end; gives what had to go for it, by the policy in `options`.
     pub(super) fn push(&mut self, delivery: Delivery, options: &Options) -> Vec<Delivery> {
-        self.bytes += cost(&delivery);
+        self.bytes += delivery.bytes();
         self.deliveries.push_back(delivery);
         let mut dropped = Vec::new();
         while self.deliveries.len() > options.queue_messages_max || self.bytes > options.queue_bytes_max {
@@ -76,7 +76,7 @@ impl Queue {
                 Overflow::DropNewest => self.deliveries.pop_back(),
             };
             let Some(victim) = victim else { break };
-            self.bytes -= cost(&victim);
+            self.bytes -= victim.bytes();
             dropped.push(victim);
         }
         dropped
@@ -85,15 +85,11 @@ impl Queue {
     /// Takes the delivery that has waited longest.
     pub(super) fn pop(&mut self) -> Option<Delivery> {
         let delivery = self.deliveries.pop_front()?;
-        self.bytes -= cost(&delivery);
+        self.bytes -= delivery.bytes();
         if self.deliveries.is_empty() {
             // a backlog that was drained gives its memory back
             self.deliveries = VecDeque::new();
         }
         Some(delivery)
     }
-}
-
-fn cost(delivery: &Delivery) -> usize {
-    delivery.message.topic.as_str().len() + delivery.message.payload.len()
 }
