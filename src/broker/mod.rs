@@ -49,7 +49,7 @@ pub struct Options {
     pub overflow: Overflow,
     /// Topic filters of one session; a SUBSCRIBE beyond it is answered with failure.
     pub subscriptions_max: usize,
-    /// Sessions, connected or not; beyond it a new client is refused with CONNACK 3.
+    /// Sessions, connected or not; beyond it a new client is refused with CONNACK 3, unless it is the house's own.
     pub sessions_max: usize,
     /// Retained messages; beyond it a further topic's is not kept.
     pub retained_messages_max: usize,
@@ -64,7 +64,6 @@ pub struct Options {
     pub keep_alive_max: Option<Duration>,
 }
 
-/// Which message goes when a queue is full. Messages in flight never do.
 impl Options {
     /// Whether a topic name or filter has no more levels than are allowed.
     fn allows_levels_of(&self, topic: &str) -> bool {
@@ -72,6 +71,7 @@ impl Options {
     }
 }
 
+/// Which message goes when a queue is full. Messages in flight never do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overflow {
     /// The one that has waited longest.

@@ -50,7 +50,7 @@ pub(in crate::broker) fn malformed(broker: &mut Broker, connection: ConnectionId
 /// The client's identifier, given or made, or the code that refuses it.
 fn identify(broker: &mut Broker, connection: ConnectionId, connect: &Connect) -> Result<ClientId, ConnectReturnCode> {
     let asked = connect.client_id.as_str();
-    if asked.is_empty() {
+    if asked.is_empty() && !connect.clean_session {
         // [MQTT-3.1.3-8]
         return if connect.clean_session { Ok(invent(broker)) } else { Err(ConnectReturnCode::IdentifierRejected) };
     }
@@ -59,10 +59,11 @@ fn identify(broker: &mut Broker, connection: ConnectionId, connect: &Connect) ->
         return Err(ConnectReturnCode::IdentifierRejected);
     }
     let is_known = broker.sessions_by_client.contains_key(&connect.client_id);
-    if !is_known && broker.sessions.len() >= broker.options.sessions_max {
+    // strangers' sessions do not keep the house out of its own broker
+    if !is_known && !is_house && broker.sessions.len() >= broker.options.sessions_max {
         return Err(ConnectReturnCode::ServerUnavailable);
     }
-    Ok(connect.client_id.clone())
+    Ok(if asked.is_empty() { invent(broker) } else { connect.client_id.clone() })
 }
 
 /// An identifier for a client that leaves its name to the broker [MQTT-3.1.3-6].
