@@ -17,6 +17,9 @@ use super::{Options, handle};
 use crate::base::clock::Monotonic;
 use crate::mqtt::{ClientId, DecodeError, Frame, Packet, QoS};
 
+/// Deadlines without a connection that are not worth tidying up.
+const DEAD_TIMERS_MAX: usize = 64;
+
 /// The broker without its sockets.
 ///
 /// Every `handle_*` may leave outputs behind: drain [`Broker::poll_output`] after each.
@@ -158,6 +161,17 @@ impl Broker {
         }
     }
 
+        self.forget_dead_timers();
+    }
+
+    /// A deadline may lie a day ahead: those of connections that are gone go before they outnumber the others.
+    fn forget_dead_timers(&mut self) {
+        if self.timers.len() <= 2 * self.connections.len() + DEAD_TIMERS_MAX {
+            return;
+        }
+        let connections = &self.connections;
+        let timer = |connection| connections.get(connection).and_then(|record| record.timer);
+        self.timers.retain(|deadline, connection| timer(connection) == Some(deadline));
     /// Sends a frame that must arrive.
     pub(super) fn answer(&mut self, connection: ConnectionId, frame: Frame, behind: Behind) {
         self.send(connection, frame, SendClass::Must, behind);

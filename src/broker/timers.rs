@@ -18,6 +18,16 @@ impl Timers {
         self.heap.push(Reverse((deadline, connection)));
     }
 
+    /// Entries, passed-over ones included.
+    pub(super) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Keeps the entries that `is_live`. Cost: all of them.
+    pub(super) fn retain(&mut self, is_live: impl Fn(Monotonic, ConnectionId) -> bool) {
+        self.heap.retain(|Reverse((deadline, connection))| is_live(*deadline, *connection));
+    }
+
     /// The earliest deadline.
     pub(super) fn next(&self) -> Option<Monotonic> {
         self.heap.peek().map(|Reverse((deadline, _))| *deadline)

@@ -130,3 +130,27 @@ fn packets_that_only_a_server_sends_end_the_connection() {
     world.send(client, Packet::PingResp);
     assert!(matches!(world.reason(client), Some(CloseReason::Violation { .. })));
 }
+
+#[test]
+fn the_limit_of_sessions_counts_clients_without_a_name_and_spares_the_house() {
+    let mut world = World::with(Options { sessions_max: 1, ..Options::default() });
+    world.join("first", false);
+    let nameless = world.connect(hello(""));
+    assert_eq!(world.take(nameless), ["connack 3 present=false"]);
+    let house = world.broker.handle_open(Origin::House, world.now);
+    world.send(house, Packet::Connect(hello("sensegate/agent")));
+    assert_eq!(world.take(house), ["connack 0 present=false"]);
+}
+
+#[test]
+fn clients_that_come_and_go_leave_no_deadlines_behind() {
+    let mut world = World::new();
+    for _ in 0..5_000 {
+        let client = world.connect(Connect { keep_alive_s: u16::MAX, ..hello("c") });
+        world.send(client, Packet::Disconnect);
+    }
+    assert!(world.broker.timers.len() < 500, "{} deadlines", world.broker.timers.len());
+    let last = world.connect(Connect { keep_alive_s: 10, ..hello("c") });
+    world.pass(Duration::from_secs(15));
+    assert_eq!(world.reason(last), Some(&CloseReason::KeepAlive));
+}
