@@ -81,22 +81,28 @@ impl Broker {
     }
 
     fn retain(&mut self, forms: &mut Forms<'_>) -> bool {
-        let Publication { topic, payload, qos, .. } = *forms.publication;
+        let Publication { payload, qos, .. } = *forms.publication;
         let Some(message) = forms.message() else { return false };
         if payload.is_empty() {
             // [MQTT-3.3.1-10], [MQTT-3.3.1-11]
-            let cleared = self.retained.clear(topic);
-            if cleared {
-                self.persist.record(Change::RetainedCleared { topic: message.topic.clone() });
-            }
-            return cleared;
+            return self.clear_retained(&message.topic);
         }
         if !self.retained.set(Retained { message: message.clone(), qos }, &self.options) {
             self.outputs.push_back(Output::NotifyRetainedFull { topic: message.topic.clone() });
-            return false;
+            // an older one would be taken for the newest [MQTT-3.3.1-7]
+            return self.clear_retained(&message.topic);
         }
         self.persist.record(Change::Retained { message, qos });
         qos != QoS::AtMostOnce
+    }
+
+    /// Forgets what is retained under `topic`; tells whether there was anything.
+    fn clear_retained(&mut self, topic: &TopicName) -> bool {
+        let cleared = self.retained.clear(topic.as_str());
+        if cleared {
+            self.persist.record(Change::RetainedCleared { topic: topic.clone() });
+        }
+        cleared
     }
 
     /// QoS 0: now or never.
