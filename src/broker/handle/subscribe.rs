@@ -1,5 +1,7 @@
 //! SUBSCRIBE (section 3.8).
 
+use std::collections::BTreeSet;
+
 use crate::broker::inflight::Delivery;
 use crate::broker::machine::{Behind, Broker};
 use crate::broker::output::{Change, ConnectionId, SendClass};
@@ -17,9 +19,7 @@ pub(super) fn subscribe(broker: &mut Broker, connection: ConnectionId, session: 
     let answer = Packet::SubAck(SubAck { packet_id: subscribe.packet_id, codes });
     let behind = if is_persistent { Behind::Durability } else { Behind::Answers };
     broker.answer(connection, Frame::of(&answer, ProtocolVersion::V311), behind);
-    for wanted in &subscribe.subscriptions {
-        replay(broker, connection, session, wanted);
-    }
+    replay(broker, connection, session, &subscribe.subscriptions);
 }
 
 /// Adds or replaces one subscription; the code for SUBACK.
@@ -44,20 +44,17 @@ fn take(broker: &mut Broker, key: SessionKey, wanted: &Subscription) -> Subscrib
     }
 }
 
-/// Sends the retained messages under a filter, also when it replaces an equal one [MQTT-3.8.4-3].
-fn replay(broker: &mut Broker, connection: ConnectionId, key: SessionKey, wanted: &Subscription) {
-    let is_granted = broker.sessions.get(key).is_some_and(|session| session.subscriptions.contains_key(&wanted.filter));
-    if !is_granted {
-        return;
-    }
-    for Retained { message, qos } in broker.retained.matching(&wanted.filter) {
+/// Sends the retained messages under these filters, also when they replace equal ones [MQTT-3.8.4-3]. Where several
+/// filters meet, a message comes once, with the highest quality of service: else one packet full of filters would call
+/// for a multiple of all that is retained.
+fn replay(broker: &mut Broker, connection: ConnectionId, key: SessionKey, wanted: &[Subscription]) {
+    for Retained { message, qos } in found(broker, key, wanted) {
         broker.arrivals += 1;
-        let qos = qos.min(wanted.qos);
         // [MQTT-3.3.1-8]
         let delivery = Delivery { arrival: broker.arrivals, message, qos, retain: true };
         let template = template_of(&delivery);
         if qos == QoS::AtMostOnce {
-            // not dropped: the server reads no more from a client that does not take its answers
+            // not dropped: the server handles nothing more from a client that does not take its answers
             broker.send(connection, template.frame(None, false), SendClass::Must, Behind::Greeting);
         } else {
             broker.deliver(key, delivery, false, |packet_id| template.frame(Some(packet_id), false));
@@ -65,6 +62,20 @@ fn replay(broker: &mut Broker, connection: ConnectionId, key: SessionKey, wanted
     }
 }
 
-fn levels(filter: &TopicFilter) -> usize {
-    filter.as_str().split('/').count()
+/// What is retained under those filters that were granted, in the order of its topics, with the quality of service it
+/// is to be sent with.
+fn found(broker: &Broker, key: SessionKey, wanted: &[Subscription]) -> Vec<Retained> {
+    let Some(session) = broker.sessions.get(key) else { return Vec::new() };
+    let filters: BTreeSet<&TopicFilter> = wanted.iter().map(|wanted| &wanted.filter).collect();
+    let mut found: Vec<Retained> = Vec::new();
+    for (filter, granted) in filters.into_iter().filter_map(|filter| session.subscriptions.get_key_value(filter)) {
+        let is_first = found.is_empty();
+        let matching = broker.retained.matching(filter).into_iter();
+        found.extend(matching.map(|retained| Retained { qos: retained.qos.min(*granted), ..retained }));
+        if !is_first {
+            found.sort_by(|a, b| a.message.topic.cmp(&b.message.topic).then(b.qos.cmp(&a.qos)));
+            found.dedup_by(|b, a| a.message.topic == b.message.topic);
+        }
+    }
+    found
 }

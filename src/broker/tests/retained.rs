@@ -67,3 +67,26 @@ fn a_thousand_retained_topics_all_come_whatever_the_window() {
     }
     assert_eq!(received, 1000);
 }
+
+#[test]
+fn a_message_that_does_not_fit_leaves_no_older_one_in_its_place() {
+    let mut world = World::with(Options { retained_bytes_max: 10, ..Options::default() });
+    let client = world.join("c", true);
+    world.send(client, retain("t", "old", 0));
+    world.send(client, retain("t", "new but too long", 0));
+    world.subscribe(client, "t", 0);
+    assert_eq!(world.take(client), ["suback 5 [0]"]);
+    world.send(client, retain("other", "fits", 0));
+    world.subscribe(client, "other", 0);
+    assert_eq!(world.take(client)[1..], ["other=fits q0 retain"]);
+}
+
+#[test]
+fn one_subscribe_brings_each_retained_message_once_however_many_filters_match() {
+    let mut world = World::new();
+    let client = world.join("c", true);
+    world.send(client, retain("a/b", "x", 2));
+    world.take(client);
+    world.send(client, subscribe(&[("#", 0), ("a/#", 2), ("#", 0), ("a/+", 1), ("b", 1)]));
+    assert_eq!(world.take(client), ["suback 5 [0, 2, 0, 1, 1]", "a/b=x q2 id 1 retain"]);
+}
