@@ -31,8 +31,10 @@ pub(super) struct Connection {
     pub(super) will: Option<Will>,
     /// What CONNACK waits for.
     pub(super) greeting: Ticket,
-    /// What its latest held answer waits for.
+    /// What its latest held output waits for.
     pub(super) held_until: Ticket,
+    /// What its latest held delivery waits for.
+    pub(super) deliveries_until: Ticket,
 }
 
 impl Connection {
@@ -47,6 +49,7 @@ impl Connection {
             will: None,
             greeting: Ticket::default(),
             held_until: Ticket::default(),
+            deliveries_until: Ticket::default(),
         }
     }
 

@@ -45,8 +45,10 @@ pub struct Broker {
 /// Behind what a frame has to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Behind {
-    /// CONNACK alone: deliveries.
+    /// CONNACK and earlier deliveries that wait: deliveries keep their order [MQTT-4.6.0-6].
     Greeting,
+    /// Everything recorded so far: deliveries of a message that goes onward only when it is durable.
+    Origin,
     /// All earlier answers to this connection: acknowledgements keep their order [MQTT-4.6.0-2].
     Answers,
     /// Everything recorded so far: what promises durability.
@@ -159,8 +161,6 @@ impl Broker {
             record.timer = Some(deadline);
             self.timers.set(connection, deadline);
         }
-    }
-
         self.forget_dead_timers();
     }
 
@@ -172,6 +172,8 @@ impl Broker {
         let connections = &self.connections;
         let timer = |connection| connections.get(connection).and_then(|record| record.timer);
         self.timers.retain(|deadline, connection| timer(connection) == Some(deadline));
+    }
+
     /// Sends a frame that must arrive.
     pub(super) fn answer(&mut self, connection: ConnectionId, frame: Frame, behind: Behind) {
         self.send(connection, frame, SendClass::Must, behind);
@@ -186,15 +188,18 @@ impl Broker {
     fn put(&mut self, connection: ConnectionId, output: Output, behind: Behind) {
         let Some(record) = self.connections.get_mut(connection) else { return };
         let awaited = match behind {
-            Behind::Greeting => record.greeting,
+            Behind::Greeting => record.deliveries_until,
             Behind::Answers => record.held_until,
-            Behind::Durability => self.persist.newest(),
+            Behind::Origin | Behind::Durability => self.persist.newest(),
         };
         // earlier answers may wait for more than this one
         if self.persist.is_answered(awaited.max(record.greeting)) {
             self.outputs.push_back(output);
         } else {
             record.held_until = self.persist.hold(output);
+            if matches!(behind, Behind::Greeting | Behind::Origin) {
+                record.deliveries_until = record.held_until;
+            }
         }
     }
 

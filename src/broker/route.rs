@@ -109,7 +109,7 @@ impl Broker {
     fn pass_on(&mut self, session: SessionKey, forms: &mut Forms<'_>, held: bool) -> bool {
         let Some(connection) = self.sessions.get(session).and_then(|session| session.connection) else { return false };
         let frame = forms.template(QoS::AtMostOnce).frame(None, false);
-        let behind = if held { Behind::Durability } else { Behind::Greeting };
+        let behind = if held { Behind::Origin } else { Behind::Greeting };
         self.send(connection, frame, SendClass::MayDrop, behind);
         false
     }
@@ -182,7 +182,7 @@ impl Broker {
             }
         }
         if held {
-            behind = Behind::Durability;
+            behind = Behind::Origin;
         }
         self.answer(connection, encode(packet_id), behind);
     }

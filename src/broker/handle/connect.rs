@@ -28,6 +28,7 @@ pub(in crate::broker) fn connect(broker: &mut Broker, connection: ConnectionId, 
     let greeting = broker.persist.newest();
     if let Some(record) = broker.connections.get_mut(connection) {
         record.greeting = greeting;
+        record.deliveries_until = greeting;
     }
     let accepted = conn_ack(ConnectReturnCode::Accepted, session_present);
     broker.answer(connection, accepted, Behind::Durability);
@@ -52,7 +53,7 @@ fn identify(broker: &mut Broker, connection: ConnectionId, connect: &Connect) ->
     let asked = connect.client_id.as_str();
     if asked.is_empty() && !connect.clean_session {
         // [MQTT-3.1.3-8]
-        return if connect.clean_session { Ok(invent(broker)) } else { Err(ConnectReturnCode::IdentifierRejected) };
+        return Err(ConnectReturnCode::IdentifierRejected);
     }
     let is_house = broker.connections.get(connection).is_some_and(|record| record.origin == Origin::House);
     if asked.starts_with(RESERVED_CLIENT_ID_PREFIX) && !is_house {

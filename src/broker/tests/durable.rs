@@ -122,3 +122,19 @@ fn several_acknowledgements_share_one_request() {
     world.persist(&Ok(()));
     assert_eq!(world.take(publisher).len(), 50);
 }
+
+#[test]
+fn a_delivery_does_not_overtake_an_earlier_one_that_is_held() {
+    let mut world = World::new();
+    let subscriber = world.join("s", true);
+    world.subscribe(subscriber, "t", 1);
+    world.take(subscriber);
+    let publisher = world.join("p", false);
+    world.is_durable_at_once = false;
+    world.publish(publisher, "t", "first", 2, 7);
+    world.publish(publisher, "t", "second", 1, 8);
+    world.publish(publisher, "t", "third", 0, 0);
+    assert!(world.take(subscriber).is_empty());
+    world.persist(&Ok(()));
+    assert_eq!(world.take(subscriber), ["t=first q1 id 1", "t=second q1 id 2", "t=third q0"]);
+}
