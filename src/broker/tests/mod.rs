@@ -4,6 +4,7 @@ mod connect;
 mod deliver;
 mod durable;
 mod retained;
+mod simulation;
 mod will;
 
 use std::time::Duration;
