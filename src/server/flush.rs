@@ -19,6 +19,16 @@ pub(super) async fn run(shared: Rc<Shared>) {
     }
 }
 
+/// Writes everything that waits, as far as the sockets take it. May be dropped at any time.
+pub(super) async fn finish(shared: &Rc<Shared>) {
+    let waiting = shared.hub.borrow().peers.waiting();
+    let mut draining = tokio::task::JoinSet::new();
+    for connection in waiting {
+        draining.spawn_local(drain(shared.clone(), connection));
+    }
+    while draining.join_next().await.is_some() {}
+}
+
 /// What one attempt came to.
 enum Flushed {
     /// Nothing waits any more.
@@ -31,15 +41,15 @@ enum Flushed {
 
 /// Writes what waits for one peer; what the socket does not take is left to a draining task.
 fn flush(shared: &Rc<Shared>, connection: ConnectionId) {
-    let is_draining = shared.hub.borrow().peers.get(connection).is_none_or(|peer| peer.is_draining);
+    let is_draining = shared.hub.borrow().peers.get(connection).is_none_or(|peer| peer.draining.is_some());
     if is_draining {
         return;
     }
     if let Flushed::Blocked = settle(shared, connection) {
+        let draining = tokio::task::spawn_local(drain(shared.clone(), connection)).abort_handle();
         if let Some(peer) = shared.hub.borrow_mut().peers.get_mut(connection) {
-            peer.is_draining = true;
+            peer.draining = Some(draining);
         }
-        tokio::task::spawn_local(drain(shared.clone(), connection));
     }
 }
 
@@ -48,7 +58,7 @@ async fn drain(shared: Rc<Shared>, connection: ConnectionId) {
     loop {
         let Some(writer) = shared.hub.borrow().peers.get(connection).map(|peer| peer.writer.clone()) else { return };
         if writer.writable().await.is_err() {
-            return shut(&shared, connection);
+            return shared.close(connection);
         }
         drop(writer);
         if !matches!(settle(&shared, connection), Flushed::Blocked) {
@@ -56,7 +66,7 @@ async fn drain(shared: Rc<Shared>, connection: ConnectionId) {
         }
     }
     if let Some(peer) = shared.hub.borrow_mut().peers.get_mut(connection) {
-        peer.is_draining = false;
+        peer.draining = None;
     }
 }
 
@@ -77,7 +87,7 @@ fn settle(shared: &Shared, connection: ConnectionId) -> Flushed {
     };
     drop(hub);
     if is_over {
-        shut(shared, connection);
+        shared.close(connection);
     }
     flushed
 }
@@ -98,13 +108,4 @@ fn write(shared: &Shared, connection: ConnectionId) -> Flushed {
         }
     }
     Flushed::All
-}
-
-/// Lets go of both halves of the socket.
-fn shut(shared: &Shared, connection: ConnectionId) {
-    let reading = shared.hub.borrow_mut().peers.get_mut(connection).and_then(|peer| peer.reading.take());
-    shared.close(connection);
-    if let Some(reading) = reading {
-        reading.abort();
-    }
 }

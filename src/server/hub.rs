@@ -1,20 +1,27 @@
 //! The machine and the sockets it speaks to: carries its outputs out, in order.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::net::IpAddr;
-use std::rc::Rc;
+use std::time::Duration;
 
-use slotmap::SecondaryMap;
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
 use tracing::{info, warn};
 
 use super::complaints::{Complaints, Verdict};
-use super::outbox::{Outbox, Pool};
+use super::outbox::Pool;
+use super::peers::{Peer, Peers};
 use super::stream::Writer;
 use crate::base::clock::{self, Monotonic};
 use crate::broker::{Broker, CloseReason, ConnectionId, Origin, Output, SendClass, Ticket};
-use crate::mqtt::{ClientId, DecodeError, Frame, Packet};
+use crate::mqtt::{DecodeError, Frame, Packet};
+
+/// Outputs after which a connection's turn is over, so that a packet to many receivers is not followed by a thousand
+/// more of its kind before anybody else is heard.
+const TURN_OUTPUTS_MAX: usize = 16_384;
+
+/// How long a socket may take over what waits for it once its connection has ended; then it is closed all the same.
+pub(super) const LINGER: Duration = Duration::from_secs(10);
 
 /// What all tasks of the broker's thread share. Nobody holds a borrow over an `await`.
 #[derive(Debug)]
@@ -37,46 +44,43 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Hub {
     pub(super) broker: Broker,
-    pub(super) peers: SecondaryMap<ConnectionId, Peer>,
+    pub(super) peers: Peers,
     pub(super) dirty: Vec<ConnectionId>,
+    /// Connections that ended while bytes waited, and until when these may be taken.
+    lingering: VecDeque<(Monotonic, ConnectionId)>,
     pub(super) pool: Pool,
     /// What the machine wants to be durable, newest last.
     requested: Option<Ticket>,
     /// The deadline that the timer's task waits for.
     armed: Option<Monotonic>,
     complaints: Complaints,
+    /// Outputs carried out in this turn.
+    turn_outputs: usize,
 }
 
-/// One connected socket.
-#[derive(Debug)]
-pub(super) struct Peer {
-    pub(super) writer: Rc<Writer>,
-    pub(super) outbox: Outbox,
-    pub(super) is_dirty: bool,
-    /// Whether a task waits for the socket to take more.
-    pub(super) is_draining: bool,
-    /// Set when the socket is to be closed after what waits is sent.
-    pub(super) is_closing: bool,
-    /// The reading task, which holds the other half of the socket.
-    pub(super) reading: Option<AbortHandle>,
-    /// The reading task, when it waits for this peer to take its bytes.
-    pub(super) paused: Option<std::task::Waker>,
-    address: Option<IpAddr>,
-    client_id: Option<ClientId>,
-    /// Deliveries of QoS 0 left out because it did not read.
-    left_out: u64,
+/// What follows for the reader of a connection whose packet was handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// Its next packet.
+    Next,
+    /// A pause: its peer does not take its bytes, or its turn has cost enough.
+    Pause,
+    /// The end.
+    Over,
 }
 
 impl Shared {
     pub(super) fn new(broker: Broker, options: &super::Options, packet_bytes_max: usize) -> Self {
         let hub = Hub {
             broker,
-            peers: SecondaryMap::new(),
+            peers: Peers::default(),
             dirty: Vec::new(),
+            lingering: VecDeque::new(),
             pool: Pool::default(),
             requested: None,
             armed: None,
             complaints: Complaints::default(),
+            turn_outputs: 0,
         };
         Self {
             hub: RefCell::new(hub),
@@ -99,12 +103,23 @@ impl Shared {
         connection
     }
 
-    /// Hands a packet to the machine; `false` when the connection is over.
-    pub(super) fn packet(&self, connection: ConnectionId, packet: Packet<'_>, now: Monotonic) -> bool {
+    /// A connection's turn begins.
+    pub(super) fn begin_turn(&self) {
+        self.hub.borrow_mut().turn_outputs = 0;
+    }
+
+    /// Hands a packet to the machine; tells what follows for its reader.
+    pub(super) fn packet(&self, connection: ConnectionId, packet: Packet<'_>, now: Monotonic) -> After {
         let mut hub = self.hub.borrow_mut();
         hub.broker.handle_packet(connection, packet, now);
         self.carry_out(&mut hub);
-        hub.peers.get(connection).is_some_and(|peer| !peer.is_closing)
+        match hub.peers.get(connection) {
+            Some(peer) if peer.is_closing => After::Over,
+            None => After::Over,
+            Some(peer) if peer.outbox.bytes() > self.send_buffer_bytes_max => After::Pause,
+            Some(_) if hub.turn_outputs > TURN_OUTPUTS_MAX => After::Pause,
+            Some(_) => After::Next,
+        }
     }
 
     /// Tells the machine of bytes that are no packet.
@@ -114,24 +129,29 @@ impl Shared {
         self.carry_out(&mut hub);
     }
 
-    /// Tells the machine that a socket is gone.
+    /// Lets go of both halves of a socket and tells the machine that it is gone.
     pub(super) fn close(&self, connection: ConnectionId) {
         let mut hub = self.hub.borrow_mut();
-        if let Some(peer) = hub.peers.remove(connection)
-            && !peer.is_closing
-        {
-            info!(client = peer.name(), "connection closed by the client without DISCONNECT");
+        if let Some(peer) = hub.peers.remove(connection) {
+            if !peer.is_closing {
+                info!(client = peer.name(), "connection closed by the client without DISCONNECT");
+            }
+            peer.stop();
         }
         hub.broker.handle_close(connection);
         self.carry_out(&mut hub);
     }
 
-    /// Tells the machine that time has passed; gives its next deadline.
+    /// Tells the machine that time has passed, and lets go of those who had [`LINGER`] to take what waits for them;
+    /// gives the next deadline.
     pub(super) fn timeout(&self, now: Monotonic) -> Option<Monotonic> {
         let mut hub = self.hub.borrow_mut();
+        while let Some(connection) = hub.pop_overdue(now) {
+            hub.peers.remove(connection).iter().for_each(Peer::stop);
+        }
         hub.broker.handle_timeout(now);
         self.carry_out(&mut hub);
-        hub.armed = hub.broker.next_deadline();
+        hub.armed = hub.next_deadline();
         hub.armed
     }
 
@@ -148,7 +168,7 @@ impl Shared {
         if !hub.dirty.is_empty() && !self.flush_asked.replace(true) {
             self.flush.notify_one();
         }
-        let next = hub.broker.next_deadline();
+        let next = hub.next_deadline();
         if next.is_some() && hub.armed.is_none_or(|armed| next < Some(armed)) {
             hub.armed = next;
             self.deadline.notify_one();
@@ -163,7 +183,18 @@ impl Shared {
 }
 
 impl Hub {
+    fn next_deadline(&self) -> Option<Monotonic> {
+        let lingering = self.lingering.front().map(|(deadline, _)| *deadline);
+        self.broker.next_deadline().into_iter().chain(lingering).min()
+    }
+
+    fn pop_overdue(&mut self, now: Monotonic) -> Option<ConnectionId> {
+        let is_due = self.lingering.front().is_some_and(|(deadline, _)| *deadline <= now);
+        is_due.then(|| self.lingering.pop_front().map(|(_, connection)| connection)).flatten()
+    }
+
     fn perform(&mut self, output: Output, send_buffer_bytes_max: usize) {
+        self.turn_outputs += 1;
         match output {
             Output::RequestSend { connection, frame, class } => {
                 self.send(connection, &frame, class, send_buffer_bytes_max);
@@ -202,6 +233,9 @@ impl Hub {
     fn close(&mut self, connection: ConnectionId, reason: &CloseReason) {
         let Some(peer) = self.peers.get_mut(connection) else { return };
         peer.is_closing = true;
+        if peer.outbox.bytes() > 0 {
+            self.lingering.push_back((clock::monotonic() + LINGER, connection));
+        }
         let (client, address) = (peer.name(), peer.address);
         if reason.is_peers_fault() {
             match self.complaints.judge(address, clock::monotonic()) {
@@ -227,23 +261,52 @@ impl Hub {
     }
 }
 
-impl Peer {
-    fn new(address: Option<IpAddr>, writer: Writer) -> Self {
-        Self {
-            writer: Rc::new(writer),
-            outbox: Outbox::default(),
-            is_dirty: false,
-            is_draining: false,
-            is_closing: false,
-            reading: None,
-            paused: None,
-            address,
-            client_id: None,
-            left_out: 0,
-        }
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use tokio::net::UnixStream;
+
+    use super::super::stream::{Reader, Stream};
+    use super::*;
+    use crate::broker;
+
+    fn shared() -> Shared {
+        let options = super::super::Options {
+            listeners: Vec::new(),
+            house_socket: PathBuf::new(),
+            connections_max: 10,
+            send_buffer_bytes_max: 4096,
+        };
+        Shared::new(Broker::new(broker::Options::default(), 1), &options, 1 << 20)
     }
 
-    fn name(&self) -> &str {
-        self.client_id.as_ref().map_or("-", ClientId::as_str)
+    /// A connection with the halves that have to stay open.
+    fn open(shared: &Shared) -> (ConnectionId, Reader, UnixStream) {
+        let (near, far) = UnixStream::pair().unwrap();
+        let (reader, writer) = Stream::Unix(near).split();
+        (shared.open(Origin::Public, None, writer), reader, far)
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_a_closing_peer_outlives_the_next_connection() {
+        let shared = shared();
+        let (first, _reader, _far) = open(&shared);
+        shared.malformed(first, DecodeError::UnsupportedProtocolLevel(9));
+        let (_second, _reader, _far) = open(&shared);
+        let waiting = shared.hub.borrow().peers.get(first).map(|peer| peer.outbox.bytes());
+        assert_eq!(waiting, Some(4), "CONNACK with its refusal");
+    }
+
+    #[tokio::test]
+    async fn a_closing_peer_that_takes_nothing_is_let_go_in_time() {
+        let shared = shared();
+        let (stuck, _reader, _far) = open(&shared);
+        shared.malformed(stuck, DecodeError::UnsupportedProtocolLevel(9));
+        let now = clock::monotonic();
+        assert!(shared.timeout(now).is_some_and(|deadline| deadline <= now + LINGER));
+        assert!(shared.hub.borrow().peers.get(stuck).is_some());
+        shared.timeout(now + LINGER);
+        assert!(shared.hub.borrow().peers.get(stuck).is_none());
     }
 }

@@ -65,7 +65,17 @@ pub enum BindError {
 #[derive(Debug)]
 pub(super) enum Listener {
     Tcp(std::net::TcpListener),
-    Unix { socket: std::os::unix::net::UnixListener, path: PathBuf, origin: Origin },
+    Unix { socket: std::os::unix::net::UnixListener, file: SocketFile, origin: Origin },
+}
+
+/// A socket's name among the files; gone with this value.
+#[derive(Debug)]
+pub(super) struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
 }
 
 impl Listener {
@@ -101,7 +111,7 @@ impl Listener {
             socket.set_nonblocking(true)?;
             fs::set_permissions(&draft, fs::Permissions::from_mode(mode))?;
             fs::rename(&draft, path)?;
-            Ok(Self::Unix { socket, path: path.to_owned(), origin })
+            Ok(Self::Unix { socket, file: SocketFile(path.to_owned()), origin })
         };
         bind().map_err(|cause| BindError::of(path.display().to_string(), cause))
     }
@@ -111,7 +121,7 @@ impl Listener {
         match self {
             Self::Tcp(listener) => listener.local_addr().ok().map(ListenerAddress::Tcp),
             Self::Unix { origin: Origin::House, .. } => None,
-            Self::Unix { path, .. } => Some(ListenerAddress::Unix(path.clone())),
+            Self::Unix { file, .. } => Some(ListenerAddress::Unix(file.0.clone())),
         }
     }
 
@@ -131,7 +141,7 @@ impl Listener {
                     }
                 }
             }
-            Self::Unix { socket, origin, .. } => {
+            Self::Unix { socket, origin, file: _file } => {
                 let listener = tokio::net::UnixListener::from_std(socket)?;
                 loop {
                     match listener.accept().await {

@@ -14,6 +14,7 @@ mod flush;
 mod hub;
 mod listener;
 mod outbox;
+mod peers;
 mod stream;
 
 pub use listener::BindError;
@@ -34,6 +35,9 @@ use listener::Listener;
 
 /// Bytes that one turn of one connection may read.
 const READ_BYTES_MAX: usize = 64 * 1024;
+
+/// How long a stop waits for peers to take what waits for them.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How often the loop shows that it goes on.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -105,7 +109,8 @@ impl Server {
         self.listeners.iter().filter_map(Listener::address).collect()
     }
 
-    /// Serves on the calling thread until `stop` turns true, then sends what is waiting and closes.
+    /// Serves on the calling thread until `stop` turns true, then sends what is waiting, for two seconds at most, and
+    /// closes. The Unix sockets' files are gone then.
     ///
     /// # Errors
     /// When the runtime cannot be made.
@@ -129,9 +134,7 @@ impl Server {
         tokio::task::spawn_local(beat(progress));
         let _ = stop.wait_for(|stop| *stop).await;
         listening.shutdown().await;
-        // the flusher stands behind what was marked before
-        tokio::task::yield_now().await;
-        let _ = std::fs::remove_file(&self.options.house_socket);
+        let _ = tokio::time::timeout(FAREWELL, flush::finish(&shared)).await;
     }
 }
 
@@ -153,5 +156,86 @@ async fn beat(progress: Progress) {
     loop {
         progress.mark(clock::monotonic());
         tokio::time::sleep(HEARTBEAT).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::os::unix::net::UnixStream;
+    use std::path::Path;
+
+    use super::*;
+
+    /// CONNECT of a clean session without a name.
+    const CONNECT: &[u8] = &[0x10, 0x0C, 0x00, 0x04, b'M', b'Q', b'T', b'T', 0x04, 0x02, 0x00, 0x00, 0x00, 0x00];
+
+    fn options(directory: &Path, address: ListenerAddress) -> Options {
+        Options {
+            listeners: vec![ListenerOptions { address }],
+            house_socket: directory.join("house.sock"),
+            connections_max: 10,
+            send_buffer_bytes_max: 1 << 20,
+        }
+    }
+
+    fn files(directory: &Path) -> Vec<PathBuf> {
+        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect()
+    }
+
+    /// A connection whose CONNACK has come.
+    fn client(path: &Path) -> UnixStream {
+        let mut stream = UnixStream::connect(path).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.write_all(CONNECT).unwrap();
+        let mut answer = [0; 4];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(answer, [0x20, 0x02, 0x00, 0x00]);
+        stream
+    }
+
+    /// Publishes 256 KiB under `t` with QoS 1 and waits for the acknowledgement.
+    fn publish_large(publisher: &mut UnixStream) {
+        let mut packet = vec![0x32, 0x85, 0x80, 0x10, 0x00, 0x01, b't', 0x00, 0x01];
+        packet.resize(packet.len() + (256 << 10), b'x');
+        publisher.write_all(&packet).unwrap();
+        let mut answer = [0; 4];
+        publisher.read_exact(&mut answer).unwrap();
+        assert_eq!(answer, [0x40, 0x02, 0x00, 0x01]);
+    }
+
+    #[test]
+    fn a_listener_that_cannot_be_bound_leaves_no_socket_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = ListenerAddress::Tcp(taken.local_addr().unwrap());
+        let bound = Server::bind(options(directory.path(), address), broker::Options::default());
+        assert!(matches!(bound, Err(BindError::InUse { .. })));
+        assert_eq!(files(directory.path()), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn a_stop_sends_what_is_waiting_and_leaves_no_socket_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let public = directory.path().join("public.sock");
+        let options = options(directory.path(), ListenerAddress::Unix(public.clone()));
+        let server = Server::bind(options, broker::Options::default()).unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let serving = std::thread::spawn(move || server.run(1, &Progress::new(clock::monotonic()), stopped));
+        let (mut subscriber, mut publisher) = (client(&public), client(&public));
+        // SUBSCRIBE to t with QoS 1
+        subscriber.write_all(&[0x82, 0x06, 0x00, 0x01, 0x00, 0x01, b't', 0x01]).unwrap();
+        let mut answer = [0; 5];
+        subscriber.read_exact(&mut answer).unwrap();
+        for _ in 0..4 {
+            publish_large(&mut publisher);
+        }
+        stop.send(true).unwrap();
+        let mut received = Vec::new();
+        subscriber.read_to_end(&mut received).unwrap();
+        serving.join().unwrap().unwrap();
+        assert_eq!(received.len(), 4 * (9 + (256 << 10)));
+        assert_eq!(files(directory.path()), Vec::<PathBuf>::new());
     }
 }

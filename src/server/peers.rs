@@ -1,0 +1,91 @@
+//! The sockets that the hub speaks to, and what is known of each.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use foldhash::fast::FixedState;
+use tokio::task::AbortHandle;
+
+use super::outbox::Outbox;
+use super::stream::Writer;
+use crate::broker::ConnectionId;
+use crate::mqtt::ClientId;
+
+/// Connected sockets. Not a table by slots: the machine gives the slot of a connection that it has forgotten to the
+/// next one, while bytes of the old one still wait.
+#[derive(Debug, Default)]
+pub(super) struct Peers(HashMap<ConnectionId, Peer, FixedState>);
+
+/// One connected socket.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) writer: Rc<Writer>,
+    pub(super) outbox: Outbox,
+    pub(super) is_dirty: bool,
+    /// The task that waits for the socket to take more.
+    pub(super) draining: Option<AbortHandle>,
+    /// Set when the socket is to be closed after what waits is sent.
+    pub(super) is_closing: bool,
+    /// The reading task, which holds the other half of the socket.
+    pub(super) reading: Option<AbortHandle>,
+    /// The reading task, when it waits for this peer to take its bytes.
+    pub(super) paused: Option<std::task::Waker>,
+    pub(super) address: Option<IpAddr>,
+    pub(super) client_id: Option<ClientId>,
+    /// Deliveries of QoS 0 left out because it did not read.
+    pub(super) left_out: u64,
+}
+
+impl Peers {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn get(&self, connection: ConnectionId) -> Option<&Peer> {
+        self.0.get(&connection)
+    }
+
+    pub(super) fn get_mut(&mut self, connection: ConnectionId) -> Option<&mut Peer> {
+        self.0.get_mut(&connection)
+    }
+
+    /// Those for whom bytes wait.
+    pub(super) fn waiting(&self) -> Vec<ConnectionId> {
+        self.0.iter().filter(|(_, peer)| peer.outbox.bytes() > 0).map(|(connection, _)| *connection).collect()
+    }
+
+    pub(super) fn insert(&mut self, connection: ConnectionId, peer: Peer) {
+        self.0.insert(connection, peer);
+    }
+
+    pub(super) fn remove(&mut self, connection: ConnectionId) -> Option<Peer> {
+        self.0.remove(&connection)
+    }
+}
+
+impl Peer {
+    pub(super) fn new(address: Option<IpAddr>, writer: Writer) -> Self {
+        Self {
+            writer: Rc::new(writer),
+            outbox: Outbox::default(),
+            is_dirty: false,
+            draining: None,
+            is_closing: false,
+            reading: None,
+            paused: None,
+            address,
+            client_id: None,
+            left_out: 0,
+        }
+    }
+
+    /// Ends the tasks that hold the socket's halves. One of them may be the caller: it runs to its end.
+    pub(super) fn stop(&self) {
+        self.reading.iter().chain(&self.draining).for_each(AbortHandle::abort);
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.client_id.as_ref().map_or("-", ClientId::as_str)
+    }
+}
