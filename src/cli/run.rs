@@ -37,13 +37,15 @@ pub(super) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     let settings = loaded.settings;
     let level = log::start(&settings.log);
     info!("sensegate {} with {}", env!("CARGO_PKG_VERSION"), loaded.file);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // before anybody can see that there is a gateway: a reload must never meet the signal's default
+    let signals = runtime.block_on(async { Signals::new() }).context("cannot listen for signals")?;
     let state = StateDirectory::take(&settings.storage.directory)?;
     let sensor = sensors::open(&settings.sensors, clock::monotonic)?;
     let (broker, end) = match &settings.broker {
         Some(options) => BrokerThread::start(options).map(|(thread, end)| (Some(thread), Some(end)))?,
         None => (None, None),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = if arguments.once {
         runtime.block_on(once::run(&settings, sensor, started, state.announced_topics()))
     } else {
@@ -51,7 +53,7 @@ pub(super) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
         runtime.block_on(async {
             let gateway = Gateway::start(settings, sensor, started, &state)?;
             let loops = broker.iter().map(BrokerThread::progress).cloned().collect();
-            gateway.live(&arguments.source, &level, loops, end).await
+            gateway.live(&arguments.source, signals, &level, loops, end).await
         })
     };
     if let Some(broker) = broker {
@@ -109,11 +111,11 @@ impl Gateway {
     async fn live(
         mut self,
         source: &SourceArgs,
+        mut signals: Signals,
         level: &Level,
         loops: Vec<Progress>,
         end: Option<BrokerEnd>,
     ) -> anyhow::Result<ExitCode> {
-        let mut signals = Signals::new().context("cannot listen for signals")?;
         let watchdog = Watchdog::find();
         let mut feeding = tokio::time::interval(watchdog.as_ref().map_or(Duration::MAX, Watchdog::interval));
         let mut broker_end = std::pin::pin!(broker_end(end));
