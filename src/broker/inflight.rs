@@ -44,7 +44,8 @@ pub(super) struct Inflight {
     pub(super) delivery: Delivery,
 }
 
-/// Deliveries in the order in which they were first sent [MQTT-4.6.0-1].
+/// Deliveries in the order in which they were first sent [MQTT-4.6.0-1], which is that of their identifiers: these
+/// rise by one and begin again behind 65 535.
 #[derive(Debug, Default)]
 pub(super) struct Window {
     entries: VecDeque<Inflight>,
@@ -93,11 +94,14 @@ impl Window {
         self.entries.iter().position(|entry| entry.packet_id == packet_id && entry.awaits == awaits)
     }
 
+    /// The next identifier that is free. Those in use lie ahead in the order of the entries, oldest first, so looking
+    /// costs one step for each that is passed over.
     fn next_packet_id(&mut self) -> PacketId {
+        let mut ahead = self.entries.iter().map(|entry| entry.packet_id).peekable();
         loop {
             self.last_packet_id = self.last_packet_id.wrapping_add(1);
             if let Some(packet_id) = PacketId::new(self.last_packet_id)
-                && !self.entries.iter().any(|entry| entry.packet_id == packet_id)
+                && ahead.next_if_eq(&packet_id).is_none()
             {
                 return packet_id;
             }
@@ -125,6 +129,18 @@ mod tests {
         }
         assert_eq!(first.get(), 1);
         assert_eq!(window.start(delivery(70_000, QoS::AtLeastOnce)).get(), 2);
+    }
+
+    #[test]
+    fn several_identifiers_in_use_are_passed_over_and_none_is_given_twice() {
+        let mut window = Window::default();
+        let stuck: Vec<u16> = (0..5).map(|arrival| window.start(delivery(arrival, QoS::AtLeastOnce)).get()).collect();
+        window.finish(PacketId::new(3).unwrap(), Awaits::Ack).unwrap();
+        for arrival in 0..200_000 {
+            let packet_id = window.start(delivery(arrival, QoS::AtLeastOnce));
+            assert!(packet_id.get() == 3 || !stuck.contains(&packet_id.get()), "{} is in use", packet_id.get());
+            window.finish(packet_id, Awaits::Ack).unwrap();
+        }
     }
 
     #[test]

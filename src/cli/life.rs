@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 
 use crate::base::clock;
@@ -15,6 +16,24 @@ pub(super) fn end_with_the_first_panic() {
         print(panic);
         std::process::abort();
     }));
+}
+
+/// Descriptors that the process needs beside those of its connections: listeners, bus, files, the runtime.
+const OTHER_FILES: u64 = 64;
+
+/// Raises the soft limit on open files as far as `connections` need it and the hard limit lets it.
+pub(super) fn allow_open_files(connections: usize) {
+    let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(OTHER_FILES);
+    let limit = getrlimit(Resource::Nofile);
+    let raised = wanted.min(limit.maximum.unwrap_or(u64::MAX));
+    if limit.current.is_none_or(|current| current >= raised) {
+        return;
+    }
+    if let Err(cause) = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), ..limit }) {
+        tracing::warn!(%cause, "the limit on open files stays as it is");
+    } else if raised < wanted {
+        tracing::warn!("at most {raised} files may be open, which is less than broker.limits.connections asks for");
+    }
 }
 
 /// Everything is served: systemd may start what waits for it.

@@ -5,6 +5,7 @@ use std::thread::{self, JoinHandle};
 use anyhow::Context;
 use tokio::sync::{oneshot, watch};
 
+use super::life;
 use crate::base::clock;
 use crate::base::progress::Progress;
 use crate::config::EmbeddedBroker;
@@ -28,6 +29,7 @@ impl BrokerThread {
     /// # Errors
     /// When a socket cannot be bound: what is in the way and what to do.
     pub(super) fn start(options: &EmbeddedBroker) -> anyhow::Result<(Self, BrokerEnd)> {
+        life::allow_open_files(options.server.connections_max);
         let server = Server::bind(options.server.clone(), options.machine.clone())?;
         let addresses = server.addresses();
         let progress = Progress::new(clock::monotonic());

@@ -34,6 +34,8 @@ async fn run(shared: Rc<Shared>, connection: ConnectionId, mut reader: Reader) {
     loop {
         let read = poll_fn(|cx| poll_turn(&shared, connection, &mut reader, &mut input, cx)).await;
         match read {
+            // the next poll knows without a system call that the socket is empty
+            Ok(Turn::Emptied) => {}
             Ok(Turn::Read) => tokio::task::yield_now().await,
             Ok(Turn::Over) => return,
             Ok(Turn::Closed) | Err(_) => break,
@@ -44,7 +46,9 @@ async fn run(shared: Rc<Shared>, connection: ConnectionId, mut reader: Reader) {
 
 /// What one turn came to.
 enum Turn {
-    /// Bytes came and were handled.
+    /// All that had come was handled.
+    Emptied,
+    /// Bytes came and were handled, and there may be more.
     Read,
     /// The peer has closed its side.
     Closed,
@@ -114,6 +118,7 @@ impl Input {
     /// Keeps what was left of `length` bytes; `rest` gives those from a place on.
     fn keep(&mut self, taken: Taken, rest: impl FnOnce(usize) -> Bytes, length: usize) -> Turn {
         match taken {
+            Taken::All if length < super::READ_BYTES_MAX => Turn::Emptied,
             Taken::All => Turn::Read,
             Taken::Over => Turn::Over,
             Taken::Left(count) => {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use thiserror::Error;
 use tracing::warn;
 
@@ -167,8 +168,14 @@ fn check_replaceable(path: &Path) -> Result<(), BindError> {
     }
 }
 
-/// No descriptors are left, for example: what is open goes on, and new ones wait.
+/// Where descriptors or memory are short, new connections wait while the open ones go on; any other failure is the
+/// peer's own, which has gone again.
 async fn pause(cause: &io::Error) {
+    let is_short =
+        matches!(Errno::from_io_error(cause), Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM));
+    if !is_short {
+        return;
+    }
     warn!(%cause, "cannot accept a connection; trying again in a second");
     tokio::time::sleep(Duration::from_secs(1)).await;
 }
