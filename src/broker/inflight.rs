@@ -42,15 +42,20 @@ pub(super) struct Inflight {
     pub(super) packet_id: PacketId,
     pub(super) awaits: Awaits,
     pub(super) delivery: Delivery,
+    /// The window's count of steps when the identifier was given.
+    step: u64,
 }
 
-/// Deliveries in the order in which they were first sent [MQTT-4.6.0-1], which is that of their identifiers: these
-/// rise by one and begin again behind 65 535.
+/// Identifiers in a round, 0 included, which is none.
+const IDENTIFIERS: u64 = 1 << 16;
+
+/// Deliveries in the order in which they were first sent [MQTT-4.6.0-1].
 #[derive(Debug, Default)]
 pub(super) struct Window {
     entries: VecDeque<Inflight>,
     bytes: usize,
-    last_packet_id: u16,
+    /// Identifiers gone through so far, those passed over included; the lower 16 bits are the last one.
+    steps: u64,
 }
 
 impl Window {
@@ -70,7 +75,7 @@ impl Window {
         let packet_id = self.next_packet_id();
         let awaits = if delivery.qos == QoS::ExactlyOnce { Awaits::Received } else { Awaits::Ack };
         self.bytes += delivery.bytes();
-        self.entries.push_back(Inflight { packet_id, awaits, delivery });
+        self.entries.push_back(Inflight { packet_id, awaits, delivery, step: self.steps });
         packet_id
     }
 
@@ -94,18 +99,25 @@ impl Window {
         self.entries.iter().position(|entry| entry.packet_id == packet_id && entry.awaits == awaits)
     }
 
-    /// The next identifier that is free. Those in use lie ahead in the order of the entries, oldest first, so looking
-    /// costs one step for each that is passed over.
+    /// The next identifier that is free. They are gone through in a circle, so the entries are looked at only when the
+    /// oldest of them has been in flight for a whole round.
     fn next_packet_id(&mut self) -> PacketId {
-        let mut ahead = self.entries.iter().map(|entry| entry.packet_id).peekable();
         loop {
-            self.last_packet_id = self.last_packet_id.wrapping_add(1);
-            if let Some(packet_id) = PacketId::new(self.last_packet_id)
-                && ahead.next_if_eq(&packet_id).is_none()
+            self.steps += 1;
+            #[expect(clippy::cast_possible_truncation, reason = "the lower 16 bits are the identifier")]
+            let number = self.steps as u16;
+            if let Some(packet_id) = PacketId::new(number)
+                && !self.is_in_use(packet_id)
             {
                 return packet_id;
             }
         }
+    }
+
+    fn is_in_use(&self, packet_id: PacketId) -> bool {
+        let oldest = self.entries.front().map_or(self.steps, |entry| entry.step);
+        let is_second_round = self.steps - oldest >= IDENTIFIERS;
+        is_second_round && self.entries.iter().any(|entry| entry.packet_id == packet_id)
     }
 }
 
