@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sensegate::base::clock;
 use sensegate::mqtt::{
-    ClientId, Connect, Decoded, Packet, PacketId, ProtocolVersion, QoS, Subscribe, Subscription, TopicFilter, decode,
-    encode,
+    ClientId, Connect, Decoded, Packet, PacketId, Properties, ProtocolVersion, QoS, Subscribe, Subscription,
+    TopicFilter, decode, encode,
 };
 
 /// How long a broker may take to listen, and to answer.
@@ -35,6 +35,7 @@ impl Client {
             version: ProtocolVersion::V311,
             clean_session: true,
             keep_alive_s: 0,
+            properties: Properties::NONE,
             client_id: ClientId::new(client_id),
             will: None,
             user_name: None,
@@ -48,7 +49,7 @@ impl Client {
     pub(crate) fn subscribe(&mut self, filter: &str, qos: QoS) -> io::Result<()> {
         let filter = TopicFilter::new(filter).map_err(io::Error::other)?;
         let packet_id = PacketId::new(1).ok_or(io::ErrorKind::InvalidInput)?;
-        self.send(&Packet::Subscribe(Subscribe { packet_id, subscriptions: vec![Subscription { filter, qos }] }))?;
+        self.send(&Packet::Subscribe(Subscribe::new(packet_id, vec![Subscription::new(filter, qos)])))?;
         self.wait_for(|packet| matches!(packet, Packet::SubAck(_)).then_some(()))
     }
 

@@ -49,23 +49,23 @@ impl Frame {
         }
     }
 
-    /// Encodes `packet` for one receiver. Acknowledgements, CONNACK, PINGREQ, PINGRESP and DISCONNECT cost no
-    /// allocation.
+    /// Encodes `packet` for one receiver. Acknowledgements of success, PINGREQ, PINGRESP, a plain DISCONNECT and CONNACK
+    /// of 3.1.1 cost no allocation.
     pub fn of(packet: &Packet<'_>, version: ProtocolVersion) -> Self {
-        if let Some(short) = Short::of(packet) {
+        if let Some(short) = Short::of(packet, version) {
             return Self::short(short.as_slice());
         }
         if let Packet::Publish(publish) = packet {
-            return Self::of_publish(publish);
+            return Self::of_publish(publish, version);
         }
         let mut bytes = Vec::new();
         encode(packet, version, &mut bytes);
         if bytes.len() <= 8 { Self::short(&bytes) } else { Self::Whole(bytes.into()) }
     }
 
-    fn of_publish(publish: &Publish<'_>) -> Self {
+    fn of_publish(publish: &Publish<'_>, version: ProtocolVersion) -> Self {
         let qos = publish.packet_id.map_or(QoS::AtMostOnce, |_| publish.qos);
-        PublishTemplate::of(&Publish { dup: false, qos, ..*publish }).into_frame(publish.packet_id, publish.dup)
+        PublishTemplate::of(&Publish { qos, ..*publish }, version).into_frame(publish.packet_id, publish.dup)
     }
 
     /// Length on the wire in bytes.
@@ -147,14 +147,17 @@ pub struct PublishTemplate {
 impl PublishTemplate {
     /// Encodes a message for every receiver that gets it with this quality of service and retain flag. One allocation,
     /// as large as the packet. The topic name is taken as it is: [`super::TopicName`] or the decoder has checked it.
-    pub fn new(topic: &str, payload: &[u8], qos: QoS, retain: bool, _version: ProtocolVersion) -> Self {
-        Self::of(&Publish { dup: false, qos, retain, topic, packet_id: PLACEHOLDER, payload })
+    pub fn new(topic: &str, payload: &[u8], qos: QoS, retain: bool, version: ProtocolVersion) -> Self {
+        Self::of(&Publish { qos, retain, ..Publish::new(topic, payload) }, version)
     }
 
-    fn of(publish: &Publish<'_>) -> Self {
-        let layout = publish_layout(publish);
+    /// As [`PublishTemplate::new`], with version 5's properties: for receivers that share the remaining expiry, the
+    /// subscription identifiers and the topic alias too. DUP and packet identifier of `publish` do not count.
+    pub fn of(publish: &Publish<'_>, version: ProtocolVersion) -> Self {
+        let publish = &Publish { dup: false, packet_id: PLACEHOLDER, ..*publish };
+        let layout = publish_layout(publish, version);
         let mut bytes = Vec::with_capacity(layout.length);
-        encode_publish(publish, &mut bytes);
+        encode_publish(publish, version, &mut bytes);
         Self { bytes: bytes.into(), packet_id_at: layout.packet_id_at }
     }
 
@@ -186,7 +189,7 @@ impl PublishTemplate {
 #[cfg(test)]
 mod tests {
     use super::super::packet::{Acknowledgement, SubAck};
-    use super::super::reason::SubscribeReturnCode;
+    use super::super::reason::ReasonCode;
     use super::*;
 
     const ID: PacketId = PacketId::new(0x1234).unwrap();
@@ -216,13 +219,13 @@ mod tests {
 
     #[test]
     fn acknowledgements_and_small_answers_are_held_in_place() {
-        let puback = Frame::of(&Packet::PubAck(Acknowledgement { packet_id: ID }), ProtocolVersion::V311);
+        let puback = Frame::of(&Packet::PubAck(Acknowledgement::success(ID)), ProtocolVersion::V311);
         assert_eq!(puback, Frame::short(&[0x40, 0x02, 0x12, 0x34]));
-        let codes = vec![SubscribeReturnCode::GrantedQoS1];
-        let suback = Frame::of(&Packet::SubAck(SubAck { packet_id: ID, codes }), ProtocolVersion::V311);
+        let codes = vec![ReasonCode::GrantedQoS1];
+        let suback = Frame::of(&Packet::SubAck(SubAck::new(ID, codes)), ProtocolVersion::V311);
         assert_eq!(suback, Frame::short(&[0x90, 0x03, 0x12, 0x34, 0x01]));
-        let codes = vec![SubscribeReturnCode::Failure; 5];
-        let suback = Frame::of(&Packet::SubAck(SubAck { packet_id: ID, codes }), ProtocolVersion::V311);
+        let codes = vec![ReasonCode::UnspecifiedError; 5];
+        let suback = Frame::of(&Packet::SubAck(SubAck::new(ID, codes)), ProtocolVersion::V311);
         assert!(matches!(suback, Frame::Whole(_)));
         assert_eq!(bytes_of(&suback), [0x90, 0x07, 0x12, 0x34, 0x80, 0x80, 0x80, 0x80, 0x80]);
     }
@@ -263,9 +266,9 @@ mod tests {
     fn a_publish_as_a_frame_is_the_publish_encoded() {
         for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
             for (packet_id, dup) in [(None, false), (None, true), (Some(ID), false), (Some(ID), true)] {
-                let publish = Publish { dup, qos, retain: true, topic: "été", packet_id, payload: b"x" };
+                let publish = Publish { dup, qos, retain: true, packet_id, ..Publish::new("été", b"x") };
                 let mut encoded = Vec::new();
-                encode_publish(&publish, &mut encoded);
+                encode_publish(&publish, ProtocolVersion::V311, &mut encoded);
                 let frame = Frame::of(&Packet::Publish(publish), ProtocolVersion::V311);
                 assert_eq!(bytes_of(&frame), encoded, "{publish:?}");
             }

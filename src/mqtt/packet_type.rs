@@ -1,5 +1,7 @@
 //! The four bits that say which packet it is (section 2.2.1), and what they fix about it.
 
+use super::packet::ProtocolVersion;
+
 /// The type of a control packet: the upper half of its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -18,10 +20,13 @@ pub(super) enum PacketType {
     PingReq = 12,
     PingResp = 13,
     Disconnect = 14,
+    /// Of version 5 only.
+    Auth = 15,
 }
 
 impl PacketType {
-    /// The type that a packet's first byte names; `None` for 0 and 15, which are forbidden.
+    /// The type that a packet's first byte names; `None` for 0, which is forbidden. 15 is forbidden in
+    /// 3.1.1 and AUTH in 5.
     pub(super) const fn of(first_byte: u8) -> Option<Self> {
         Some(match first_byte >> 4 {
             1 => Self::Connect,
@@ -38,6 +43,7 @@ impl PacketType {
             12 => Self::PingReq,
             13 => Self::PingResp,
             14 => Self::Disconnect,
+            15 => Self::Auth,
             _ => return None,
         })
     }
@@ -59,6 +65,7 @@ impl PacketType {
             Self::PingReq => "PINGREQ",
             Self::PingResp => "PINGRESP",
             Self::Disconnect => "DISCONNECT",
+            Self::Auth => "AUTH",
         }
     }
 
@@ -75,12 +82,14 @@ impl PacketType {
         (self as u8) << 4 | self.reserved_flags()
     }
 
-    /// The remaining length in bytes where MQTT 3.1.1 knows only one.
-    pub(super) const fn fixed_length(self) -> Option<usize> {
+    /// The remaining length in bytes where a version knows only one.
+    pub(super) const fn fixed_length(self, version: ProtocolVersion) -> Option<usize> {
         match self {
-            Self::PingReq | Self::PingResp | Self::Disconnect => Some(0),
+            Self::PingReq | Self::PingResp => Some(0),
+            _ if version.has_properties() => None,
+            Self::Disconnect => Some(0),
             Self::ConnAck | Self::PubAck | Self::PubRec | Self::PubRel | Self::PubComp | Self::UnsubAck => Some(2),
-            Self::Connect | Self::Publish | Self::Subscribe | Self::SubAck | Self::Unsubscribe => None,
+            Self::Connect | Self::Publish | Self::Subscribe | Self::SubAck | Self::Unsubscribe | Self::Auth => None,
         }
     }
 }
@@ -94,7 +103,7 @@ mod tests {
         for first_byte in 0..=u8::MAX {
             match PacketType::of(first_byte) {
                 Some(kind) => assert_eq!(kind.first_byte() >> 4, first_byte >> 4, "{}", kind.name()),
-                None => assert!(matches!(first_byte >> 4, 0 | 15), "{first_byte:#04x}"),
+                None => assert_eq!(first_byte >> 4, 0, "{first_byte:#04x}"),
             }
         }
     }

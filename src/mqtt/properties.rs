@@ -1,239 +1,138 @@
-//! What holds for every packet and for any bytes.
+//! The properties of version 5 that speak of sessions and answers; a message's own stand in [`super::message`].
+
+use std::num::{NonZeroU16, NonZeroU32};
+use std::ops::Deref;
 
 use bytes::Bytes;
-use proptest::collection::vec;
-use proptest::option;
-use proptest::prelude::*;
 
-use super::*;
+use super::message::SubscriptionId;
 
-const BYTES_MAX: usize = usize::MAX;
+/// The properties of a packet other than PUBLISH. Reads like its [`PropertyFields`]; without any it costs no
+/// allocation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Properties(Option<Box<PropertyFields>>);
 
-fn qos() -> impl Strategy<Value = QoS> {
-    prop_oneof![Just(QoS::AtMostOnce), Just(QoS::AtLeastOnce), Just(QoS::ExactlyOnce)]
+/// Every property with its value. Which packets may carry it stands beside it; encoding leaves out what a packet may
+/// not carry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PropertyFields {
+    /// CONNECT, CONNACK, DISCONNECT: seconds that the session outlives its connection. 0 or `None`: not at all,
+    /// `u32::MAX`: for ever.
+    pub session_expiry_interval_s: Option<u32>,
+    /// CONNECT, CONNACK: QoS 1 and 2 messages that the sender takes at a time; 65 535 when `None`.
+    pub receive_maximum: Option<NonZeroU16>,
+    /// CONNECT, CONNACK: the largest packet in bytes that the sender takes.
+    pub maximum_packet_size: Option<NonZeroU32>,
+    /// CONNECT, CONNACK: the greatest topic alias that the sender takes; 0 when `None`.
+    pub topic_alias_maximum: Option<u16>,
+    /// CONNECT: whether CONNACK may carry response information; no when `None`.
+    pub request_response_information: Option<bool>,
+    /// CONNECT: whether answers may carry reason strings and user properties; yes when `None`.
+    pub request_problem_information: Option<bool>,
+    /// CONNECT, CONNACK, AUTH: the name of the way to authenticate.
+    pub authentication_method: Option<String>,
+    /// CONNECT, CONNACK, AUTH: what the method needs.
+    pub authentication_data: Option<Bytes>,
+    /// CONNACK: whether QoS 1 is the most that the server takes (`true`) or QoS 0 (`false`); QoS 2 when `None`.
+    pub maximum_qos_is_1: Option<bool>,
+    /// CONNACK: whether the server retains; yes when `None`.
+    pub retain_available: Option<bool>,
+    /// CONNACK: the identifier that the server chose.
+    pub assigned_client_identifier: Option<String>,
+    /// CONNACK: what the client may build response topics from.
+    pub response_information: Option<String>,
+    /// CONNACK: whether filters may hold wildcards; yes when `None`.
+    pub wildcard_subscription_available: Option<bool>,
+    /// CONNACK: whether subscriptions may have identifiers; yes when `None`.
+    pub subscription_identifier_available: Option<bool>,
+    /// CONNACK: whether subscriptions may be shared; yes when `None`.
+    pub shared_subscription_available: Option<bool>,
+    /// CONNACK: seconds that take the place of the client's keep alive.
+    pub server_keep_alive_s: Option<u16>,
+    /// CONNACK, DISCONNECT: another server to use.
+    pub server_reference: Option<String>,
+    /// SUBSCRIBE: what deliveries of these subscriptions are to be marked with.
+    pub subscription_identifier: Option<SubscriptionId>,
+    /// All answers, DISCONNECT, AUTH: words for a human.
+    pub reason_string: Option<String>,
+    /// Everywhere: names and values, in order; a name may repeat.
+    pub user_properties: Vec<(String, String)>,
 }
 
-fn packet_id() -> impl Strategy<Value = PacketId> {
-    (1..=u16::MAX).prop_map(|number| PacketId::new(number).unwrap())
+impl PropertyFields {
+    const NONE: &Self = &Self {
+        session_expiry_interval_s: None,
+        receive_maximum: None,
+        maximum_packet_size: None,
+        topic_alias_maximum: None,
+        request_response_information: None,
+        request_problem_information: None,
+        authentication_method: None,
+        authentication_data: None,
+        maximum_qos_is_1: None,
+        retain_available: None,
+        assigned_client_identifier: None,
+        response_information: None,
+        wildcard_subscription_available: None,
+        subscription_identifier_available: None,
+        shared_subscription_available: None,
+        server_keep_alive_s: None,
+        server_reference: None,
+        subscription_identifier: None,
+        reason_string: None,
+        user_properties: Vec::new(),
+    };
 }
 
-fn text() -> impl Strategy<Value = String> {
-    "[^\x00]{0,40}"
-}
+impl Properties {
+    /// No property at all: all that 3.1.1 knows.
+    pub const NONE: Self = Self(None);
 
-fn topic() -> impl Strategy<Value = String> {
-    "[^\x00+#]{1,40}"
-}
-
-fn filter() -> impl Strategy<Value = TopicFilter> {
-    ("([^\x00+#/]{0,8}|\\+)(/([^\x00+#/]{0,8}|\\+)){0,4}", any::<bool>())
-        .prop_map(|(levels, all)| if all { format!("{levels}/#") } else { levels })
-        .prop_filter("at least one character", |text| !text.is_empty())
-        .prop_map(|text| TopicFilter::new(&text).unwrap())
-}
-
-fn payload() -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof![9 => vec(any::<u8>(), 0..300), 1 => vec(any::<u8>(), 16_000..17_000)]
-}
-
-fn will() -> impl Strategy<Value = Will> {
-    (topic(), payload(), qos(), any::<bool>()).prop_map(|(topic, payload, qos, retain)| Will {
-        topic: TopicName::new(&topic).unwrap(),
-        payload: payload.into(),
-        qos,
-        retain,
-    })
-}
-
-fn connect() -> impl Strategy<Value = Connect> {
-    let credentials = option::of((text(), option::of(vec(any::<u8>(), 0..40))));
-    (any::<bool>(), any::<u16>(), text(), option::of(will()), credentials).prop_map(
-        |(clean_session, keep_alive_s, client_id, will, credentials)| {
-            let (user_name, password) = credentials.unzip();
-            Connect {
-                version: ProtocolVersion::V311,
-                clean_session,
-                keep_alive_s,
-                client_id: ClientId::new(client_id),
-                will,
-                user_name,
-                password: password.flatten().map(Bytes::from),
-            }
-        },
-    )
-}
-
-fn connack() -> impl Strategy<Value = ConnAck> {
-    (any::<bool>(), 0..=5_u8).prop_map(|(session_present, code)| ConnAck {
-        session_present: session_present && code == 0,
-        code: ConnectReturnCode::from_byte(code).unwrap(),
-    })
-}
-
-fn subscribe() -> impl Strategy<Value = Subscribe> {
-    let subscription = (filter(), qos()).prop_map(|(filter, qos)| Subscription { filter, qos });
-    (packet_id(), vec(subscription, 1..10))
-        .prop_map(|(packet_id, subscriptions)| Subscribe { packet_id, subscriptions })
-}
-
-fn suback() -> impl Strategy<Value = SubAck> {
-    let code = prop_oneof![Just(SubscribeReturnCode::Failure), qos().prop_map(SubscribeReturnCode::granted)];
-    (packet_id(), vec(code, 1..200)).prop_map(|(packet_id, codes)| SubAck { packet_id, codes })
-}
-
-fn unsubscribe() -> impl Strategy<Value = Unsubscribe> {
-    (packet_id(), vec(filter(), 1..10)).prop_map(|(packet_id, filters)| Unsubscribe { packet_id, filters })
-}
-
-/// Every packet but PUBLISH, which borrows.
-fn owned_packet() -> impl Strategy<Value = Packet<'static>> {
-    let acknowledgement = || packet_id().prop_map(|packet_id| Acknowledgement { packet_id });
-    prop_oneof![
-        connect().prop_map(Packet::Connect),
-        connack().prop_map(Packet::ConnAck),
-        acknowledgement().prop_map(Packet::PubAck),
-        acknowledgement().prop_map(Packet::PubRec),
-        acknowledgement().prop_map(Packet::PubRel),
-        acknowledgement().prop_map(Packet::PubComp),
-        subscribe().prop_map(Packet::Subscribe),
-        suback().prop_map(Packet::SubAck),
-        unsubscribe().prop_map(Packet::Unsubscribe),
-        packet_id().prop_map(|packet_id| Packet::UnsubAck(UnsubAck { packet_id })),
-        Just(Packet::PingReq),
-        Just(Packet::PingResp),
-        Just(Packet::Disconnect),
-    ]
-}
-
-fn encoded(packet: &Packet<'_>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    encode(packet, ProtocolVersion::V311, &mut bytes);
-    bytes
-}
-
-/// The packet comes back from its bytes whatever follows them, its frame is the same bytes, and every truncation is
-/// incomplete and tells the length once it can.
-fn check_round_trip(packet: &Packet<'_>, following: &[u8]) -> Result<(), TestCaseError> {
-    let mut bytes = encoded(packet);
-    let length = bytes.len();
-    check_frame(packet, &bytes)?;
-    check_truncations(&bytes)?;
-    bytes.extend_from_slice(following);
-    let expected = Decoded::Packet { packet: packet.clone(), length };
-    prop_assert_eq!(decode(&bytes, ProtocolVersion::V311, length), Ok(expected));
-    let too_large = decode(&bytes, ProtocolVersion::V311, length - 1);
-    prop_assert!(matches!(too_large, Err(DecodeError::TooLarge { .. })), "{:?}", too_large);
-    Ok(())
-}
-
-fn check_frame(packet: &Packet<'_>, bytes: &[u8]) -> Result<(), TestCaseError> {
-    let frame = Frame::of(packet, ProtocolVersion::V311);
-    let mut out = Vec::new();
-    frame.append_to(&mut out);
-    prop_assert_eq!(&out, bytes);
-    prop_assert_eq!(frame.wire_len(), bytes.len());
-    let (own, rest) = frame.split_large();
-    prop_assert_eq!([&own[..], &rest[..]].concat(), bytes);
-    Ok(())
-}
-
-fn check_truncations(bytes: &[u8]) -> Result<(), TestCaseError> {
-    let header_len = 1 + bytes.iter().skip(1).position(|byte| byte & 0x80 == 0).unwrap() + 1;
-    for end in 0..bytes.len() {
-        let length = (end >= header_len).then_some(bytes.len());
-        let decoded = decode(&bytes[..end], ProtocolVersion::V311, BYTES_MAX);
-        prop_assert_eq!(decoded, Ok(Decoded::Incomplete { length }), "cut at {}", end);
+    /// These.
+    pub fn new(fields: PropertyFields) -> Self {
+        if fields == *PropertyFields::NONE { Self::NONE } else { Self(Some(Box::new(fields))) }
     }
-    Ok(())
-}
 
-/// Reads a stream that comes in pieces of these lengths, and gives each packet encoded again.
-fn read_in_pieces(stream: &[u8], piece_lens: &[usize]) -> Vec<Vec<u8>> {
-    let (mut packets, mut buffer, mut stream) = (Vec::new(), Vec::new(), stream);
-    for piece_len in piece_lens.iter().cycle() {
-        if stream.is_empty() {
-            break;
-        }
-        let (piece, rest) = stream.split_at((*piece_len).min(stream.len()));
-        buffer.extend_from_slice(piece);
-        stream = rest;
-        while let Decoded::Packet { packet, length } = decode(&buffer, ProtocolVersion::V311, BYTES_MAX).unwrap() {
-            packets.push(encoded(&packet));
-            buffer.drain(..length);
-        }
+    /// A reason string alone.
+    pub fn reason_string(text: impl Into<String>) -> Self {
+        Self::new(PropertyFields { reason_string: Some(text.into()), ..PropertyFields::default() })
     }
-    assert!(buffer.is_empty(), "{} bytes are left over", buffer.len());
-    packets
+
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The same without reason string and user properties: for a client that did not ask for them [MQTT-3.1.2-32],
+    /// and where they would make the packet larger than the client takes.
+    #[must_use]
+    pub fn without_problem_information(self) -> Self {
+        let Some(fields) = self.0 else { return self };
+        Self::new(PropertyFields { reason_string: None, user_properties: Vec::new(), ..*fields })
+    }
 }
 
-proptest! {
+impl Deref for Properties {
+    type Target = PropertyFields;
+
+    fn deref(&self) -> &PropertyFields {
+        self.0.as_deref().unwrap_or(PropertyFields::NONE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
     #[test]
-    fn every_packet_comes_back_from_its_bytes(packet in owned_packet(), following in vec(any::<u8>(), 0..4)) {
-        check_round_trip(&packet, &following)?;
+    fn no_property_is_one_value_however_it_is_made() {
+        assert_eq!(Properties::new(PropertyFields::default()), Properties::NONE);
+        assert_eq!(*Properties::NONE, PropertyFields::default());
+        assert_eq!(Properties::reason_string("x").without_problem_information(), Properties::NONE);
     }
 
     #[test]
-    fn every_publish_comes_back_from_its_bytes(
-        (topic, payload, qos, packet_id) in (topic(), payload(), qos(), packet_id()),
-        (dup, retain) in any::<(bool, bool)>(),
-        following in vec(any::<u8>(), 0..4),
-    ) {
-        let is_numbered = qos != QoS::AtMostOnce;
-        let packet_id = is_numbered.then_some(packet_id);
-        let (topic, payload) = (&*topic, &*payload);
-        let publish = Publish { dup: dup && is_numbered, qos, retain, topic, packet_id, payload };
-        check_round_trip(&Packet::Publish(publish), &following)?;
+    fn properties_are_as_small_as_a_pointer() {
+        assert_eq!(size_of::<Properties>(), size_of::<usize>());
     }
-
-    #[test]
-    fn a_stream_may_be_cut_anywhere(
-        packets in vec(owned_packet(), 1..8),
-        piece_lens in vec(1..50_usize, 1..8),
-    ) {
-        let expected: Vec<_> = packets.iter().map(encoded).collect();
-        prop_assert_eq!(read_in_pieces(&expected.concat(), &piece_lens), expected);
-    }
-
-    #[test]
-    fn any_bytes_are_a_packet_or_incomplete_or_refused_with_a_clause(
-        first in any::<u8>(),
-        body in vec(prop_oneof![any::<u8>(), 0..4_u8], 0..60),
-    ) {
-        let remaining = u8::try_from(body.len()).unwrap();
-        check_any_bytes(&[&[first, remaining][..], &body].concat())?;
-        check_any_bytes(&body)?;
-    }
-
-    #[test]
-    fn a_packet_with_a_byte_changed_is_a_packet_or_incomplete_or_refused_with_a_clause(
-        packet in owned_packet(),
-        at in any::<prop::sample::Index>(),
-        byte in any::<u8>(),
-    ) {
-        let mut bytes = encoded(&packet);
-        let at = at.index(bytes.len());
-        bytes[at] = byte;
-        check_any_bytes(&bytes)?;
-    }
-}
-
-/// What decodes is encoded and decoded to the same value; what does not says which rule it broke.
-fn check_any_bytes(bytes: &[u8]) -> Result<(), TestCaseError> {
-    match decode(bytes, ProtocolVersion::V311, BYTES_MAX) {
-        Ok(Decoded::Incomplete { length }) => prop_assert!(length.is_none_or(|length| length > bytes.len())),
-        Ok(Decoded::Packet { packet, length }) => {
-            prop_assert!(length <= bytes.len());
-            let again = encoded(&packet);
-            let length = again.len();
-            prop_assert_eq!(decode(&again, ProtocolVersion::V311, BYTES_MAX), Ok(Decoded::Packet { packet, length }));
-        }
-        Err(error) => prop_assert!(error.to_string().ends_with(&format!(" [{}]", error.clause())), "{}", error),
-    }
-    Ok(())
-}
-
-#[test]
-fn a_connection_of_version_5_is_not_read_as_one_of_3_1_1() {
-    let ping = encoded(&Packet::PingReq);
-    assert_eq!(decode(&ping, ProtocolVersion::V5, BYTES_MAX), Err(DecodeError::UnsupportedProtocolLevel(5)));
 }

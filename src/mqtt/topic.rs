@@ -26,6 +26,14 @@ pub enum TopicError {
     /// [MQTT-4.7.1-3]
     #[error("has `+` beside other characters of its level [MQTT-4.7.1-3]")]
     SingleLevelWildcard,
+    /// [MQTT-4.8.2-1]
+    #[error(
+        "begins with `$share/` but names no share: at least one character without wildcards is expected [MQTT-4.8.2-1]"
+    )]
+    NoShareName,
+    /// [MQTT-4.8.2-2]
+    #[error("begins with `$share/` but has no filter behind the share's name [MQTT-4.8.2-2]")]
+    NoSharedFilter,
 }
 
 impl TopicError {
@@ -38,6 +46,8 @@ impl TopicError {
             Self::WildcardInName(_) => "MQTT-3.3.2-2",
             Self::MultiLevelWildcard => "MQTT-4.7.1-2",
             Self::SingleLevelWildcard => "MQTT-4.7.1-3",
+            Self::NoShareName => "MQTT-4.8.2-1",
+            Self::NoSharedFilter => "MQTT-4.8.2-2",
         }
     }
 }
@@ -99,6 +109,21 @@ impl TopicFilter {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The share's name and the filter behind it, where this is a shared subscription; `None` where it is not
+    /// (version 5, section 4.8.2). The filter is checked already.
+    ///
+    /// # Errors
+    /// When it begins with `$share/` and the rest is none.
+    pub fn shared(&self) -> Result<Option<(&str, &str)>, TopicError> {
+        let Some(share) = self.0.strip_prefix("$share/") else { return Ok(None) };
+        match share.split_once('/') {
+            None if share.is_empty() => Err(TopicError::NoShareName),
+            None | Some((_, "")) => Err(TopicError::NoSharedFilter),
+            Some((name, _)) if name.is_empty() || name.contains(['+', '#']) => Err(TopicError::NoShareName),
+            Some(both) => Ok(Some(both)),
+        }
     }
 
     /// Whether a message published to `name` comes under this filter (section 4.7). Cost: the length of both.
@@ -213,6 +238,25 @@ mod tests {
     }
 
     #[test]
+    fn a_shared_filter_is_a_name_and_a_filter() {
+        for (filter, expected) in [
+            ("a/b", Ok(None)),
+            ("$share", Ok(None)),
+            ("$shared/a/b", Ok(None)),
+            ("$share/s/a", Ok(Some(("s", "a")))),
+            ("$share/s/+/#", Ok(Some(("s", "+/#")))),
+            ("$share/s//", Ok(Some(("s", "/")))),
+            ("$share/", Err(TopicError::NoShareName)),
+            ("$share//a", Err(TopicError::NoShareName)),
+            ("$share/+/a", Err(TopicError::NoShareName)),
+            ("$share/s", Err(TopicError::NoSharedFilter)),
+            ("$share/s/", Err(TopicError::NoSharedFilter)),
+        ] {
+            assert_eq!(TopicFilter::new(filter).unwrap().shared(), expected, "{filter}");
+        }
+    }
+
+    #[test]
     fn malformed_filters_and_names_are_refused() {
         for (filter, error) in [
             ("", TopicError::Empty),
@@ -266,6 +310,8 @@ mod tests {
             TopicError::WildcardInName('+'),
             TopicError::MultiLevelWildcard,
             TopicError::SingleLevelWildcard,
+            TopicError::NoShareName,
+            TopicError::NoSharedFilter,
         ] {
             assert!(error.to_string().ends_with(&format!(" [{}]", error.clause())), "{error}");
         }

@@ -40,7 +40,7 @@ pub(super) fn pub_rel(broker: &mut Broker, connection: ConnectionId, key: Sessio
         let client_id = session.client_id.clone();
         broker.persist.record(Change::Forgotten { client_id, packet_id });
     }
-    let frame = Frame::of(&Packet::PubComp(Acknowledgement { packet_id }), ProtocolVersion::V311);
+    let frame = Frame::of(&Packet::PubComp(Acknowledgement::success(packet_id)), ProtocolVersion::V311);
     broker.answer(connection, frame, behind);
 }
 

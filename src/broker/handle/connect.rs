@@ -50,6 +50,10 @@ pub(in crate::broker) fn malformed(broker: &mut Broker, connection: ConnectionId
 
 /// The client's identifier, given or made, or the code that refuses it.
 fn identify(broker: &mut Broker, connection: ConnectionId, connect: &Connect) -> Result<ClientId, ConnectReturnCode> {
+    if connect.version != ProtocolVersion::V311 {
+        // [MQTT-3.1.2-2]
+        return Err(ConnectReturnCode::UnacceptableProtocolVersion);
+    }
     let asked = connect.client_id.as_str();
     if asked.is_empty() && !connect.clean_session {
         // [MQTT-3.1.3-8]
@@ -142,7 +146,7 @@ fn resume(broker: &mut Broker, connection: ConnectionId, key: SessionKey) {
 
 /// PUBREL.
 pub(super) fn pub_rel(packet_id: crate::mqtt::PacketId) -> Frame {
-    Frame::of(&Packet::PubRel(Acknowledgement { packet_id }), ProtocolVersion::V311)
+    Frame::of(&Packet::PubRel(Acknowledgement::success(packet_id)), ProtocolVersion::V311)
 }
 
 fn notify(broker: &mut Broker, connection: ConnectionId, key: SessionKey, session_present: bool) {
@@ -159,5 +163,5 @@ fn refuse(broker: &mut Broker, connection: ConnectionId, code: ConnectReturnCode
 }
 
 fn conn_ack(code: ConnectReturnCode, session_present: bool) -> Frame {
-    Frame::of(&Packet::ConnAck(ConnAck { session_present, code }), ProtocolVersion::V311)
+    Frame::of(&Packet::ConnAck(ConnAck::new(session_present, code.into())), ProtocolVersion::V311)
 }

@@ -29,9 +29,10 @@ pub(super) fn packet(broker: &mut Broker, connection: ConnectionId, session: Ses
         Packet::Unsubscribe(unsubscribe) => unsubscribe::unsubscribe(broker, connection, session, &unsubscribe),
         // [MQTT-3.12.4-1]
         Packet::PingReq => broker.answer(connection, Frame::short(&PINGRESP), Behind::Answers),
-        Packet::Disconnect => disconnect::disconnect(broker, connection),
+        Packet::Disconnect(_) => disconnect::disconnect(broker, connection),
         Packet::Connect(_) | Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
             broker.violate(connection, "a packet that only a server sends", "section 2.2.1");
         }
+        Packet::Auth(_) => broker.violate(connection, "AUTH without an authentication method", "MQTT-4.12.0-7"),
     }
 }

@@ -14,12 +14,12 @@ pub(super) fn publish(broker: &mut Broker, connection: ConnectionId, session: Se
     match (publish.qos, publish.packet_id) {
         (QoS::AtLeastOnce, Some(packet_id)) => {
             let must_wait = broker.route(&Publication::from_publish(publish), false);
-            let ack = Packet::PubAck(Acknowledgement { packet_id });
+            let ack = Packet::PubAck(Acknowledgement::success(packet_id));
             acknowledge(broker, connection, &ack, must_wait);
         }
         (QoS::ExactlyOnce, Some(packet_id)) => {
             let must_wait = take_once(broker, session, packet_id, publish);
-            let ack = Packet::PubRec(Acknowledgement { packet_id });
+            let ack = Packet::PubRec(Acknowledgement::success(packet_id));
             acknowledge(broker, connection, &ack, must_wait);
         }
         _ => {

@@ -8,28 +8,26 @@ use crate::broker::output::{Change, ConnectionId, SendClass};
 use crate::broker::retained::Retained;
 use crate::broker::route::template_of;
 use crate::broker::session::{Session, SessionKey};
-use crate::mqtt::{
-    Frame, Packet, ProtocolVersion, QoS, SubAck, Subscribe, SubscribeReturnCode, Subscription, TopicFilter,
-};
+use crate::mqtt::{Frame, Packet, ProtocolVersion, QoS, ReasonCode, SubAck, Subscribe, Subscription, TopicFilter};
 
 /// Takes the filters in, answers, then sends what is retained for them.
 pub(super) fn subscribe(broker: &mut Broker, connection: ConnectionId, session: SessionKey, subscribe: &Subscribe) {
     let codes = subscribe.subscriptions.iter().map(|wanted| take(broker, session, wanted)).collect();
     let is_persistent = broker.sessions.get(session).is_some_and(Session::is_persistent);
-    let answer = Packet::SubAck(SubAck { packet_id: subscribe.packet_id, codes });
+    let answer = Packet::SubAck(SubAck::new(subscribe.packet_id, codes));
     let behind = if is_persistent { Behind::Durability } else { Behind::Answers };
     broker.answer(connection, Frame::of(&answer, ProtocolVersion::V311), behind);
     replay(broker, connection, session, &subscribe.subscriptions);
 }
 
 /// Adds or replaces one subscription; the code for SUBACK.
-fn take(broker: &mut Broker, key: SessionKey, wanted: &Subscription) -> SubscribeReturnCode {
-    let Subscription { filter, qos } = wanted;
-    let Some(session) = broker.sessions.get_mut(key) else { return SubscribeReturnCode::Failure };
+fn take(broker: &mut Broker, key: SessionKey, wanted: &Subscription) -> ReasonCode {
+    let Subscription { filter, qos, .. } = wanted;
+    let Some(session) = broker.sessions.get_mut(key) else { return ReasonCode::UnspecifiedError };
     let is_new = !session.subscriptions.contains_key(filter);
     let is_full = is_new && session.subscriptions.len() >= broker.options.subscriptions_max;
     if is_full || !broker.options.allows_levels_of(filter.as_str()) {
-        return SubscribeReturnCode::Failure;
+        return ReasonCode::UnspecifiedError;
     }
     session.subscriptions.insert(filter.clone(), *qos);
     if session.is_persistent() {
@@ -37,11 +35,7 @@ fn take(broker: &mut Broker, key: SessionKey, wanted: &Subscription) -> Subscrib
         broker.persist.record(Change::Subscribed { client_id, filter: filter.clone(), qos: *qos });
     }
     broker.subscriptions.insert(filter, key, *qos);
-    match qos {
-        QoS::AtMostOnce => SubscribeReturnCode::GrantedQoS0,
-        QoS::AtLeastOnce => SubscribeReturnCode::GrantedQoS1,
-        QoS::ExactlyOnce => SubscribeReturnCode::GrantedQoS2,
-    }
+    ReasonCode::granted(*qos)
 }
 
 /// Sends the retained messages under these filters, also when they replace equal ones [MQTT-3.8.4-3]. Where several

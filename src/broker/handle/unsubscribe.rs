@@ -22,6 +22,6 @@ pub(super) fn unsubscribe(broker: &mut Broker, connection: ConnectionId, key: Se
             broker.persist.record(Change::Unsubscribed { client_id, filter: filter.clone() });
         }
     }
-    let answer = Packet::UnsubAck(UnsubAck { packet_id: unsubscribe.packet_id });
+    let answer = Packet::UnsubAck(UnsubAck::new(unsubscribe.packet_id, Vec::new()));
     broker.answer(connection, Frame::of(&answer, ProtocolVersion::V311), behind);
 }

@@ -147,7 +147,7 @@ fn clients_that_come_and_go_leave_no_deadlines_behind() {
     let mut world = World::new();
     for _ in 0..5_000 {
         let client = world.connect(Connect { keep_alive_s: u16::MAX, ..hello("c") });
-        world.send(client, Packet::Disconnect);
+        world.send(client, Packet::Disconnect(crate::mqtt::Disconnect::NORMAL));
     }
     assert!(world.broker.timers.len() < 500, "{} deadlines", world.broker.timers.len());
     let last = world.connect(Connect { keep_alive_s: 10, ..hello("c") });

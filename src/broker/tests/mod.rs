@@ -12,8 +12,8 @@ use std::time::Duration;
 use super::{Broker, CloseReason, ConnectionId, Options, Origin, Output, Ticket};
 use crate::base::clock::Monotonic;
 use crate::mqtt::{
-    Acknowledgement, ClientId, Connect, Decoded, Packet, PacketId, ProtocolVersion, Publish, QoS, Subscribe,
-    Subscription, TopicFilter, TopicName, Unsubscribe, Will, decode,
+    Acknowledgement, ClientId, Connect, ConnectReturnCode, Decoded, Packet, PacketId, Properties, ProtocolVersion,
+    Publish, QoS, Subscribe, Subscription, TopicFilter, TopicName, Unsubscribe, Will, decode,
 };
 
 /// A machine, its clock, and what it has put out so far.
@@ -138,7 +138,9 @@ fn words(bytes: &[u8]) -> String {
         panic!("the machine sent {bytes:?}");
     };
     match packet {
-        Packet::ConnAck(ack) => format!("connack {} present={}", ack.code as u8, ack.session_present),
+        Packet::ConnAck(ack) => {
+            format!("connack {} present={}", ConnectReturnCode::from(ack.reason) as u8, ack.session_present)
+        }
         Packet::Publish(publish) => publish_words(&publish),
         Packet::PubAck(ack) => format!("puback {}", ack.packet_id.get()),
         Packet::PubRec(ack) => format!("pubrec {}", ack.packet_id.get()),
@@ -168,6 +170,7 @@ fn hello(client_id: &str) -> Connect {
         version: ProtocolVersion::V311,
         clean_session: true,
         keep_alive_s: 60,
+        properties: Properties::NONE,
         client_id: ClientId::new(client_id),
         will: None,
         user_name: None,
@@ -176,8 +179,7 @@ fn hello(client_id: &str) -> Connect {
 }
 
 fn will(topic: &str, payload: &str) -> Will {
-    let topic = TopicName::new(topic).unwrap();
-    Will { topic, payload: payload.to_owned().into(), qos: QoS::AtMostOnce, retain: false }
+    Will::new(TopicName::new(topic).unwrap(), payload.to_owned().into())
 }
 
 fn qos(bits: u8) -> QoS {
@@ -189,19 +191,12 @@ fn id(number: u16) -> PacketId {
 }
 
 fn ack(number: u16) -> Acknowledgement {
-    Acknowledgement { packet_id: id(number) }
+    Acknowledgement::success(id(number))
 }
 
 fn publish<'a>(topic: &'a str, payload: &'a str, bits: u8, packet_id: u16) -> Packet<'a> {
     let packet_id = (bits > 0).then(|| id(packet_id));
-    Packet::Publish(Publish {
-        dup: false,
-        qos: qos(bits),
-        retain: false,
-        topic,
-        packet_id,
-        payload: payload.as_bytes(),
-    })
+    Packet::Publish(Publish { qos: qos(bits), packet_id, ..Publish::new(topic, payload.as_bytes()) })
 }
 
 fn retain<'a>(topic: &'a str, payload: &'a str, bits: u8) -> Packet<'a> {
@@ -212,14 +207,12 @@ fn retain<'a>(topic: &'a str, payload: &'a str, bits: u8) -> Packet<'a> {
 }
 
 fn subscribe<'a>(filters: &[(&str, u8)]) -> Packet<'a> {
-    let subscriptions = filters
-        .iter()
-        .map(|(filter, bits)| Subscription { filter: TopicFilter::new(filter).unwrap(), qos: qos(*bits) })
-        .collect();
-    Packet::Subscribe(Subscribe { packet_id: id(5), subscriptions })
+    let subscriptions =
+        filters.iter().map(|(filter, bits)| Subscription::new(TopicFilter::new(filter).unwrap(), qos(*bits))).collect();
+    Packet::Subscribe(Subscribe::new(id(5), subscriptions))
 }
 
 fn unsubscribe<'a>(filter: &str) -> Packet<'a> {
     let filters = vec![TopicFilter::new(filter).unwrap()];
-    Packet::Unsubscribe(Unsubscribe { packet_id: id(6), filters })
+    Packet::Unsubscribe(Unsubscribe::new(id(6), filters))
 }

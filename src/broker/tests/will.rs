@@ -16,7 +16,7 @@ fn with_will(world: &mut World) -> (ConnectionId, ConnectionId) {
 fn a_disconnect_voids_the_will() {
     let mut world = World::new();
     let (watcher, client) = with_will(&mut world);
-    world.send(client, Packet::Disconnect);
+    world.send(client, Packet::Disconnect(crate::mqtt::Disconnect::NORMAL));
     assert_eq!(world.reason(client), Some(&CloseReason::Disconnected));
     assert!(world.take(watcher).is_empty());
 }

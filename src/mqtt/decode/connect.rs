@@ -3,18 +3,21 @@
 use bytes::Bytes;
 
 use super::super::packet::{ClientId, ConnAck, Connect, ProtocolVersion, QoS, Will};
-use super::super::reason::ConnectReturnCode;
+use super::super::reason::{ConnectReturnCode, ReasonCode};
 use super::super::topic::TopicName;
 use super::cursor::Cursor;
 use super::error::DecodeError;
+use super::properties::{WillProperties, properties, will_properties};
 
 /// Bytes of a wrong protocol name that its error shows.
 const NAME_SHOWN_BYTES_MAX: usize = 16;
 
 pub(super) fn connect(mut body: Cursor<'_>) -> Result<Connect, DecodeError> {
     let version = protocol_version(&mut body)?;
-    let flags = Flags::check(body.u8("connect flags")?)?;
+    body.set_version(version);
+    let flags = Flags::check(body.u8("connect flags")?, version)?;
     let keep_alive_s = body.u16("keep alive")?;
+    let properties = properties(&mut body)?;
     // in this order [MQTT-3.1.3-1]
     let client_id = ClientId::new(body.text("client identifier")?);
     let will = flags.will().then(|| will(flags, &mut body)).transpose()?;
@@ -22,28 +25,33 @@ pub(super) fn connect(mut body: Cursor<'_>) -> Result<Connect, DecodeError> {
     let password = flags.password().then(|| body.binary("password").map(Bytes::copy_from_slice)).transpose()?;
     body.finish()?;
     let clean_session = flags.clean_session();
-    Ok(Connect { version, clean_session, keep_alive_s, client_id, will, user_name, password })
+    Ok(Connect { version, clean_session, keep_alive_s, properties, client_id, will, user_name, password })
 }
 
 /// A level that is not spoken is told before anything behind it is looked at: its layout is not known.
 fn protocol_version(body: &mut Cursor<'_>) -> Result<ProtocolVersion, DecodeError> {
     let name = body.binary("protocol name")?;
-    if name != b"MQTT" {
+    if !matches!(name, b"MQTT" | b"MQIsdp") {
         let shown = name.get(..NAME_SHOWN_BYTES_MAX).unwrap_or(name);
         return Err(DecodeError::ProtocolName(shown.escape_ascii().to_string()));
     }
-    match body.u8("protocol level")? {
-        4 => Ok(ProtocolVersion::V311),
-        other => Err(DecodeError::UnsupportedProtocolLevel(other)),
+    match (body.u8("protocol level")?, name) {
+        (3, b"MQIsdp") => Ok(ProtocolVersion::V31),
+        (4, b"MQTT") => Ok(ProtocolVersion::V311),
+        (5, b"MQTT") => Ok(ProtocolVersion::V5),
+        (other, _) => Err(DecodeError::UnsupportedProtocolLevel(other)),
     }
 }
 
 fn will(flags: Flags, body: &mut Cursor<'_>) -> Result<Will, DecodeError> {
     const FIELD: &str = "will topic";
     let qos = flags.will_qos()?;
+    let properties = will_properties(body)?;
     let topic = TopicName::new(body.topic(FIELD)?).map_err(|error| DecodeError::Topic { field: FIELD, error })?;
     let payload = Bytes::copy_from_slice(body.binary("will message")?);
-    Ok(Will { topic, payload, qos, retain: flags.will_retain() })
+    let WillProperties { delay_interval_s, message_expiry_interval_s, message } = properties;
+    let retain = flags.will_retain();
+    Ok(Will { topic, payload, qos, retain, delay_interval_s, message_expiry_interval_s, properties: message })
 }
 
 /// CONNECT's flags (section 3.1.2.3).
@@ -51,7 +59,7 @@ fn will(flags: Flags, body: &mut Cursor<'_>) -> Result<Will, DecodeError> {
 struct Flags(u8);
 
 impl Flags {
-    fn check(bits: u8) -> Result<Self, DecodeError> {
+    fn check(bits: u8, version: ProtocolVersion) -> Result<Self, DecodeError> {
         let flags = Self(bits);
         if bits & 0b0000_0001 != 0 {
             return Err(DecodeError::ConnectReservedFlag(bits));
@@ -62,7 +70,7 @@ impl Flags {
         if !flags.will() && flags.will_retain() {
             return Err(DecodeError::WillRetainWithoutWill(bits));
         }
-        if flags.password() && !flags.user_name() {
+        if flags.password() && !flags.user_name() && version != ProtocolVersion::V5 {
             return Err(DecodeError::PasswordWithoutUserName(bits));
         }
         flags.will_qos()?;
@@ -100,22 +108,29 @@ impl Flags {
 
 pub(super) fn connack(mut body: Cursor<'_>) -> Result<ConnAck, DecodeError> {
     let session_present = match body.u8("acknowledge flags")? {
+        // MQTT 3.1 leaves this byte without a meaning
+        _ if body.version() == ProtocolVersion::V31 => false,
         0 => false,
         1 => true,
         flags => return Err(DecodeError::ConnAckFlags(flags)),
     };
-    let byte = body.u8("return code")?;
-    let code = ConnectReturnCode::from_byte(byte).ok_or(DecodeError::ConnAckCode(byte))?;
-    if session_present && code != ConnectReturnCode::Accepted {
-        return Err(DecodeError::SessionPresentWithRefusal(byte));
+    let reason = if body.version().has_properties() { body.reason()? } else { return_code(body.u8("return code")?)? };
+    if session_present && reason != ReasonCode::Success {
+        return Err(DecodeError::SessionPresentWithRefusal(reason));
     }
+    let properties = properties(&mut body)?;
     body.finish()?;
-    Ok(ConnAck { session_present, code })
+    Ok(ConnAck { session_present, reason, properties })
+}
+
+fn return_code(byte: u8) -> Result<ReasonCode, DecodeError> {
+    ConnectReturnCode::from_byte(byte).map(ReasonCode::from).ok_or(DecodeError::ConnAckCode(byte))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::super::packet::Packet;
+    use super::super::super::properties::Properties;
     use super::super::super::topic::TopicError;
     use super::super::check::{check_decodes, check_refused};
     use super::*;
@@ -146,12 +161,13 @@ mod tests {
             0x00, 0x02, 0xc3, 0xa9, // user name é
             0x00, 0x03, 0x00, 0xff, 0x01, // password of any bytes
         ];
-        let will =
-            Will { topic: TopicName::new("a/b").unwrap(), payload: Bytes::new(), qos: QoS::ExactlyOnce, retain: true };
+        let topic = TopicName::new("a/b").unwrap();
+        let will = Will { qos: QoS::ExactlyOnce, retain: true, ..Will::new(topic, Bytes::new()) };
         let connect = Connect {
             version: ProtocolVersion::V311,
             clean_session: false,
             keep_alive_s: 256,
+            properties: Properties::NONE,
             client_id: ClientId::new("id"),
             will: Some(will),
             user_name: Some("é".to_owned()),
@@ -167,6 +183,7 @@ mod tests {
                 version: ProtocolVersion::V311,
                 clean_session,
                 keep_alive_s: 60,
+                properties: Properties::NONE,
                 client_id: ClientId::new(""),
                 will: None,
                 user_name: None,
@@ -180,8 +197,8 @@ mod tests {
     #[test]
     fn another_protocol_name_is_refused() {
         let error = |name: &str| DecodeError::ProtocolName(name.to_owned());
-        let old = [0x10, 0x09, 0x00, 0x06, b'M', b'Q', b'I', b's', b'd', b'p', 0x03];
-        check_refused(&old, &error("MQIsdp"), "MQTT-3.1.2-1");
+        let old = [0x10, 0x09, 0x00, 0x06, b'M', b'Q', b'I', b's', b'd', b'q', 0x03];
+        check_refused(&old, &error("MQIsdq"), "MQTT-3.1.2-1");
         let bytes = [0x10, 0x07, 0x00, 0x04, b'm', b'q', 0xff, b'\n', 0x04];
         check_refused(&bytes, &error("mq\\xff\\n"), "MQTT-3.1.2-1");
         let long = [&[0x10, 0x22, 0x00, 0x20][..], &[b'x'; 32]].concat();
@@ -190,7 +207,7 @@ mod tests {
 
     #[test]
     fn another_level_is_refused_whatever_follows_it() {
-        for level in (0..=u8::MAX).filter(|level| *level != 4) {
+        for level in (0..=u8::MAX).filter(|level| !matches!(level, 4 | 5)) {
             let bytes = [0x10, 0x08, 0x00, 0x04, b'M', b'Q', b'T', b'T', level, 0xff];
             check_refused(&bytes, &DecodeError::UnsupportedProtocolLevel(level), "MQTT-3.1.2-2");
         }
@@ -268,11 +285,11 @@ mod tests {
 
     #[test]
     fn connack_says_whether_there_was_a_session_and_why_not() {
-        let accepted = ConnectReturnCode::Accepted;
-        check_decodes(&[0x20, 0x02, 0x01, 0x00], Packet::ConnAck(ConnAck { session_present: true, code: accepted }));
+        let accepted = ConnAck::new(true, ReasonCode::Success);
+        check_decodes(&[0x20, 0x02, 0x01, 0x00], Packet::ConnAck(accepted));
         for byte in 0..=5 {
             let code = ConnectReturnCode::from_byte(byte).unwrap();
-            check_decodes(&[0x20, 0x02, 0x00, byte], Packet::ConnAck(ConnAck { session_present: false, code }));
+            check_decodes(&[0x20, 0x02, 0x00, byte], Packet::ConnAck(ConnAck::new(false, code.into())));
         }
     }
 
@@ -280,6 +297,10 @@ mod tests {
     fn connack_with_reserved_flags_or_codes_is_refused() {
         check_refused(&[0x20, 0x02, 0x02, 0x00], &DecodeError::ConnAckFlags(2), "MQTT-4.8.0-1");
         check_refused(&[0x20, 0x02, 0x00, 0x06], &DecodeError::ConnAckCode(6), "MQTT-3.2.2-6");
-        check_refused(&[0x20, 0x02, 0x01, 0x05], &DecodeError::SessionPresentWithRefusal(5), "MQTT-3.2.2-4");
+        check_refused(
+            &[0x20, 0x02, 0x01, 0x05],
+            &DecodeError::SessionPresentWithRefusal(ReasonCode::NotAuthorized),
+            "MQTT-3.2.2-4",
+        );
     }
 }

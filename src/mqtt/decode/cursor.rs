@@ -1,19 +1,38 @@
 //! A packet's body, read from the front field by field. No read can panic; each names the field it was for.
 
-use super::super::packet::PacketId;
+use super::super::packet::{PacketId, ProtocolVersion};
 use super::super::packet_type::PacketType;
+use super::super::reason::ReasonCode;
 use super::super::topic::{TopicError, TopicFilter, TopicName};
 use super::error::DecodeError;
 
 pub(super) struct Cursor<'a> {
     rest: &'a [u8],
     packet: PacketType,
+    version: ProtocolVersion,
 }
 
 impl<'a> Cursor<'a> {
     #[inline]
-    pub(super) const fn new(body: &'a [u8], packet: PacketType) -> Self {
-        Self { rest: body, packet }
+    pub(super) const fn new(body: &'a [u8], packet: PacketType, version: ProtocolVersion) -> Self {
+        Self { rest: body, packet, version }
+    }
+
+    pub(super) const fn packet(&self) -> PacketType {
+        self.packet
+    }
+
+    pub(super) const fn version(&self) -> ProtocolVersion {
+        self.version
+    }
+
+    /// What follows is laid out as in this version: a CONNECT tells its own.
+    pub(super) const fn set_version(&mut self, version: ProtocolVersion) {
+        self.version = version;
+    }
+
+    pub(super) const fn rest(&self) -> &'a [u8] {
+        self.rest
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -49,10 +68,47 @@ impl<'a> Cursor<'a> {
         Ok(u16::from_be_bytes(*bytes))
     }
 
+    /// Four bytes, the high one first (version 5, section 1.5.3).
+    pub(super) fn u32(&mut self, field: &'static str) -> Result<u32, DecodeError> {
+        let (bytes, rest) = self.rest.split_first_chunk().ok_or_else(|| self.too_short(field, 4))?;
+        self.rest = rest;
+        Ok(u32::from_be_bytes(*bytes))
+    }
+
+    /// A variable byte integer in the fewest bytes that say it [MQTT-1.5.5-1].
+    pub(super) fn variable(&mut self, field: &'static str) -> Result<u32, DecodeError> {
+        let mut value = 0;
+        for shift in [0, 7, 14, 21] {
+            let byte = self.u8(field)?;
+            value |= u32::from(byte & 0x7f) << shift;
+            match byte {
+                0 if shift > 0 => return Err(DecodeError::NotMinimal { field }),
+                0..=0x7f => return Ok(value),
+                _ => {}
+            }
+        }
+        Err(DecodeError::VariableByteInteger { field })
+    }
+
+    /// The bytes of the properties behind their length; none where the version has none.
+    #[inline]
+    pub(super) fn property_bytes(&mut self) -> Result<&'a [u8], DecodeError> {
+        if !self.version.has_properties() {
+            return Ok(&[]);
+        }
+        let length = self.variable("property length")?;
+        self.take(length as usize, "properties")
+    }
+
     /// Bytes of any content behind their two-byte length.
     #[inline]
     pub(super) fn binary(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
         let length = usize::from(self.u16(field)?);
+        self.take(length, field)
+    }
+
+    #[inline]
+    fn take(&mut self, length: usize, field: &'static str) -> Result<&'a [u8], DecodeError> {
         let (bytes, rest) = self.rest.split_at_checked(length).ok_or_else(|| self.too_short(field, length))?;
         self.rest = rest;
         Ok(bytes)
@@ -74,13 +130,38 @@ impl<'a> Cursor<'a> {
 
     pub(super) fn filter(&mut self) -> Result<TopicFilter, DecodeError> {
         const FIELD: &str = "topic filter";
-        TopicFilter::new(self.utf8(FIELD)?).map_err(|error| topic_error(FIELD, error))
+        let filter = TopicFilter::new(self.utf8(FIELD)?).map_err(|error| topic_error(FIELD, error))?;
+        if self.version.has_properties() {
+            filter.shared().map_err(|error| topic_error(FIELD, error))?;
+        }
+        Ok(filter)
     }
 
     #[inline]
     pub(super) fn packet_id(&mut self) -> Result<PacketId, DecodeError> {
         let number = self.u16("packet identifier")?;
         PacketId::new(number).ok_or_else(|| DecodeError::PacketIdZero { packet: self.packet.name() })
+    }
+
+    /// A topic name, or nothing at all.
+    #[inline]
+    pub(super) fn topic_or_empty(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
+        if self.rest.starts_with(&[0, 0]) { self.utf8(field) } else { self.topic(field) }
+    }
+
+    /// A reason code that the packet may carry.
+    pub(super) fn reason(&mut self) -> Result<ReasonCode, DecodeError> {
+        let code = self.u8("reason code")?;
+        let packet = self.packet;
+        ReasonCode::from_byte(code)
+            .filter(|reason| reason.may_stand_in(packet))
+            .ok_or(DecodeError::ReasonCode { packet: packet.name(), code })
+    }
+
+    /// A reason code; [`ReasonCode::Success`] where the packet ends before it.
+    #[inline]
+    pub(super) fn reason_or_success(&mut self) -> Result<ReasonCode, DecodeError> {
+        if self.is_empty() { Ok(ReasonCode::Success) } else { self.reason() }
     }
 
     /// A string in which NUL has still to be looked for.

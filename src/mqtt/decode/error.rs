@@ -2,13 +2,16 @@
 
 use thiserror::Error;
 
+use super::super::property::PropertyId;
+use super::super::reason::ReasonCode;
 use super::super::topic::TopicError;
 
-/// Why bytes are no packet. Every one of them ends the connection they came from [MQTT-4.8.0-1].
+/// Why bytes are no packet. Every one of them ends the connection they came from [MQTT-4.8.0-1]. The messages name
+/// clauses as [`DecodeError::clause`] does.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DecodeError {
-    /// Section 2.2.1: the types 0 and 15 are forbidden.
-    #[error("packet type {0}, 1 to 14 are expected [MQTT-4.8.0-1]")]
+    /// Section 2.2.1: type 0 is forbidden, and before version 5 type 15 too.
+    #[error("packet type {0}, 1 to 14 are expected, and 15 in version 5 [MQTT-4.8.0-1]")]
     PacketType(u8),
     /// The lower half of the first byte of anything but PUBLISH.
     #[error("{packet} with fixed header flags {found:#06b}, {expected:#06b} is expected [MQTT-2.2.2-2]")]
@@ -95,7 +98,7 @@ pub enum DecodeError {
     #[error("protocol name `{0}`, `MQTT` is expected [MQTT-3.1.2-1]")]
     ProtocolName(String),
     /// A level that is not spoken here. The server answers with return code 1 before it closes.
-    #[error("protocol level {0}, 4 is expected [MQTT-3.1.2-2]")]
+    #[error("protocol level {0}, 4 or 5 is expected [MQTT-3.1.2-2]")]
     UnsupportedProtocolLevel(u8),
     /// Bit 0 of CONNECT's flags.
     #[error("connect flags {0:#010b} with the reserved bit 0 set, 0 is expected [MQTT-3.1.2-3]")]
@@ -116,8 +119,8 @@ pub enum DecodeError {
     #[error("CONNACK with acknowledge flags {0:#010b}, only bit 0 may be set [MQTT-4.8.0-1]")]
     ConnAckFlags(u8),
     /// A refusal that speaks of a session.
-    #[error("CONNACK with return code {0} and session present, which only return code 0 may say [MQTT-3.2.2-4]")]
-    SessionPresentWithRefusal(u8),
+    #[error("CONNACK with {0} and session present, which only code 0 may say [MQTT-3.2.2-4]")]
+    SessionPresentWithRefusal(ReasonCode),
     /// A reserved return code.
     #[error("CONNACK with return code {0}, 0 to 5 are expected [MQTT-3.2.2-6]")]
     ConnAckCode(u8),
@@ -142,42 +145,74 @@ pub enum DecodeError {
     /// UNSUBSCRIBE that gives nothing back.
     #[error("UNSUBSCRIBE without a topic filter, at least one is expected [MQTT-3.10.3-2]")]
     NoFilter,
-}
-
-impl DecodeError {
-    /// The clause that was broken, without its brackets. Rules that stand in the text without a number of their own
-    /// come under the general one, `MQTT-4.8.0-1`.
-    pub const fn clause(&self) -> &'static str {
-        match self {
-            Self::PacketType(_)
-            | Self::RemainingLength(_)
-            | Self::BodyLength { .. }
-            | Self::TooShort { .. }
-            | Self::TrailingBytes { .. }
-            | Self::ConnAckFlags(_) => "MQTT-4.8.0-1",
-            Self::TooLarge { .. } => "MQTT-4.8.0-2",
-            Self::FixedHeaderFlags { .. } => "MQTT-2.2.2-2",
-            Self::Utf8 { .. } => "MQTT-1.5.3-1",
-            Self::Nul { .. } => "MQTT-1.5.3-2",
-            Self::Topic { error, .. } => error.clause(),
-            Self::PacketIdZero { .. } => "MQTT-2.3.1-1",
-            Self::ProtocolName(_) => "MQTT-3.1.2-1",
-            Self::UnsupportedProtocolLevel(_) => "MQTT-3.1.2-2",
-            Self::ConnectReservedFlag(_) => "MQTT-3.1.2-3",
-            Self::WillQoSWithoutWill(_) => "MQTT-3.1.2-13",
-            Self::WillQoS(_) => "MQTT-3.1.2-14",
-            Self::WillRetainWithoutWill(_) => "MQTT-3.1.2-15",
-            Self::PasswordWithoutUserName(_) => "MQTT-3.1.2-22",
-            Self::SessionPresentWithRefusal(_) => "MQTT-3.2.2-4",
-            Self::ConnAckCode(_) => "MQTT-3.2.2-6",
-            Self::DupWithQoS0 => "MQTT-3.3.1-2",
-            Self::PublishQoS3 => "MQTT-3.3.1-4",
-            Self::NoSubscription => "MQTT-3.8.3-3",
-            // the standard's own spelling
-            Self::RequestedQoS(_) => "MQTT-3-8.3-4",
-            Self::NoReturnCode => "MQTT-3.9.3-1",
-            Self::SubAckCode(_) => "MQTT-3.9.3-2",
-            Self::NoFilter => "MQTT-3.10.3-2",
-        }
-    }
+    /// Version 5: a variable byte integer written with more bytes than it needs.
+    #[error("{field} is written with more bytes than it needs [MQTT-1.5.5-1]")]
+    NotMinimal {
+        /// Which number.
+        field: &'static str,
+    },
+    /// Version 5: the fourth byte of a variable byte integer announces a fifth.
+    #[error("{field} goes on after its fourth byte, at most four bytes are expected [MQTT-4.13.1-1]")]
+    VariableByteInteger {
+        /// Which number.
+        field: &'static str,
+    },
+    /// Version 5: a property that the standard does not know.
+    #[error("{packet} with the unknown property {id:#04x} [MQTT-4.13.1-1]")]
+    UnknownProperty {
+        /// The packet's name.
+        packet: &'static str,
+        /// The property's identifier.
+        id: u32,
+    },
+    /// Version 5: a property that belongs into other packets.
+    #[error("{packet} with the property {property} where it may not stand [MQTT-4.13.1-1]")]
+    MisplacedProperty {
+        /// The packet's name.
+        packet: &'static str,
+        /// Which property.
+        property: PropertyId,
+    },
+    /// Version 5: a property that may stand once stands there twice.
+    #[error("{packet} with the property {property} more than once [MQTT-4.13.1-1]")]
+    RepeatedProperty {
+        /// The packet's name.
+        packet: &'static str,
+        /// Which property.
+        property: PropertyId,
+    },
+    /// Version 5: a property with a value that it cannot have.
+    #[error("property {property} with the value {value} [{clause}]", clause = self.clause())]
+    PropertyValue {
+        /// Which property.
+        property: PropertyId,
+        /// Its value.
+        value: u32,
+    },
+    /// Version 5: authentication data that belongs to no method.
+    #[error("{packet} with authentication data but no authentication method [MQTT-4.13.1-1]")]
+    AuthenticationDataWithoutMethod {
+        /// The packet's name.
+        packet: &'static str,
+    },
+    /// Version 5: a reason code that is unknown or belongs into other packets.
+    #[error("{packet} with the reason code {code:#04x}, which it may not carry [{clause}]", clause = self.clause())]
+    ReasonCode {
+        /// The packet's name.
+        packet: &'static str,
+        /// The code.
+        code: u8,
+    },
+    /// Version 5: reserved bits of a subscription's options.
+    #[error("SUBSCRIBE with the options {0:#010b}, whose bits 6 and 7 are expected to be 0 [MQTT-3.8.3-5]")]
+    SubscriptionOptions(u8),
+    /// Version 5: a retain handling of 3.
+    #[error("SUBSCRIBE with the options {0:#010b}: retain handling 3, 0 to 2 are expected [MQTT-4.13.1-1]")]
+    RetainHandling(u8),
+    /// Version 5: no local on a shared subscription.
+    #[error("SUBSCRIBE with no local on a shared subscription [MQTT-3.8.3-4]")]
+    NoLocalOnShared,
+    /// Version 5: UNSUBACK that answers nothing.
+    #[error("UNSUBACK without a reason code, one for each topic filter is expected [MQTT-3.11.3-1]")]
+    NoReasonCode,
 }

@@ -1,5 +1,6 @@
 //! The fixed header (section 2.2): which packet, which flags, how long. Judged as soon as its bytes are there.
 
+use super::super::packet::ProtocolVersion;
 use super::super::packet_type::PacketType;
 use super::error::DecodeError;
 
@@ -12,6 +13,8 @@ pub(super) struct Header {
     pub(super) length: usize,
     /// The whole packet's length in bytes.
     pub(super) packet_length: usize,
+    /// Whether the remaining length is written in the fewest bytes.
+    pub(super) is_minimal: bool,
 }
 
 impl Header {
@@ -20,23 +23,28 @@ impl Header {
     /// # Errors
     /// When its type, its flags or its length can be of no packet, or of none that is taken.
     #[inline]
-    pub(super) fn read(bytes: &[u8], packet_bytes_max: usize) -> Result<Option<Self>, DecodeError> {
+    pub(super) fn read(
+        bytes: &[u8],
+        version: ProtocolVersion,
+        packet_bytes_max: usize,
+    ) -> Result<Option<Self>, DecodeError> {
         let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };
-        let packet = check_first_byte(first)?;
+        let packet = check_first_byte(first, version)?;
         let Some((remaining, length_bytes)) = remaining_length(rest)? else { return Ok(None) };
         let length = 1 + length_bytes;
-        let header = Self { packet, flags: first & 0x0f, length, packet_length: length + remaining };
-        header.check_length(remaining, packet_bytes_max)?;
+        let is_minimal = length_bytes == 1 || bytes.get(length_bytes) != Some(&0);
+        let header = Self { packet, flags: first & 0x0f, length, packet_length: length + remaining, is_minimal };
+        header.check_length(remaining, version, packet_bytes_max)?;
         Ok(Some(header))
     }
 
     #[inline]
-    fn check_length(&self, remaining: usize, max: usize) -> Result<(), DecodeError> {
+    fn check_length(&self, remaining: usize, version: ProtocolVersion, max: usize) -> Result<(), DecodeError> {
         let packet = self.packet.name();
         if self.packet_length > max {
             return Err(DecodeError::TooLarge { packet, length: self.packet_length, max });
         }
-        match self.packet.fixed_length() {
+        match self.packet.fixed_length(version) {
             Some(expected) if expected != remaining => {
                 Err(DecodeError::BodyLength { packet, found: remaining, expected })
             }
@@ -46,10 +54,15 @@ impl Header {
 }
 
 #[inline]
-fn check_first_byte(first: u8) -> Result<PacketType, DecodeError> {
-    let packet = PacketType::of(first).ok_or(DecodeError::PacketType(first >> 4))?;
+fn check_first_byte(first: u8, version: ProtocolVersion) -> Result<PacketType, DecodeError> {
+    let packet = PacketType::of(first)
+        .filter(|packet| *packet != PacketType::Auth || version == ProtocolVersion::V5)
+        .ok_or(DecodeError::PacketType(first >> 4))?;
     match (packet, first & 0x0f) {
         (PacketType::Publish, flags) => check_publish_flags(flags)?,
+        // MQTT 3.1 sends these again with DUP
+        (PacketType::PubRel | PacketType::Subscribe | PacketType::Unsubscribe, 0b1010)
+            if version == ProtocolVersion::V31 => {}
         (_, found) if found != packet.reserved_flags() => {
             let expected = packet.reserved_flags();
             return Err(DecodeError::FixedHeaderFlags { packet: packet.name(), found, expected });
@@ -69,7 +82,8 @@ const fn check_publish_flags(flags: u8) -> Result<(), DecodeError> {
 }
 
 /// The remaining length and how many bytes it took; `None` when its last byte has not come yet.
-/// Seven bits a byte, the low ones first; a length written with more bytes than it needs is allowed in 3.1.1.
+/// Seven bits a byte, the low ones first; a length written with more bytes than it needs is allowed in 3.1.1
+/// and refused in 5 when the packet has come.
 #[inline]
 fn remaining_length(bytes: &[u8]) -> Result<Option<(usize, usize)>, DecodeError> {
     let mut length = 0;

@@ -1,10 +1,13 @@
 //! Bytes to packets: the fixed header first ([`header`]), then the body, a file for each pair of question and answer.
 
 mod acknowledge;
+mod clause;
 mod connect;
 mod cursor;
+mod disconnect;
 mod error;
 mod header;
+mod properties;
 mod publish;
 mod subscribe;
 mod unsubscribe;
@@ -18,6 +21,7 @@ use cursor::Cursor;
 use header::Header;
 
 pub use error::DecodeError;
+pub(super) use properties::{Property, Value, Walk};
 
 /// What the start of a buffer holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +42,8 @@ pub enum Decoded<'a> {
 
 /// Decodes the packet at the start of `bytes`; what follows it is not looked at.
 ///
-/// `version` is the connection's, 3.1.1 before its CONNECT; a CONNECT decides its own. `packet_bytes_max` counts the
+/// `version` is the connection's, 3.1.1 before its CONNECT; a CONNECT decides its own. Which versions are served is
+/// for the server to say. `packet_bytes_max` counts the
 /// header too. A PUBLISH is borrowed from `bytes` and costs no allocation; other packets own what they hold. What the
 /// fixed header gives away is refused without waiting for the rest.
 ///
@@ -47,19 +52,18 @@ pub enum Decoded<'a> {
 ///
 /// # Errors
 /// When the bytes break a rule; the error names the clause. After an error the stream cannot be read any further.
-/// Version 5 is not spoken: a connection of it and a CONNECT of it are [`DecodeError::UnsupportedProtocolLevel`].
 #[inline]
 pub fn decode(bytes: &[u8], version: ProtocolVersion, packet_bytes_max: usize) -> Result<Decoded<'_>, DecodeError> {
-    if version == ProtocolVersion::V5 {
-        return Err(DecodeError::UnsupportedProtocolLevel(5));
-    }
-    let Some(header) = Header::read(bytes, packet_bytes_max)? else {
+    let Some(header) = Header::read(bytes, version, packet_bytes_max)? else {
         return Ok(Decoded::Incomplete { length: None });
     };
     let Some(body) = bytes.get(header.length..header.packet_length) else {
         return Ok(Decoded::Incomplete { length: Some(header.packet_length) });
     };
-    let packet = decode_body(header, Cursor::new(body, header.packet))?;
+    let packet = decode_body(header, Cursor::new(body, header.packet, version))?;
+    if !header.is_minimal && packet.version_in(version) == ProtocolVersion::V5 {
+        return Err(DecodeError::NotMinimal { field: "remaining length" });
+    }
     Ok(Decoded::Packet { packet, length: header.packet_length })
 }
 
@@ -78,6 +82,7 @@ fn decode_body(header: Header, body: Cursor<'_>) -> Result<Packet<'_>, DecodeErr
         PacketType::UnsubAck => Packet::UnsubAck(unsubscribe::unsuback(body)?),
         PacketType::PingReq => Packet::PingReq,
         PacketType::PingResp => Packet::PingResp,
-        PacketType::Disconnect => Packet::Disconnect,
+        PacketType::Disconnect => Packet::Disconnect(disconnect::disconnect(body)?),
+        PacketType::Auth => Packet::Auth(disconnect::auth(body)?),
     })
 }

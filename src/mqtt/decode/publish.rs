@@ -1,20 +1,30 @@
 //! PUBLISH (section 3.3).
 
+use super::super::message::PublishProperties;
 use super::super::packet::{Publish, QoS};
+use super::super::topic::TopicError;
 use super::cursor::Cursor;
 use super::error::DecodeError;
+use super::properties::publish_properties;
+
+const TOPIC: &str = "topic name";
 
 /// The header has refused QoS 3 and DUP with QoS 0 already.
 #[inline]
 pub(super) fn publish(flags: u8, mut body: Cursor<'_>) -> Result<Publish<'_>, DecodeError> {
     let qos = QoS::from_bits(flags >> 1 & 0b11).ok_or(DecodeError::PublishQoS3)?;
-    let topic = body.topic("topic name")?;
+    let has_properties = body.version().has_properties();
+    let topic = if has_properties { body.topic_or_empty(TOPIC)? } else { body.topic(TOPIC)? };
     let packet_id = match qos {
         QoS::AtMostOnce => None, // [MQTT-2.3.1-5]
         QoS::AtLeastOnce | QoS::ExactlyOnce => Some(body.packet_id()?),
     };
+    let properties = if has_properties { publish_properties(&mut body)? } else { PublishProperties::NONE };
+    if topic.is_empty() && properties.topic_alias.is_none() {
+        return Err(DecodeError::Topic { field: TOPIC, error: TopicError::Empty });
+    }
     let (dup, retain) = (flags & 0b1000 != 0, flags & 0b0001 != 0);
-    Ok(Publish { dup, qos, retain, topic, packet_id, payload: body.into_rest() })
+    Ok(Publish { dup, qos, retain, topic, packet_id, properties, payload: body.into_rest() })
 }
 
 #[cfg(test)]
@@ -32,8 +42,7 @@ mod tests {
             0x00, 0x03, b'a', b'/', b'b', // topic name
             b'2', b'1', // payload
         ];
-        let publish =
-            Publish { dup: false, qos: QoS::AtMostOnce, retain: true, topic: "a/b", packet_id: None, payload: b"21" };
+        let publish = Publish { qos: QoS::AtMostOnce, retain: true, ..Publish::new("a/b", b"21") };
         check_decodes(&bytes, Packet::Publish(publish));
     }
 
@@ -45,14 +54,8 @@ mod tests {
             0x00, 0x03, 0xe2, 0x82, 0xac, // topic name €
             0x01, 0x02, // packet identifier 258
         ];
-        let publish = Publish {
-            dup: true,
-            qos: QoS::ExactlyOnce,
-            retain: false,
-            topic: "€",
-            packet_id: PacketId::new(258),
-            payload: b"",
-        };
+        let packet_id = PacketId::new(258);
+        let publish = Publish { dup: true, qos: QoS::ExactlyOnce, packet_id, ..Publish::new("€", b"") };
         check_decodes(&bytes, Packet::Publish(publish));
     }
 

@@ -1,12 +1,15 @@
 //! SUBSCRIBE (section 3.8) and SUBACK (section 3.9).
 
-use super::super::packet::{QoS, SubAck, Subscribe, Subscription};
-use super::super::reason::SubscribeReturnCode;
+use super::super::packet::{QoS, RetainHandling, SubAck, Subscribe, Subscription};
+use super::super::reason::ReasonCode;
+use super::super::topic::TopicFilter;
 use super::cursor::Cursor;
 use super::error::DecodeError;
+use super::properties::properties;
 
 pub(super) fn subscribe(mut body: Cursor<'_>) -> Result<Subscribe, DecodeError> {
     let packet_id = body.packet_id()?;
+    let properties = properties(&mut body)?;
     let mut subscriptions = Vec::new();
     while !body.is_empty() {
         subscriptions.push(subscription(&mut body)?);
@@ -14,30 +17,60 @@ pub(super) fn subscribe(mut body: Cursor<'_>) -> Result<Subscribe, DecodeError> 
     if subscriptions.is_empty() {
         return Err(DecodeError::NoSubscription);
     }
-    Ok(Subscribe { packet_id, subscriptions })
+    Ok(Subscribe { packet_id, properties, subscriptions })
 }
 
 fn subscription(body: &mut Cursor<'_>) -> Result<Subscription, DecodeError> {
     let filter = body.filter()?;
     let options = body.u8("requested QoS")?;
+    if body.version().has_properties() {
+        return subscription_of_5(filter, options);
+    }
     let qos = QoS::from_bits(options).ok_or(DecodeError::RequestedQoS(options))?;
-    Ok(Subscription { filter, qos })
+    Ok(Subscription::new(filter, qos))
+}
+
+/// The options of version 5 (section 3.8.3.1).
+fn subscription_of_5(filter: TopicFilter, options: u8) -> Result<Subscription, DecodeError> {
+    if options & 0b1100_0000 != 0 {
+        return Err(DecodeError::SubscriptionOptions(options));
+    }
+    let qos = QoS::from_bits(options & 0b11).ok_or(DecodeError::RequestedQoS(options))?;
+    let retain_handling = RetainHandling::from_bits(options >> 4 & 0b11).ok_or(DecodeError::RetainHandling(options))?;
+    let no_local = options & 0b0100 != 0;
+    if no_local && matches!(filter.shared(), Ok(Some(_))) {
+        return Err(DecodeError::NoLocalOnShared);
+    }
+    Ok(Subscription { filter, qos, no_local, retain_as_published: options & 0b1000 != 0, retain_handling })
 }
 
 pub(super) fn suback(mut body: Cursor<'_>) -> Result<SubAck, DecodeError> {
     let packet_id = body.packet_id()?;
-    let codes: Vec<_> = body.into_rest().iter().copied().map(return_code).collect::<Result<_, _>>()?;
-    if codes.is_empty() { Err(DecodeError::NoReturnCode) } else { Ok(SubAck { packet_id, codes }) }
+    let properties = properties(&mut body)?;
+    let mut codes = Vec::with_capacity(body.rest().len());
+    while !body.is_empty() {
+        codes.push(if body.version().has_properties() {
+            body.reason()?
+        } else {
+            return_code(body.u8("return code")?)?
+        });
+    }
+    if codes.is_empty() { Err(DecodeError::NoReturnCode) } else { Ok(SubAck { packet_id, properties, codes }) }
 }
 
-fn return_code(byte: u8) -> Result<SubscribeReturnCode, DecodeError> {
-    SubscribeReturnCode::from_byte(byte).ok_or(DecodeError::SubAckCode(byte))
+/// MQTT 3.1.1, section 3.9.3.
+fn return_code(byte: u8) -> Result<ReasonCode, DecodeError> {
+    match (byte, QoS::from_bits(byte)) {
+        (_, Some(qos)) => Ok(ReasonCode::granted(qos)),
+        (0x80, None) => Ok(ReasonCode::UnspecifiedError),
+        _ => Err(DecodeError::SubAckCode(byte)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::super::packet::{Packet, PacketId};
-    use super::super::super::topic::{TopicError, TopicFilter};
+    use super::super::super::topic::TopicError;
     use super::super::check::{check_decodes, check_refused};
     use super::*;
 
@@ -50,10 +83,10 @@ mod tests {
             0x00, 0x03, b'a', b'/', b'b', 0x01, // filter a/b, QoS 1
             0x00, 0x03, b'c', b'/', b'#', 0x02, // filter c/#, QoS 2
         ];
-        let subscription = |filter, qos| Subscription { filter: TopicFilter::new(filter).unwrap(), qos };
+        let subscription = |filter, qos| Subscription::new(TopicFilter::new(filter).unwrap(), qos);
         let subscriptions = vec![subscription("a/b", QoS::AtLeastOnce), subscription("c/#", QoS::ExactlyOnce)];
         let packet_id = PacketId::new(10).unwrap();
-        check_decodes(&bytes, Packet::Subscribe(Subscribe { packet_id, subscriptions }));
+        check_decodes(&bytes, Packet::Subscribe(Subscribe::new(packet_id, subscriptions)));
     }
 
     #[test]
@@ -111,12 +144,13 @@ mod tests {
             0x00, 0x01, 0x02, 0x80, // granted QoS 0, 1 and 2, refused
         ];
         let codes = vec![
-            SubscribeReturnCode::GrantedQoS0,
-            SubscribeReturnCode::GrantedQoS1,
-            SubscribeReturnCode::GrantedQoS2,
-            SubscribeReturnCode::Failure,
+            ReasonCode::GRANTED_QOS_0,
+            ReasonCode::GrantedQoS1,
+            ReasonCode::GrantedQoS2,
+            ReasonCode::UnspecifiedError,
         ];
-        check_decodes(&bytes, Packet::SubAck(SubAck { packet_id: PacketId::new(10).unwrap(), codes }));
+        let packet_id = PacketId::new(10).unwrap();
+        check_decodes(&bytes, Packet::SubAck(SubAck::new(packet_id, codes)));
     }
 
     #[test]

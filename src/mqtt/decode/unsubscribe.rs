@@ -3,20 +3,30 @@
 use super::super::packet::{UnsubAck, Unsubscribe};
 use super::cursor::Cursor;
 use super::error::DecodeError;
+use super::properties::properties;
 
 pub(super) fn unsubscribe(mut body: Cursor<'_>) -> Result<Unsubscribe, DecodeError> {
     let packet_id = body.packet_id()?;
+    let properties = properties(&mut body)?;
     let mut filters = Vec::new();
     while !body.is_empty() {
         filters.push(body.filter()?);
     }
-    if filters.is_empty() { Err(DecodeError::NoFilter) } else { Ok(Unsubscribe { packet_id, filters }) }
+    if filters.is_empty() { Err(DecodeError::NoFilter) } else { Ok(Unsubscribe { packet_id, properties, filters }) }
 }
 
 pub(super) fn unsuback(mut body: Cursor<'_>) -> Result<UnsubAck, DecodeError> {
     let packet_id = body.packet_id()?;
-    body.finish()?;
-    Ok(UnsubAck { packet_id })
+    if !body.version().has_properties() {
+        body.finish()?;
+        return Ok(UnsubAck::new(packet_id, Vec::new()));
+    }
+    let properties = properties(&mut body)?;
+    let mut codes = Vec::with_capacity(body.rest().len());
+    while !body.is_empty() {
+        codes.push(body.reason()?);
+    }
+    if codes.is_empty() { Err(DecodeError::NoReasonCode) } else { Ok(UnsubAck { packet_id, properties, codes }) }
 }
 
 #[cfg(test)]
@@ -36,7 +46,8 @@ mod tests {
             0x00, 0x01, b'#', // filter #
         ];
         let filters = ["a/+", "#"].map(|filter| TopicFilter::new(filter).unwrap()).to_vec();
-        check_decodes(&bytes, Packet::Unsubscribe(Unsubscribe { packet_id: PacketId::new(11).unwrap(), filters }));
+        let packet_id = PacketId::new(11).unwrap();
+        check_decodes(&bytes, Packet::Unsubscribe(Unsubscribe::new(packet_id, filters)));
     }
 
     #[test]
@@ -52,7 +63,7 @@ mod tests {
 
     #[test]
     fn unsuback_carries_its_packet_identifier() {
-        let unsuback = UnsubAck { packet_id: PacketId::new(11).unwrap() };
+        let unsuback = UnsubAck::new(PacketId::new(11).unwrap(), Vec::new());
         check_decodes(&[0xb0, 0x02, 0x00, 0x0b], Packet::UnsubAck(unsuback));
         check_refused(&[0xb0, 0x02, 0x00, 0x00], &DecodeError::PacketIdZero { packet: "UNSUBACK" }, "MQTT-2.3.1-1");
     }

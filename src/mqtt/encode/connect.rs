@@ -2,14 +2,18 @@
 
 use super::super::packet::{Connect, ProtocolVersion};
 use super::super::packet_type::PacketType;
+use super::properties::{push_properties, push_will_properties};
 use super::{encode_with_body, push_field};
 
 pub(super) fn encode_connect(connect: &Connect, out: &mut Vec<u8>) {
     encode_with_body(PacketType::Connect, out, |out| {
-        push_field(b"MQTT", out);
+        push_field(name(connect.version), out);
         out.push(level(connect.version));
         out.push(flags(connect));
         out.extend_from_slice(&connect.keep_alive_s.to_be_bytes());
+        if connect.version.has_properties() {
+            push_properties(PacketType::Connect, &connect.properties, out);
+        }
         push_payload(connect, out);
     });
 }
@@ -18,6 +22,9 @@ pub(super) fn encode_connect(connect: &Connect, out: &mut Vec<u8>) {
 fn push_payload(connect: &Connect, out: &mut Vec<u8>) {
     push_field(connect.client_id.as_str().as_bytes(), out);
     if let Some(will) = &connect.will {
+        if connect.version.has_properties() {
+            push_will_properties(will, out);
+        }
         push_field(will.topic.as_str().as_bytes(), out);
         push_field(&will.payload, out);
     }
@@ -29,13 +36,22 @@ fn push_payload(connect: &Connect, out: &mut Vec<u8>) {
     }
 }
 
-/// A password goes only with a user name [MQTT-3.1.2-22].
+/// Before version 5 a password goes only with a user name [MQTT-3.1.2-22].
 fn password(connect: &Connect) -> Option<&bytes::Bytes> {
-    connect.password.as_ref().filter(|_| connect.user_name.is_some())
+    let is_alone = connect.user_name.is_none() && !connect.version.has_properties();
+    connect.password.as_ref().filter(|_| !is_alone)
+}
+
+const fn name(version: ProtocolVersion) -> &'static [u8] {
+    match version {
+        ProtocolVersion::V31 => b"MQIsdp",
+        ProtocolVersion::V311 | ProtocolVersion::V5 => b"MQTT",
+    }
 }
 
 const fn level(version: ProtocolVersion) -> u8 {
     match version {
+        ProtocolVersion::V31 => 3,
         ProtocolVersion::V311 => 4,
         ProtocolVersion::V5 => 5,
     }
@@ -53,6 +69,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::super::super::packet::{ClientId, QoS, Will};
+    use super::super::super::properties::Properties;
     use super::super::super::topic::TopicName;
     use super::*;
 
@@ -67,6 +84,7 @@ mod tests {
             version: ProtocolVersion::V311,
             clean_session: true,
             keep_alive_s: 60,
+            properties: Properties::NONE,
             client_id: ClientId::new("id"),
             will: None,
             user_name: None,
@@ -91,7 +109,8 @@ mod tests {
     #[test]
     fn connect_with_everything() {
         let topic = TopicName::new("w").unwrap();
-        let will = Will { topic, payload: Bytes::from_static(b"offline"), qos: QoS::AtLeastOnce, retain: true };
+        let payload = Bytes::from_static(b"offline");
+        let will = Will { qos: QoS::AtLeastOnce, retain: true, ..Will::new(topic, payload) };
         let connect = Connect {
             clean_session: false,
             will: Some(will),

@@ -1,14 +1,17 @@
 //! Packets to bytes: packets of two or four bytes in place ([`short`]), PUBLISH in one exact step, the rest by writing
 //! the body and then its length before it.
 
+mod answer;
 mod connect;
+mod properties;
 mod publish;
 mod short;
 mod subscribe;
 
-use super::packet::{Packet, ProtocolVersion};
+use super::packet::{Disconnect, Packet, ProtocolVersion};
 use super::packet_type::PacketType;
 
+pub(super) use properties::encode_message_fields;
 pub(super) use publish::{encode_publish, publish_layout};
 pub(super) use short::Short;
 
@@ -20,28 +23,42 @@ const FIELD_BYTES_MAX: usize = 65_535;
 
 /// Appends `packet` to `out`.
 ///
-/// Both versions are written alike but for CONNECT's level: the packets hold nothing yet that only version 5 has.
+/// `version` is the connection's; a CONNECT is written in its own. What only version 5 has is left out before it; an
+/// AUTH is then nothing at all.
 ///
 /// What no packet can carry is left out, so that the stream stays readable: of a string or password what exceeds
 /// 65 535 bytes, of a PUBLISH's payload what exceeds a remaining length of 268 435 455, DUP with QoS 0
-/// [MQTT-3.3.1-2], session present in a refusal [MQTT-3.2.2-4]. A PUBLISH of QoS 1 or 2 without a packet identifier
+/// [MQTT-3.3.1-2], session present in a refusal [MQTT-3.2.2-4], a property that the packet may not carry. A PUBLISH of QoS 1 or 2 without a packet identifier
 /// goes out with QoS 0 [MQTT-2.3.1-1].
-pub fn encode(packet: &Packet<'_>, _version: ProtocolVersion, out: &mut Vec<u8>) {
+pub fn encode(packet: &Packet<'_>, version: ProtocolVersion, out: &mut Vec<u8>) {
+    if let Some(short) = Short::of(packet, version) {
+        return out.extend_from_slice(short.as_slice());
+    }
     match packet {
-        Packet::Publish(publish) => encode_publish(publish, out),
+        Packet::Publish(publish) => encode_publish(publish, version, out),
         Packet::Connect(connect) => connect::encode_connect(connect, out),
-        Packet::Subscribe(subscribe) => subscribe::encode_subscribe(subscribe, out),
-        Packet::SubAck(suback) => subscribe::encode_suback(suback, out),
-        Packet::Unsubscribe(unsubscribe) => subscribe::encode_unsubscribe(unsubscribe, out),
-        Packet::ConnAck(_)
-        | Packet::PubAck(_)
-        | Packet::PubRec(_)
-        | Packet::PubRel(_)
-        | Packet::PubComp(_)
-        | Packet::UnsubAck(_)
-        | Packet::PingReq
-        | Packet::PingResp
-        | Packet::Disconnect => out.extend(Short::of(packet).iter().flat_map(Short::as_slice)),
+        Packet::Subscribe(subscribe) => subscribe::encode_subscribe(subscribe, version, out),
+        Packet::SubAck(suback) => subscribe::encode_suback(suback, version, out),
+        Packet::Unsubscribe(unsubscribe) => subscribe::encode_unsubscribe(unsubscribe, version, out),
+        packet if version.has_properties() => encode_answer(packet, out),
+        _ => {}
+    }
+}
+
+/// What carries a reason in version 5.
+fn encode_answer(packet: &Packet<'_>, out: &mut Vec<u8>) {
+    match packet {
+        Packet::ConnAck(connack) => answer::encode_connack(connack, out),
+        Packet::PubAck(ack) => answer::encode_acknowledgement(PacketType::PubAck, ack, out),
+        Packet::PubRec(ack) => answer::encode_acknowledgement(PacketType::PubRec, ack, out),
+        Packet::PubRel(ack) => answer::encode_acknowledgement(PacketType::PubRel, ack, out),
+        Packet::PubComp(ack) => answer::encode_acknowledgement(PacketType::PubComp, ack, out),
+        Packet::UnsubAck(unsuback) => answer::encode_unsuback(unsuback, out),
+        Packet::Disconnect(Disconnect { reason, properties }) => {
+            answer::encode_reason(PacketType::Disconnect, *reason, properties, out);
+        }
+        Packet::Auth(auth) => answer::encode_reason(PacketType::Auth, auth.reason, &auth.properties, out),
+        _ => {}
     }
 }
 
@@ -51,12 +68,13 @@ fn encode_with_body(packet: PacketType, out: &mut Vec<u8>, write: impl FnOnce(&m
     let body_at = out.len();
     write(out);
     let mut length = Vec::with_capacity(4);
-    push_remaining_length(out.len() - body_at, &mut length);
+    push_variable(out.len() - body_at, &mut length);
     out.splice(body_at..body_at, length);
 }
 
-/// Seven bits a byte, the low ones first, the top bit while more follow (section 2.2.3).
-fn push_remaining_length(mut length: usize, out: &mut Vec<u8>) {
+/// Seven bits a byte, the low ones first, the top bit while more follow (section 2.2.3), in the fewest bytes
+/// [MQTT-1.5.5-1].
+fn push_variable(mut length: usize, out: &mut Vec<u8>) {
     while length > 0x7f {
         out.push(low_byte(length) | 0x80);
         length >>= 7;
@@ -69,8 +87,8 @@ const fn low_byte(length: usize) -> u8 {
     low
 }
 
-/// How many bytes [`push_remaining_length`] appends.
-const fn remaining_length_len(length: usize) -> usize {
+/// How many bytes [`push_variable`] appends.
+const fn variable_len(length: usize) -> usize {
     match length {
         0..=0x7f => 1,
         0x80..=0x3fff => 2,
@@ -96,6 +114,7 @@ fn bounded(bytes: &[u8]) -> &[u8] {
 mod tests {
     use super::super::decode::{Decoded, decode};
     use super::super::packet::{ClientId, Connect};
+    use super::super::properties::Properties;
     use super::*;
 
     #[test]
@@ -111,9 +130,9 @@ mod tests {
             (REMAINING_LENGTH_MAX, &[0xff, 0xff, 0xff, 0x7f]),
         ] {
             let mut out = Vec::new();
-            push_remaining_length(length, &mut out);
+            push_variable(length, &mut out);
             assert_eq!(out, expected, "{length}");
-            assert_eq!(remaining_length_len(length), expected.len(), "{length}");
+            assert_eq!(variable_len(length), expected.len(), "{length}");
         }
     }
 
@@ -123,6 +142,7 @@ mod tests {
             version: ProtocolVersion::V311,
             clean_session: true,
             keep_alive_s: 0,
+            properties: Properties::NONE,
             client_id: ClientId::new("x".repeat(65_536)),
             will: None,
             user_name: None,

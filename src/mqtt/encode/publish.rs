@@ -1,26 +1,33 @@
 //! PUBLISH (section 3.3).
 
-use super::super::packet::{PacketId, Publish, QoS};
+use super::super::message::PublishProperties;
+use super::super::packet::{PacketId, ProtocolVersion, Publish, QoS};
 use super::super::packet_type::PacketType;
-use super::{REMAINING_LENGTH_MAX, bounded, push_field, push_remaining_length, remaining_length_len};
+use super::properties::{publish_properties_len, push_publish_properties};
+use super::{REMAINING_LENGTH_MAX, bounded, push_field, push_variable, variable_len};
 
 /// What goes out of a PUBLISH: every part within its bounds.
 struct Parts<'a> {
     first_byte: u8,
     topic: &'a [u8],
     packet_id: Option<PacketId>,
+    /// With their length in bytes; `None` where the version has none.
+    properties: Option<(PublishProperties<'a>, usize)>,
     payload: &'a [u8],
     remaining_length: usize,
 }
 
 impl<'a> Parts<'a> {
-    fn of(publish: &Publish<'a>) -> Self {
+    fn of(publish: &Publish<'a>, version: ProtocolVersion) -> Self {
         let packet_id = publish.packet_id.filter(|_| publish.qos != QoS::AtMostOnce);
         let topic = bounded(publish.topic.as_bytes());
-        let ahead = 2 + topic.len() + packet_id.map_or(0, |_| 2);
-        let payload = publish.payload.get(..REMAINING_LENGTH_MAX - ahead).unwrap_or(publish.payload);
+        let properties =
+            version.has_properties().then(|| (publish.properties, publish_properties_len(&publish.properties)));
+        let properties_len = properties.map_or(0, |(_, length)| variable_len(length) + length);
+        let ahead = 2 + topic.len() + packet_id.map_or(0, |_| 2) + properties_len;
+        let payload = publish.payload.get(..REMAINING_LENGTH_MAX.saturating_sub(ahead)).unwrap_or(publish.payload);
         let first_byte = first_byte(publish, packet_id);
-        Self { first_byte, topic, packet_id, payload, remaining_length: ahead + payload.len() }
+        Self { first_byte, topic, packet_id, properties, payload, remaining_length: ahead + payload.len() }
     }
 }
 
@@ -40,20 +47,23 @@ pub(in super::super) struct PublishLayout {
     pub(in super::super) packet_id_at: Option<u32>,
 }
 
-pub(in super::super) fn publish_layout(publish: &Publish<'_>) -> PublishLayout {
-    let parts = Parts::of(publish);
-    let header_len = 1 + remaining_length_len(parts.remaining_length);
+pub(in super::super) fn publish_layout(publish: &Publish<'_>, version: ProtocolVersion) -> PublishLayout {
+    let parts = Parts::of(publish, version);
+    let header_len = 1 + variable_len(parts.remaining_length);
     let packet_id_at = parts.packet_id.and_then(|_| u32::try_from(header_len + 2 + parts.topic.len()).ok());
     PublishLayout { length: header_len + parts.remaining_length, packet_id_at }
 }
 
-pub(in super::super) fn encode_publish(publish: &Publish<'_>, out: &mut Vec<u8>) {
-    let parts = Parts::of(publish);
+pub(in super::super) fn encode_publish(publish: &Publish<'_>, version: ProtocolVersion, out: &mut Vec<u8>) {
+    let parts = Parts::of(publish, version);
     out.push(parts.first_byte);
-    push_remaining_length(parts.remaining_length, out);
+    push_variable(parts.remaining_length, out);
     push_field(parts.topic, out);
     if let Some(packet_id) = parts.packet_id {
         out.extend_from_slice(&packet_id.get().to_be_bytes());
+    }
+    if let Some((properties, length)) = &parts.properties {
+        push_publish_properties(properties, *length, out);
     }
     out.extend_from_slice(parts.payload);
 }
@@ -68,14 +78,15 @@ mod tests {
         retain: true,
         topic: "a/b",
         packet_id: PacketId::new(0x1234),
+        properties: PublishProperties::NONE,
         payload: b"21",
     };
 
     fn check(publish: &Publish<'_>, expected: &[u8]) {
         let mut out = vec![0xaa];
-        encode_publish(publish, &mut out);
+        encode_publish(publish, ProtocolVersion::V311, &mut out);
         assert_eq!(out, [&[0xaa], expected].concat(), "{publish:?}");
-        assert_eq!(publish_layout(publish).length, expected.len(), "{publish:?}");
+        assert_eq!(publish_layout(publish, ProtocolVersion::V311).length, expected.len(), "{publish:?}");
     }
 
     #[test]
@@ -88,7 +99,7 @@ mod tests {
             b'2', b'1', // payload
         ];
         check(&PUBLISH, &expected);
-        assert_eq!(publish_layout(&PUBLISH).packet_id_at, Some(7));
+        assert_eq!(publish_layout(&PUBLISH, ProtocolVersion::V311).packet_id_at, Some(7));
     }
 
     #[test]
@@ -96,7 +107,7 @@ mod tests {
         let expected = [0x31, 0x07, 0x00, 0x03, b'a', b'/', b'b', b'2', b'1'];
         check(&Publish { qos: QoS::AtMostOnce, ..PUBLISH }, &expected);
         check(&Publish { packet_id: None, ..PUBLISH }, &expected);
-        assert_eq!(publish_layout(&Publish { packet_id: None, ..PUBLISH }).packet_id_at, None);
+        assert_eq!(publish_layout(&Publish { packet_id: None, ..PUBLISH }, ProtocolVersion::V311).packet_id_at, None);
     }
 
     #[test]
@@ -105,9 +116,9 @@ mod tests {
         for length in [127, 128, 16_383, 16_384, 2_097_151, 2_097_152] {
             let publish = Publish { payload: &payload[..length - 7], ..PUBLISH };
             let mut out = Vec::new();
-            encode_publish(&publish, &mut out);
-            assert_eq!(publish_layout(&publish).length, out.len(), "{length}");
-            assert_eq!(out.len(), 1 + remaining_length_len(length) + length, "{length}");
+            encode_publish(&publish, ProtocolVersion::V311, &mut out);
+            assert_eq!(publish_layout(&publish, ProtocolVersion::V311).length, out.len(), "{length}");
+            assert_eq!(out.len(), 1 + variable_len(length) + length, "{length}");
         }
     }
 }

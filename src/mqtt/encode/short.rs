@@ -1,8 +1,9 @@
 //! The packets of two or four bytes.
 
-use super::super::packet::{ConnAck, Packet, PacketId};
+use super::super::packet::{Acknowledgement, ConnAck, Packet, PacketId, ProtocolVersion};
 use super::super::packet_type::PacketType;
-use super::super::reason::ConnectReturnCode;
+use super::super::properties::Properties;
+use super::super::reason::{ConnectReturnCode, ReasonCode};
 
 /// A packet of two or four bytes.
 #[derive(Clone, Copy)]
@@ -14,25 +15,32 @@ pub(in super::super) enum Short {
 }
 
 impl Short {
-    /// The bytes of `packet`; `None` for the types that are longer or of any length.
+    /// The bytes of `packet`; `None` for the types that are longer or of any length, and for answers of version 5
+    /// that say more than success.
     #[inline]
-    pub(in super::super) const fn of(packet: &Packet<'_>) -> Option<Self> {
-        Some(match packet {
-            Packet::ConnAck(connack) => Self::connack(*connack),
-            Packet::PubAck(acknowledgement) => Self::numbered(PacketType::PubAck, acknowledgement.packet_id),
-            Packet::PubRec(acknowledgement) => Self::numbered(PacketType::PubRec, acknowledgement.packet_id),
-            Packet::PubRel(acknowledgement) => Self::numbered(PacketType::PubRel, acknowledgement.packet_id),
-            Packet::PubComp(acknowledgement) => Self::numbered(PacketType::PubComp, acknowledgement.packet_id),
-            Packet::UnsubAck(unsuback) => Self::numbered(PacketType::UnsubAck, unsuback.packet_id),
-            Packet::PingReq => Self::bare(PacketType::PingReq),
-            Packet::PingResp => Self::bare(PacketType::PingResp),
-            Packet::Disconnect => Self::bare(PacketType::Disconnect),
-            Packet::Connect(_)
-            | Packet::Publish(_)
-            | Packet::Subscribe(_)
-            | Packet::SubAck(_)
-            | Packet::Unsubscribe(_) => return None,
-        })
+    pub(in super::super) fn of(packet: &Packet<'_>, version: ProtocolVersion) -> Option<Self> {
+        let is_plain = |reason: ReasonCode, properties: &Properties| {
+            !version.has_properties() || (reason == ReasonCode::Success && properties.is_empty())
+        };
+        let acknowledged = |packet, ack: &Acknowledgement| {
+            is_plain(ack.reason, &ack.properties).then(|| Self::numbered(packet, ack.packet_id))
+        };
+        match packet {
+            Packet::PubAck(ack) => acknowledged(PacketType::PubAck, ack),
+            Packet::PubRec(ack) => acknowledged(PacketType::PubRec, ack),
+            Packet::PubRel(ack) => acknowledged(PacketType::PubRel, ack),
+            Packet::PubComp(ack) => acknowledged(PacketType::PubComp, ack),
+            Packet::PingReq => Some(Self::bare(PacketType::PingReq)),
+            Packet::PingResp => Some(Self::bare(PacketType::PingResp)),
+            Packet::Disconnect(disconnect) => {
+                is_plain(disconnect.reason, &disconnect.properties).then(|| Self::bare(PacketType::Disconnect))
+            }
+            Packet::ConnAck(connack) if !version.has_properties() => Some(Self::connack(connack, version)),
+            Packet::UnsubAck(unsuback) if !version.has_properties() => {
+                Some(Self::numbered(PacketType::UnsubAck, unsuback.packet_id))
+            }
+            _ => None,
+        }
     }
 
     pub(in super::super) const fn as_slice(&self) -> &[u8] {
@@ -51,10 +59,12 @@ impl Short {
         Self::Four([packet.first_byte(), 2, high, low])
     }
 
-    const fn connack(connack: ConnAck) -> Self {
-        // a refusal never speaks of a session [MQTT-3.2.2-4]
-        let session_present = connack.session_present && matches!(connack.code, ConnectReturnCode::Accepted);
-        Self::Four([PacketType::ConnAck.first_byte(), 2, session_present as u8, connack.code as u8])
+    fn connack(connack: &ConnAck, version: ProtocolVersion) -> Self {
+        let code = ConnectReturnCode::from(connack.reason);
+        // a refusal never speaks of a session [MQTT-3.2.2-4], nor does MQTT 3.1
+        let may_tell = code == ConnectReturnCode::Accepted && version != ProtocolVersion::V31;
+        let session_present = connack.session_present && may_tell;
+        Self::Four([PacketType::ConnAck.first_byte(), 2, u8::from(session_present), code as u8])
     }
 }
 
@@ -63,20 +73,20 @@ mod tests {
     use super::*;
 
     fn check(packet: &Packet<'_>, expected: &[u8]) {
-        assert_eq!(Short::of(packet).unwrap().as_slice(), expected, "{packet:?}");
+        assert_eq!(Short::of(packet, ProtocolVersion::V311).unwrap().as_slice(), expected, "{packet:?}");
     }
 
     #[test]
     fn connack_is_four_bytes() {
-        let connack = |session_present, code| Packet::ConnAck(ConnAck { session_present, code });
+        let connack = |session_present, reason| Packet::ConnAck(ConnAck::new(session_present, reason));
         // CONNACK, remaining length, acknowledge flags, return code
-        check(&connack(true, ConnectReturnCode::Accepted), &[0x20, 0x02, 0x01, 0x00]);
-        check(&connack(false, ConnectReturnCode::NotAuthorized), &[0x20, 0x02, 0x00, 0x05]);
+        check(&connack(true, ReasonCode::Success), &[0x20, 0x02, 0x01, 0x00]);
+        check(&connack(false, ReasonCode::NotAuthorized), &[0x20, 0x02, 0x00, 0x05]);
     }
 
     #[test]
     fn a_refusal_never_says_that_a_session_is_present() {
-        let connack = ConnAck { session_present: true, code: ConnectReturnCode::ServerUnavailable };
+        let connack = ConnAck::new(true, ReasonCode::ServerUnavailable);
         check(&Packet::ConnAck(connack), &[0x20, 0x02, 0x00, 0x03]);
     }
 }
