@@ -22,10 +22,15 @@ mod place;
 mod properties;
 mod property;
 mod reason;
+mod scalar;
 mod topic;
 
 #[cfg(test)]
+mod refused_of_5;
+#[cfg(test)]
 mod round_trips;
+#[cfg(test)]
+mod vectors_of_5;
 
 pub use decode::{DecodeError, Decoded, decode};
 pub use encode::encode;

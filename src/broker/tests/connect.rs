@@ -154,3 +154,14 @@ fn clients_that_come_and_go_leave_no_deadlines_behind() {
     world.pass(Duration::from_secs(15));
     assert_eq!(world.reason(last), Some(&CloseReason::KeepAlive));
 }
+
+#[test]
+fn a_client_of_another_version_is_answered_with_code_1_and_closed() {
+    for version in [ProtocolVersion::V31, ProtocolVersion::V5] {
+        let mut world = World::new();
+        let client = world.connect(Connect { version, ..hello("c") });
+        assert_eq!(world.take(client), ["connack 1 present=false"], "{version:?}");
+        let refused = CloseReason::Refused(ConnectReturnCode::UnacceptableProtocolVersion);
+        assert_eq!(world.reason(client), Some(&refused), "{version:?}");
+    }
+}

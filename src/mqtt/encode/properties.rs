@@ -1,6 +1,6 @@
 //! Version 5's properties (section 2.2.2), behind their length.
 
-use super::super::message::{MessageFields, PublishProperties};
+use super::super::message::{MessageFields, PublishProperties, SubscriptionId};
 use super::super::packet::Will;
 use super::super::packet_type::PacketType;
 use super::super::place::Place;
@@ -23,15 +23,21 @@ impl Writer<'_> {
     }
 
     fn flag(&mut self, id: PropertyId, value: Option<bool>) {
-        value.iter().for_each(|value| self.value(id, &[u8::from(*value)]));
+        if let Some(value) = value {
+            self.value(id, &[u8::from(value)]);
+        }
     }
 
     fn two(&mut self, id: PropertyId, value: Option<u16>) {
-        value.iter().for_each(|value| self.value(id, &value.to_be_bytes()));
+        if let Some(value) = value {
+            self.value(id, &value.to_be_bytes());
+        }
     }
 
     fn four(&mut self, id: PropertyId, value: Option<u32>) {
-        value.iter().for_each(|value| self.value(id, &value.to_be_bytes()));
+        if let Some(value) = value {
+            self.value(id, &value.to_be_bytes());
+        }
     }
 
     fn variable(&mut self, id: PropertyId, value: Option<u32>) {
@@ -75,7 +81,7 @@ impl Writer<'_> {
         self.flag(PropertyId::SharedSubscriptionAvailable, fields.shared_subscription_available);
         self.two(PropertyId::ServerKeepAlive, fields.server_keep_alive_s);
         self.text(PropertyId::ServerReference, fields.server_reference.as_deref());
-        self.variable(PropertyId::SubscriptionIdentifier, fields.subscription_identifier.map(|id| id.get()));
+        self.variable(PropertyId::SubscriptionIdentifier, fields.subscription_identifier.map(SubscriptionId::get));
         self.text(PropertyId::ReasonString, fields.reason_string.as_deref());
         fields.user_properties.iter().for_each(|(name, value)| self.pair(name, value));
     }

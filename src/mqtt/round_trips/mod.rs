@@ -1,4 +1,8 @@
-//! What holds for every packet and for any bytes.
+//! What holds for every packet and for any bytes, in each version.
+
+mod of_5;
+
+use std::num::NonZeroU16;
 
 use bytes::Bytes;
 use proptest::collection::vec;
@@ -84,8 +88,8 @@ fn unsubscribe() -> impl Strategy<Value = Unsubscribe> {
     (packet_id(), vec(filter(), 1..10)).prop_map(|(packet_id, filters)| Unsubscribe::new(packet_id, filters))
 }
 
-/// Every packet but PUBLISH, which borrows.
-fn owned_packet() -> impl Strategy<Value = Packet<'static>> {
+/// Every packet of 3.1.1 but PUBLISH, which borrows.
+fn owned_packet_of_3() -> impl Strategy<Value = Packet<'static>> {
     let acknowledgement = || packet_id().prop_map(Acknowledgement::success);
     prop_oneof![
         connect().prop_map(Packet::Connect),
@@ -104,29 +108,37 @@ fn owned_packet() -> impl Strategy<Value = Packet<'static>> {
     ]
 }
 
-fn encoded(packet: &Packet<'_>) -> Vec<u8> {
+/// Every packet but PUBLISH, with its version.
+fn owned_packet() -> impl Strategy<Value = (ProtocolVersion, Packet<'static>)> {
+    prop_oneof![
+        owned_packet_of_3().prop_map(|packet| (ProtocolVersion::V311, packet)),
+        of_5::owned_packet_of_5().prop_map(|packet| (ProtocolVersion::V5, packet)),
+    ]
+}
+
+fn encoded(packet: &Packet<'_>, version: ProtocolVersion) -> Vec<u8> {
     let mut bytes = Vec::new();
-    encode(packet, ProtocolVersion::V311, &mut bytes);
+    encode(packet, version, &mut bytes);
     bytes
 }
 
 /// The packet comes back from its bytes whatever follows them, its frame is the same bytes, and every truncation is
 /// incomplete and tells the length once it can.
-fn check_round_trip(packet: &Packet<'_>, following: &[u8]) -> Result<(), TestCaseError> {
-    let mut bytes = encoded(packet);
+fn check_round_trip(packet: &Packet<'_>, version: ProtocolVersion, following: &[u8]) -> Result<(), TestCaseError> {
+    let mut bytes = encoded(packet, version);
     let length = bytes.len();
-    check_frame(packet, &bytes)?;
-    check_truncations(&bytes)?;
+    check_frame(packet, version, &bytes)?;
+    check_truncations(version, &bytes)?;
     bytes.extend_from_slice(following);
     let expected = Decoded::Packet { packet: packet.clone(), length };
-    prop_assert_eq!(decode(&bytes, ProtocolVersion::V311, length), Ok(expected));
-    let too_large = decode(&bytes, ProtocolVersion::V311, length - 1);
+    prop_assert_eq!(decode(&bytes, version, length), Ok(expected));
+    let too_large = decode(&bytes, version, length - 1);
     prop_assert!(matches!(too_large, Err(DecodeError::TooLarge { .. })), "{:?}", too_large);
     Ok(())
 }
 
-fn check_frame(packet: &Packet<'_>, bytes: &[u8]) -> Result<(), TestCaseError> {
-    let frame = Frame::of(packet, ProtocolVersion::V311);
+fn check_frame(packet: &Packet<'_>, version: ProtocolVersion, bytes: &[u8]) -> Result<(), TestCaseError> {
+    let frame = Frame::of(packet, version);
     let mut out = Vec::new();
     frame.append_to(&mut out);
     prop_assert_eq!(&out, bytes);
@@ -136,18 +148,18 @@ fn check_frame(packet: &Packet<'_>, bytes: &[u8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn check_truncations(bytes: &[u8]) -> Result<(), TestCaseError> {
+fn check_truncations(version: ProtocolVersion, bytes: &[u8]) -> Result<(), TestCaseError> {
     let header_len = 1 + bytes.iter().skip(1).position(|byte| byte & 0x80 == 0).unwrap() + 1;
     for end in 0..bytes.len() {
         let length = (end >= header_len).then_some(bytes.len());
-        let decoded = decode(&bytes[..end], ProtocolVersion::V311, BYTES_MAX);
+        let decoded = decode(&bytes[..end], version, BYTES_MAX);
         prop_assert_eq!(decoded, Ok(Decoded::Incomplete { length }), "cut at {}", end);
     }
     Ok(())
 }
 
 /// Reads a stream that comes in pieces of these lengths, and gives each packet encoded again.
-fn read_in_pieces(stream: &[u8], piece_lens: &[usize]) -> Vec<Vec<u8>> {
+fn read_in_pieces(version: ProtocolVersion, stream: &[u8], piece_lens: &[usize]) -> Vec<Vec<u8>> {
     let (mut packets, mut buffer, mut stream) = (Vec::new(), Vec::new(), stream);
     for piece_len in piece_lens.iter().cycle() {
         if stream.is_empty() {
@@ -156,8 +168,8 @@ fn read_in_pieces(stream: &[u8], piece_lens: &[usize]) -> Vec<Vec<u8>> {
         let (piece, rest) = stream.split_at((*piece_len).min(stream.len()));
         buffer.extend_from_slice(piece);
         stream = rest;
-        while let Decoded::Packet { packet, length } = decode(&buffer, ProtocolVersion::V311, BYTES_MAX).unwrap() {
-            packets.push(encoded(&packet));
+        while let Decoded::Packet { packet, length } = decode(&buffer, version, BYTES_MAX).unwrap() {
+            packets.push(encoded(&packet, version));
             buffer.drain(..length);
         }
     }
@@ -167,30 +179,50 @@ fn read_in_pieces(stream: &[u8], piece_lens: &[usize]) -> Vec<Vec<u8>> {
 
 proptest! {
     #[test]
-    fn every_packet_comes_back_from_its_bytes(packet in owned_packet(), following in vec(any::<u8>(), 0..4)) {
-        check_round_trip(&packet, &following)?;
+    fn every_packet_comes_back_from_its_bytes(
+        (version, packet) in owned_packet(),
+        following in vec(any::<u8>(), 0..4),
+    ) {
+        check_round_trip(&packet, version, &following)?;
     }
 
     #[test]
     fn every_publish_comes_back_from_its_bytes(
         (topic, payload, qos, packet_id) in (topic(), payload(), qos(), packet_id()),
-        (dup, retain) in any::<(bool, bool)>(),
+        (dup, retain, has_no_topic) in any::<(bool, bool, bool)>(),
+        (message_expiry_interval_s, topic_alias) in any::<(Option<u32>, Option<NonZeroU16>)>(),
+        (message, subscription_ids) in (of_5::message_properties(), of_5::subscription_ids()),
         following in vec(any::<u8>(), 0..4),
     ) {
         let is_numbered = qos != QoS::AtMostOnce;
         let packet_id = is_numbered.then_some(packet_id);
         let (topic, payload) = (&*topic, &*payload);
         let publish = Publish { dup: dup && is_numbered, qos, retain, packet_id, ..Publish::new(topic, payload) };
-        check_round_trip(&Packet::Publish(publish), &following)?;
+        check_round_trip(&Packet::Publish(publish), ProtocolVersion::V311, &following)?;
+        let version_5 = Publish {
+            topic: if topic_alias.is_some() && has_no_topic { "" } else { topic },
+            properties: PublishProperties {
+                message_expiry_interval_s,
+                topic_alias,
+                subscription_ids: SubscriptionIds::new(&subscription_ids),
+                message: message.as_ref(),
+            },
+            ..publish
+        };
+        check_round_trip(&Packet::Publish(version_5), ProtocolVersion::V5, &following)?;
     }
 
     #[test]
     fn a_stream_may_be_cut_anywhere(
-        packets in vec(owned_packet(), 1..8),
+        packets in prop_oneof![
+            vec(owned_packet_of_3(), 1..8).prop_map(|packets| (ProtocolVersion::V311, packets)),
+            vec(of_5::owned_packet_of_5(), 1..8).prop_map(|packets| (ProtocolVersion::V5, packets)),
+        ],
         piece_lens in vec(1..50_usize, 1..8),
     ) {
-        let expected: Vec<_> = packets.iter().map(encoded).collect();
-        prop_assert_eq!(read_in_pieces(&expected.concat(), &piece_lens), expected);
+        let (version, packets) = packets;
+        let expected: Vec<_> = packets.iter().map(|packet| encoded(packet, version)).collect();
+        prop_assert_eq!(read_in_pieces(version, &expected.concat(), &piece_lens), expected);
     }
 
     #[test]
@@ -205,11 +237,11 @@ proptest! {
 
     #[test]
     fn a_packet_with_a_byte_changed_is_a_packet_or_incomplete_or_refused_with_a_clause(
-        packet in owned_packet(),
+        (version, packet) in owned_packet(),
         at in any::<prop::sample::Index>(),
         byte in any::<u8>(),
     ) {
-        let mut bytes = encoded(&packet);
+        let mut bytes = encoded(&packet, version);
         let at = at.index(bytes.len());
         bytes[at] = byte;
         check_any_bytes(&bytes)?;
@@ -218,15 +250,25 @@ proptest! {
 
 /// What decodes is encoded and decoded to the same value; what does not says which rule it broke.
 fn check_any_bytes(bytes: &[u8]) -> Result<(), TestCaseError> {
-    match decode(bytes, ProtocolVersion::V311, BYTES_MAX) {
+    for version in [ProtocolVersion::V31, ProtocolVersion::V311, ProtocolVersion::V5] {
+        check_any_bytes_in(version, bytes)?;
+    }
+    Ok(())
+}
+
+fn check_any_bytes_in(version: ProtocolVersion, bytes: &[u8]) -> Result<(), TestCaseError> {
+    match decode(bytes, version, BYTES_MAX) {
         Ok(Decoded::Incomplete { length }) => prop_assert!(length.is_none_or(|length| length > bytes.len())),
         Ok(Decoded::Packet { packet, length }) => {
             prop_assert!(length <= bytes.len());
-            let again = encoded(&packet);
+            let again = encoded(&packet, version);
             let length = again.len();
-            prop_assert_eq!(decode(&again, ProtocolVersion::V311, BYTES_MAX), Ok(Decoded::Packet { packet, length }));
+            prop_assert_eq!(decode(&again, version, BYTES_MAX), Ok(Decoded::Packet { packet, length }));
         }
-        Err(error) => prop_assert!(error.to_string().ends_with(&format!(" [{}]", error.clause())), "{}", error),
+        Err(error) => {
+            prop_assert!(error.to_string().ends_with(&format!(" [{}]", error.clause())), "{}", error);
+            prop_assert!(error.reason().is_failure(), "{}", error);
+        }
     }
     Ok(())
 }
