@@ -7,12 +7,14 @@
 //! | [`base`] | clock, units, identifiers, backoff, secrets |
 //! | [`mqtt`] | the wire: topics, packets, decode and encode |
 //! | [`sensors`] | drivers of the HTS221 and LPS25H, the bus, the simulated HAT |
+//! | [`access`] | who may come in and what they may do: password files, access control lists |
 //! | [`broker`] | the broker's machine, without I/O |
 //! | [`server`] | sockets to the machine |
 //! | [`agent`] | schedule, what to publish, status |
 //! | [`config`] | what was typed becomes what was decided |
 //! | [`cli`] | the words the operator sees |
 
+pub mod access;
 pub mod agent;
 pub mod base;
 pub mod broker;

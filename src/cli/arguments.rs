@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::passwd::PasswdArgs;
 use super::publish::PublishArgs;
 use super::subscribe::SubscribeArgs;
 
@@ -37,6 +38,8 @@ pub(super) enum Command {
     Pub(PublishArgs),
     /// Subscribe and print messages, with the flags of mosquitto_sub
     Sub(SubscribeArgs),
+    /// Add, change or remove a user of a password file, with the flags of mosquitto's tool
+    Passwd(PasswdArgs),
     /// Print a completion script for a shell
     Completions {
         /// Which shell

@@ -16,6 +16,7 @@ mod greeting;
 mod life;
 mod log;
 mod once;
+mod passwd;
 mod publish;
 mod read;
 mod run;
@@ -73,6 +74,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Some(Command::Dump(args)) => args.or(before.source).with(|loaded| dump::run(&loaded.settings.sensors)),
         Some(Command::Pub(args)) => publish::run(&args),
         Some(Command::Sub(args)) => subscribe::run(&args),
+        Some(Command::Passwd(args)) => passwd::run(&args),
         Some(Command::Completions { shell }) => Ok(completions::run(shell)),
     }
 }

@@ -1,0 +1,198 @@
+//! Users and their hashed passwords.
+
+mod edit;
+mod hash;
+mod line;
+
+use std::collections::HashMap;
+use std::fmt;
+
+pub use edit::{Change, hash_plain_entries, remove_user, set_user};
+pub use hash::{HashError, Method, SALT_BYTES};
+pub use line::{UserNameError, check_user_name};
+
+use hash::Hash;
+use line::Line;
+
+use super::Problem;
+
+/// Whether somebody may come in. Says no more on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// The user exists and the password is the user's.
+    Accepted,
+    /// Anything else.
+    Refused,
+}
+
+/// A password file: `user:hash` a line, `#` in the first column for comments.
+pub struct Passwords {
+    users: HashMap<Box<str>, Hash>,
+    /// What a user that does not exist is verified against.
+    stand_in: Hash,
+}
+
+impl Passwords {
+    /// Takes in the text of a password file: `$7$` (PBKDF2 with SHA-512), `$6$` (SHA-512) and `$argon2id$` hashes.
+    /// Stricter than mosquitto, which passes over lines that it cannot use.
+    ///
+    /// # Errors
+    /// Every line that is no entry, every hash that cannot be used, plain-text passwords, users that stand twice.
+    pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        let mut users = HashMap::new();
+        let mut lines_of_users = HashMap::new();
+        let mut methods = Vec::new();
+        let mut problems = Vec::new();
+        for (index, line) in text.lines().enumerate() {
+            match entry(index, line) {
+                Ok(None) => {}
+                Ok(Some((user, hash))) => {
+                    if let Some(first) = lines_of_users.insert(user, index) {
+                        let text = format!("the user stands in line {} already", first + 1);
+                        problems.push(Problem::new(index, line, 0, text));
+                    }
+                    methods.push(hash.method());
+                    users.insert(user.into(), hash);
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let stand_in = Hash::that_nothing_matches(most_frequent(&methods).unwrap_or_default());
+        if problems.is_empty() { Ok(Self { users, stand_in }) } else { Err(problems) }
+    }
+
+    /// Whether `password` is the one of `user`; a client that sent none is refused. Takes milliseconds, and for
+    /// Argon2id its memory, on purpose. A user that does not exist takes as long as one of the file's most frequent
+    /// kind of hash: where all lines are of one kind, nobody can tell the two apart.
+    pub fn verify(&self, user: &str, password: Option<&[u8]>) -> Verdict {
+        let known = self.users.get(user);
+        let matches = known.unwrap_or(&self.stand_in).matches(password.unwrap_or_default());
+        if matches && known.is_some() && password.is_some() { Verdict::Accepted } else { Verdict::Refused }
+    }
+
+    /// Whether the file has a line for `user`; for clients that were let in before it was read again.
+    pub fn has_user(&self, user: &str) -> bool {
+        self.users.contains_key(user)
+    }
+
+    /// How many users there are.
+    pub fn len(&self) -> usize {
+        self.users.len()
+    }
+
+    /// Whether nobody can come in.
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty()
+    }
+}
+
+impl fmt::Debug for Passwords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Passwords").field("users", &self.len()).finish_non_exhaustive()
+    }
+}
+
+fn entry(index: usize, line: &str) -> Result<Option<(&str, Hash)>, Problem> {
+    match Line::of(line) {
+        Line::Silent => Ok(None),
+        Line::Shapeless => Err(Problem::new(index, line, 0, "a line is user:hash, and this one has no colon")),
+        Line::Entry { user, value, value_at } => {
+            check_user_name(user).map_err(|error| Problem::new(index, line, 0, error))?;
+            let hash = Hash::parse(value).map_err(|error| Problem::new(index, line, value_at, error))?;
+            Ok(Some((user, hash)))
+        }
+    }
+}
+
+fn most_frequent(methods: &[Method]) -> Option<Method> {
+    let count = |method: &Method| methods.iter().filter(|other| *other == method).count();
+    let mut kinds = methods.to_vec();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds.into_iter().max_by_key(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // made by mosquitto_passwd 2.0.11 and, for Argon2, from the reference implementation's test vectors
+    const FILE: &str = "\
+# people
+bob:$7$101$aUE3kBfO0ilWE+4h$twSBQHyyvqFPeXaFyDdhHMl+mOBPP0hSrn+bd9bRliaQA1pcA+aGhmAky+y6C1fI9hCjy/X+sPQkLlIYBRoKhA==
+
+eve:$6$q9JYbHCvHqDISg1c$WBOIc4ftUZr1PP0OjdJt8kMMWrJpnWzMriiJoAzXFWmU6yCjwks637ovTjuWazu7GSlE/nUWtDJKrFuGSLcqXw==\r
+ann:$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4
+";
+
+    fn verdict(user: &str, password: &str) -> Verdict {
+        Passwords::parse(FILE).unwrap().verify(user, Some(password.as_bytes()))
+    }
+
+    fn problems(text: &str) -> Vec<String> {
+        Passwords::parse(text).unwrap_err().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn each_kind_of_hash_lets_its_password_in_and_no_other() {
+        for (user, password) in [("bob", "secret"), ("eve", "secret2"), ("ann", "password")] {
+            assert_eq!(verdict(user, password), Verdict::Accepted, "{user}");
+            assert_eq!(verdict(user, "Secret"), Verdict::Refused, "{user}");
+            assert_eq!(verdict(user, ""), Verdict::Refused, "{user}");
+        }
+    }
+
+    #[test]
+    fn unknown_users_and_clients_without_a_password_are_refused() {
+        let passwords = Passwords::parse(FILE).unwrap();
+        for user in ["", "Bob", "bob ", "mallory", "# people"] {
+            assert_eq!(passwords.verify(user, Some(b"secret")), Verdict::Refused, "{user:?}");
+        }
+        assert_eq!(passwords.verify("bob", None), Verdict::Refused);
+        assert!(passwords.has_user("bob") && !passwords.has_user("mallory"));
+    }
+
+    #[test]
+    fn empty_file_lets_nobody_in() {
+        let passwords = Passwords::parse("\n# nobody yet\n").unwrap();
+        assert!(passwords.is_empty());
+        assert_eq!(passwords.verify("", Some(b"")), Verdict::Refused);
+    }
+
+    #[test]
+    fn unknown_user_costs_as_much_as_the_files_most_frequent_kind_of_hash() {
+        let hash = |iterations| Method::Pbkdf2Sha512 { iterations }.hash(b"x", &[1; SALT_BYTES]).unwrap();
+        let text = format!("a:{}\nb:{}\nc:{}\n", hash(7), hash(9), hash(9));
+        let stand_in = Passwords::parse(&text).unwrap().stand_in;
+        assert_eq!(stand_in.method(), Method::Pbkdf2Sha512 { iterations: 9 });
+        assert_eq!(Passwords::parse("").unwrap().stand_in.method(), Method::default());
+    }
+
+    #[test]
+    fn every_problem_is_told_with_its_place() {
+        let text = "bob\n:$7$\nann: plain\nx\ty:$6$\neve:$7$0$YQ==$YQ==\né:$8$a\nann:$6$YQ==$YQ==\n";
+        let places: Vec<_> =
+            problems(text).iter().map(|problem| problem.split(' ').next().unwrap().to_owned()).collect();
+        assert_eq!(places, ["1:1:", "2:1:", "3:6:", "4:1:", "5:5:", "6:3:", "7:5:"]);
+    }
+
+    #[test]
+    fn user_that_stands_twice_is_told_with_its_first_line() {
+        let line = FILE.lines().nth(1).unwrap();
+        let problems = problems(&format!("{line}\n\n{line}\n"));
+        assert_eq!(problems, ["3:1: the user stands in line 1 already"]);
+    }
+
+    #[test]
+    fn plain_text_is_refused_with_what_to_do_and_never_repeated() {
+        let problems = problems("bob:hunter2\n");
+        assert!(problems[0].contains("sensegate passwd -U"), "{problems:?}");
+        assert!(!problems[0].contains("hunter2"), "{problems:?}");
+    }
+
+    #[test]
+    fn debug_shows_no_hash_and_no_name() {
+        assert_eq!(format!("{:?}", Passwords::parse(FILE).unwrap()), "Passwords { users: 3, .. }");
+    }
+}
