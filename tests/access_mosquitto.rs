@@ -1,6 +1,6 @@
 //! Password files and access control lists beside mosquitto: the same file given to both must mean the same.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on panics")]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! mosquitto itself, with a configuration of the test's.
 
+use std::fmt::Write;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -35,7 +36,7 @@ impl Broker {
         for (key, text) in files {
             let path = directory.path().join(key);
             fs::write(&path, text).unwrap();
-            configuration.push_str(&format!("{key} {}\n", path.display()));
+            writeln!(configuration, "{key} {}", path.display()).unwrap();
         }
         let path = directory.path().join("mosquitto.conf");
         fs::write(&path, configuration).unwrap();
