@@ -95,8 +95,9 @@ pub enum Method {
 }
 
 impl Default for Method {
-    /// PBKDF2 with 20 000 iterations: some 10 ms on a Pi 4. A fleet that comes back at once must get in, and
-    /// mosquitto, whose own 101 or 1000 are too few, hashes on its only thread when it is given the same file.
+    /// PBKDF2 with 20 000 iterations, tens of milliseconds: many enough to make trying out dear, few enough that a
+    /// fleet that comes back at once gets in, and that mosquitto, which hashes on its only thread and makes 101 (2.1:
+    /// 1000) itself, can be given the same file.
     fn default() -> Self {
         Self::Pbkdf2Sha512 { iterations: 20_000 }
     }
