@@ -9,6 +9,7 @@
 //! | [`sensors`] | drivers of the HTS221 and LPS25H, the bus, the simulated HAT |
 //! | [`access`] | who may come in and what they may do: password files, access control lists |
 //! | [`broker`] | the broker's machine, without I/O |
+//! | [`store`] | the durable state of the broker, in one file |
 //! | [`server`] | sockets to the machine |
 //! | [`agent`] | schedule, what to publish, status |
 //! | [`config`] | what was typed becomes what was decided |
@@ -23,3 +24,4 @@ pub mod config;
 pub mod mqtt;
 pub mod sensors;
 pub mod server;
+pub mod store;

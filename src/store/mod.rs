@@ -1,0 +1,68 @@
+//! The durable state of the broker: one SQLite file.
+//!
+//! - Holds the file's connection, the net difference between what was asked and what is on disk ([`Store`]), and the
+//!   keys of rows by name, so that the file needs no index.
+//! - Never enters: rules of MQTT. A [`Change`](crate::broker::Change) is a fact to keep, whatever it means. Time comes
+//!   as an argument; only [`StoreThread`] and the name of a file set aside read a clock.
+//! - Uses `base`, `mqtt` (types only) and `broker` (`Change`, `Message`).
+//! - The file: `schema`; every row carries a CRC-32 of its values. WAL, flushed at each commit under [`Sync::Always`].
+//!
+//! Four conditions make SQLite write little: the queue's key is one global arrival number (`schema`), the log is
+//! recycled (`connection`), what comes and goes between two commits is never written (`pending`), and retained
+//! messages of QoS 0 are written at most once in `coalesce` (`pending`). Two keep it alive: the check sums (`table`)
+//! and room kept free for acknowledgements on a full disk (`reserve`).
+//!
+//! Start reading at [`Store::open`] and [`Store::commit`], then `pending` and `write`.
+
+mod book;
+mod connection;
+mod durable;
+mod error;
+mod pending;
+mod read;
+mod reserve;
+mod row;
+mod salvage;
+mod schema;
+mod state;
+mod table;
+mod thread;
+mod write;
+
+pub use durable::Store;
+pub use error::{Damage, StoreError};
+pub use state::{Backlog, Delivery, Loaded, Phase, Retained, Sent, SessionState, State};
+pub use thread::{Answer, Request, StoreThread, ThreadOptions};
+
+use std::time::Duration;
+
+/// How the store writes, and how much it may hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// When a commit is flushed to the disk.
+    pub sync: Sync,
+    /// The longest time that a retained message of QoS 0 stays unwritten; each topic is written at most once in it.
+    pub coalesce: Duration,
+    /// Waiting deliveries a session that are handed over when the file is opened; the rest stays on disk until
+    /// [`Store::load`] asks for it. Deliveries in flight are always handed over.
+    pub deliveries_max: usize,
+    /// Size of the database file; beyond it commits give [`StoreError::Full`], but for those that need no room.
+    pub bytes_max: u64,
+}
+
+/// When a commit is flushed. The death of the process loses nothing that was committed in any of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// At each commit: a power cut loses nothing that was committed.
+    Always,
+    /// Once in this time: a power cut loses at most what was committed within it.
+    Interval(Duration),
+    /// When the system sees fit: a power cut may lose all since then, or leave a damaged file.
+    Off,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { sync: Sync::Always, coalesce: Duration::from_secs(30), deliveries_max: 1_000, bytes_max: 1 << 30 }
+    }
+}

@@ -1,0 +1,333 @@
+//! The net difference between what was asked and what is on disk.
+//!
+//! A message enqueued and acknowledged between two commits leaves nothing here, so it is never written. What could not
+//! be written stays, so that disk and memory meet again when there is room. Bounded by what the broker itself holds:
+//! each entry stands for something it remembers, or for a row on disk that is to go.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::state::{Phase, Retained, Sent};
+use crate::base::clock::Monotonic;
+use crate::broker::{Change, Message};
+use crate::mqtt::{ClientId, PacketId, QoS, TopicFilter, TopicName, Will};
+
+/// Facts by what they are about, the last one wins.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    pub(super) sessions: HashMap<ClientId, SessionPart>,
+    /// By arrival number.
+    pub(super) deliveries: BTreeMap<u64, DeliveryPart>,
+    /// `None`: cleared.
+    pub(super) retained: HashMap<TopicName, Option<Retained>>,
+    /// `None`: cleared.
+    pub(super) wills: HashMap<ClientId, Option<Will>>,
+    /// Retained messages of QoS 0 that may be written later.
+    late: HashMap<TopicName, Arc<Message>>,
+    /// When the first of them came.
+    late_since: Option<Monotonic>,
+}
+
+/// What happened to a session.
+#[derive(Debug, Default)]
+pub(super) struct SessionPart {
+    /// The one on disk is gone; what follows belongs to a new one.
+    pub(super) ended: bool,
+    pub(super) started: bool,
+    /// `None`: unsubscribed.
+    pub(super) subscriptions: HashMap<TopicFilter, Option<QoS>>,
+    /// Whether it is remembered or forgotten.
+    pub(super) received: HashMap<PacketId, bool>,
+}
+
+/// What happened to a delivery.
+#[derive(Debug)]
+pub(super) struct DeliveryPart {
+    pub(super) client_id: ClientId,
+    pub(super) what: DeliveryChange,
+}
+
+#[derive(Debug)]
+pub(super) enum DeliveryChange {
+    /// Not on disk yet.
+    Insert(NewDelivery),
+    /// On disk, went out under an identifier.
+    Sent(Sent),
+    /// On disk under an identifier, the receiver has it.
+    Released,
+    /// On disk, no longer needed.
+    Remove,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct NewDelivery {
+    pub(super) message: Arc<Message>,
+    pub(super) qos: QoS,
+    pub(super) retain: bool,
+    pub(super) sent: Option<Sent>,
+}
+
+impl Pending {
+    /// Takes a fact in.
+    pub(super) fn record(&mut self, change: &Change, now: Monotonic) {
+        match change {
+            Change::SessionStarted { client_id } => self.session(client_id).started = true,
+            Change::SessionEnded { client_id } => self.end_session(client_id),
+            Change::Subscribed { client_id, filter, qos } => {
+                self.session(client_id).subscriptions.insert(filter.clone(), Some(*qos));
+            }
+            Change::Unsubscribed { client_id, filter } => {
+                self.session(client_id).subscriptions.insert(filter.clone(), None);
+            }
+            Change::Received { client_id, packet_id } => {
+                self.session(client_id).received.insert(*packet_id, true);
+            }
+            Change::Forgotten { client_id, packet_id } => {
+                self.session(client_id).received.insert(*packet_id, false);
+            }
+            Change::WillSet { client_id, will } => {
+                self.wills.insert(client_id.clone(), Some(will.clone()));
+            }
+            Change::WillCleared { client_id } => {
+                self.wills.insert(client_id.clone(), None);
+            }
+            delivery => self.record_message(delivery, now),
+        }
+    }
+
+    fn record_message(&mut self, change: &Change, now: Monotonic) {
+        match change {
+            Change::Enqueued { client_id, arrival, message, qos, retain } => {
+                let delivery = NewDelivery { message: message.clone(), qos: *qos, retain: *retain, sent: None };
+                self.set_delivery(client_id, *arrival, DeliveryChange::Insert(delivery));
+            }
+            Change::Sent { client_id, arrival, packet_id } => self.send(client_id, *arrival, *packet_id),
+            Change::Released { client_id, arrival } => self.release(client_id, *arrival),
+            Change::Dequeued { client_id, arrival } => self.remove(client_id, *arrival),
+            Change::Retained { message, qos } => self.retain(message, *qos, now),
+            Change::RetainedCleared { topic } => {
+                self.late.remove(topic);
+                self.retained.insert(topic.clone(), None);
+            }
+            _ => {}
+        }
+    }
+
+    fn session(&mut self, client_id: &ClientId) -> &mut SessionPart {
+        self.sessions.entry(client_id.clone()).or_default()
+    }
+
+    fn end_session(&mut self, client_id: &ClientId) {
+        self.sessions.insert(client_id.clone(), SessionPart { ended: true, ..SessionPart::default() });
+        self.deliveries.retain(|_, part| part.client_id != *client_id);
+    }
+
+    fn set_delivery(&mut self, client_id: &ClientId, arrival: u64, what: DeliveryChange) {
+        self.deliveries.insert(arrival, DeliveryPart { client_id: client_id.clone(), what });
+    }
+
+    fn send(&mut self, client_id: &ClientId, arrival: u64, packet_id: PacketId) {
+        let sent = Sent { packet_id, phase: Phase::Sent };
+        match self.deliveries.get_mut(&arrival) {
+            Some(DeliveryPart { what: DeliveryChange::Insert(delivery), .. }) => delivery.sent = Some(sent),
+            _ => self.set_delivery(client_id, arrival, DeliveryChange::Sent(sent)),
+        }
+    }
+
+    fn release(&mut self, client_id: &ClientId, arrival: u64) {
+        match self.deliveries.get_mut(&arrival).map(|part| &mut part.what) {
+            Some(DeliveryChange::Insert(NewDelivery { sent: Some(sent), .. }) | DeliveryChange::Sent(sent)) => {
+                sent.phase = Phase::Released;
+            }
+            _ => self.set_delivery(client_id, arrival, DeliveryChange::Released),
+        }
+    }
+
+    /// The delivery is no longer needed.
+    pub(super) fn remove(&mut self, client_id: &ClientId, arrival: u64) {
+        match self.deliveries.get(&arrival) {
+            Some(DeliveryPart { what: DeliveryChange::Insert(_), .. }) => {
+                self.deliveries.remove(&arrival);
+            }
+            _ => self.set_delivery(client_id, arrival, DeliveryChange::Remove),
+        }
+    }
+
+    /// One of QoS 0 waits for company. An earlier one of QoS 1 or 2 of the same topic is written nevertheless: it was
+    /// or will be acknowledged.
+    fn retain(&mut self, message: &Arc<Message>, qos: QoS, now: Monotonic) {
+        let topic = message.topic.clone();
+        if qos == QoS::AtMostOnce {
+            self.late.insert(topic, message.clone());
+            self.late_since.get_or_insert(now);
+        } else {
+            self.late.remove(&topic);
+            self.retained.insert(topic, Some(Retained { message: message.clone(), qos }));
+        }
+    }
+
+    /// When the late ones are due, `coalesce` behind the first of them.
+    pub(super) fn late_due(&self, coalesce: Duration) -> Option<Monotonic> {
+        self.late_since.map(|since| since + coalesce)
+    }
+
+    /// The late ones wait no longer.
+    pub(super) fn take_late(&mut self) {
+        self.late_since = None;
+        for (topic, message) in self.late.drain() {
+            self.retained.insert(topic, Some(Retained { message, qos: QoS::AtMostOnce }));
+        }
+    }
+
+    /// Whether nothing waits but the late ones.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sessions.is_empty() && self.deliveries.is_empty() && self.retained.is_empty() && self.wills.is_empty()
+    }
+
+    /// Everything but the late ones is on disk.
+    pub(super) fn clear(&mut self) {
+        self.sessions.clear();
+        self.deliveries.clear();
+        self.retained.clear();
+        self.wills.clear();
+    }
+
+    /// What needs no room is on disk; the rest stays.
+    pub(super) fn clear_relief(&mut self) {
+        self.sessions.retain(|_, part| {
+            part.ended = false;
+            part.subscriptions.retain(|_, qos| qos.is_some());
+            part.received.retain(|_, remembered| *remembered);
+            part.started || !part.subscriptions.is_empty() || !part.received.is_empty()
+        });
+        self.deliveries.retain(|_, part| matches!(part.what, DeliveryChange::Insert(_)));
+        self.retained.retain(|_, retained| retained.is_some());
+        self.wills.retain(|_, will| will.is_some());
+    }
+
+    /// Whether what this change is about is not as durable as the change asks.
+    pub(super) fn concerns(&self, change: &Change) -> bool {
+        match change {
+            Change::SessionStarted { client_id } | Change::SessionEnded { client_id } => {
+                self.sessions.get(client_id).is_some_and(|part| part.started || part.ended)
+            }
+            Change::Subscribed { client_id, filter, .. } | Change::Unsubscribed { client_id, filter } => {
+                self.sessions.get(client_id).is_some_and(|part| part.subscriptions.contains_key(filter))
+            }
+            Change::Received { client_id, packet_id } | Change::Forgotten { client_id, packet_id } => {
+                self.sessions.get(client_id).is_some_and(|part| part.received.contains_key(packet_id))
+            }
+            Change::Enqueued { arrival, .. }
+            | Change::Sent { arrival, .. }
+            | Change::Released { arrival, .. }
+            | Change::Dequeued { arrival, .. } => self.deliveries.contains_key(arrival),
+            Change::Retained { qos: QoS::AtMostOnce, .. } => false,
+            Change::Retained { message, .. } => self.retained.contains_key(&message.topic),
+            Change::RetainedCleared { topic } => self.retained.contains_key(topic),
+            Change::WillSet { client_id, .. } | Change::WillCleared { client_id } => self.wills.contains_key(client_id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client() -> ClientId {
+        ClientId::new("c")
+    }
+
+    fn message(payload: &'static str) -> Arc<Message> {
+        Arc::new(Message { topic: TopicName::new("t").unwrap(), payload: payload.into() })
+    }
+
+    fn enqueued(arrival: u64) -> Change {
+        Change::Enqueued { client_id: client(), arrival, message: message("x"), qos: QoS::ExactlyOnce, retain: false }
+    }
+
+    fn sent(arrival: u64) -> Change {
+        Change::Sent { client_id: client(), arrival, packet_id: PacketId::new(9).unwrap() }
+    }
+
+    fn pending(changes: &[Change]) -> Pending {
+        let mut pending = Pending::default();
+        for change in changes {
+            pending.record(change, Monotonic::ZERO);
+        }
+        pending
+    }
+
+    #[test]
+    fn what_comes_and_goes_leaves_nothing() {
+        let (client_id, arrival) = (client(), 1);
+        let pending = pending(&[
+            enqueued(1),
+            sent(1),
+            Change::Released { client_id: client_id.clone(), arrival },
+            Change::Dequeued { client_id, arrival },
+        ]);
+        assert!(pending.is_empty());
+    }
+
+    #[test]
+    fn a_delivery_is_written_once_with_all_that_happened_to_it() {
+        let pending = pending(&[enqueued(1), sent(1), Change::Released { client_id: client(), arrival: 1 }]);
+        let DeliveryChange::Insert(delivery) = &pending.deliveries[&1].what else { panic!("{pending:?}") };
+        assert_eq!(delivery.sent, Some(Sent { packet_id: PacketId::new(9).unwrap(), phase: Phase::Released }));
+    }
+
+    #[test]
+    fn the_end_of_a_session_takes_what_was_enqueued_for_it() {
+        let pending = pending(&[
+            enqueued(1),
+            Change::SessionEnded { client_id: client() },
+            Change::SessionStarted { client_id: client() },
+            enqueued(2),
+        ]);
+        assert_eq!(pending.deliveries.keys().collect::<Vec<_>>(), [&2]);
+        let part = &pending.sessions[&client()];
+        assert!(part.ended && part.started);
+    }
+
+    #[test]
+    fn retained_of_qos_0_wait_from_the_first_and_the_newest_stays() {
+        let mut pending = Pending::default();
+        let at = |s| Monotonic::from_boot(Duration::from_secs(s));
+        for (s, payload) in [(5, "a"), (6, "b"), (7, "c")] {
+            pending.record(&Change::Retained { message: message(payload), qos: QoS::AtMostOnce }, at(s));
+        }
+        assert!(pending.is_empty());
+        assert_eq!(pending.late_due(Duration::from_secs(30)), Some(at(35)));
+        pending.take_late();
+        let kept = pending.retained.values().flatten().map(|kept| kept.message.payload.clone()).collect::<Vec<_>>();
+        assert_eq!(kept, ["c"]);
+        assert_eq!(pending.late_due(Duration::from_secs(30)), None);
+    }
+
+    #[test]
+    fn an_acknowledged_retained_message_is_not_swallowed_by_a_late_one_and_ends_an_older_late_one() {
+        let acknowledged = Change::Retained { message: message("1"), qos: QoS::AtLeastOnce };
+        let late = |text| Change::Retained { message: message(text), qos: QoS::AtMostOnce };
+        let mut both = pending(&[late("0"), acknowledged, late("2")]);
+        let now: Vec<_> = both.retained.values().flatten().map(|kept| kept.message.payload.clone()).collect();
+        assert_eq!(now, ["1"]);
+        both.clear();
+        both.take_late();
+        let later: Vec<_> = both.retained.values().flatten().map(|kept| kept.message.payload.clone()).collect();
+        assert_eq!(later, ["2"]);
+        let mut cleared = pending(&[late("0"), Change::RetainedCleared { topic: TopicName::new("t").unwrap() }]);
+        cleared.take_late();
+        assert!(cleared.retained.values().all(Option::is_none));
+    }
+
+    #[test]
+    fn relief_leaves_what_needs_room_and_concerns_tells_it() {
+        let removed = Change::Dequeued { client_id: client(), arrival: 1 };
+        let mut pending = pending(&[removed.clone(), enqueued(2), sent(2), sent(3)]);
+        pending.clear_relief();
+        assert_eq!([&removed, &enqueued(2), &sent(2), &sent(3)].map(|c| pending.concerns(c)), [false, true, true, false]);
+        pending.record(&Change::Dequeued { client_id: client(), arrival: 2 }, Monotonic::ZERO);
+        assert!(pending.is_empty());
+    }
+}

@@ -1,0 +1,288 @@
+//! Reads what the broker begins again with, and pieces of queues.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::Options;
+use super::book::{Book, Entry, Garbage};
+use super::error::StoreError;
+use super::row::{self, received_parts, signed, unflags, unpack_sent, unsigned};
+use super::state::{Backlog, Delivery, Loaded, Retained, SessionState, State};
+use super::table::{DELIVERY, MESSAGE, RECEIVED, RETAINED, SESSION, SUBSCRIPTION, Table, WILL};
+use crate::broker::Message;
+use crate::mqtt::{ClientId, QoS, TopicFilter, Will};
+
+/// Payloads up to this size lie on the page of their row, or nearly: they are checked when the file is opened. Larger
+/// ones are read, and checked, when they are needed.
+const PAYLOAD_CHECKED_BYTES_MAX: u64 = 3_000;
+
+/// Columns of `delivery` with those of the message that it refers to left to a second look.
+const SCAN: &str = "SELECT id, session, flags, message, topic,
+  CASE WHEN length(payload) <= ?1 THEN payload END, crc, sent, length(payload), length(CAST(topic AS BLOB))
+  FROM delivery ORDER BY id";
+
+/// Everything, and where it stands.
+///
+/// # Errors
+/// [`StoreError::Damaged`] also when a single row is not what was written: the caller takes over the others.
+pub(super) fn read(connection: &Connection, options: &Options) -> Result<(State, Book), StoreError> {
+    let mut reader = Reader::new(connection, options);
+    reader.sessions()?;
+    reader.subscriptions()?;
+    reader.received()?;
+    reader.deliveries()?;
+    reader.retained()?;
+    reader.wills()?;
+    Ok((reader.state, reader.book))
+}
+
+struct Reader<'a> {
+    connection: &'a Connection,
+    options: &'a Options,
+    state: State,
+    book: Book,
+    /// Place in `state.sessions` by key.
+    places: HashMap<i64, usize>,
+    /// Deliveries of sessions that are no more: their first arrival by session.
+    garbage: HashMap<i64, i64>,
+    messages: Messages,
+}
+
+/// A row that does not say what it should.
+struct Unsound(&'static str, i64);
+
+impl From<Unsound> for StoreError {
+    fn from(Unsound(table, id): Unsound) -> Self {
+        Self::Damaged(format!("row {id} of table {table} is not what was written"))
+    }
+}
+
+impl<'a> Reader<'a> {
+    fn new(connection: &'a Connection, options: &'a Options) -> Self {
+        let state = State { next_arrival: 1, ..State::default() };
+        let (book, messages) = (Book::default(), Messages::default());
+        Self { connection, options, state, book, places: HashMap::new(), garbage: HashMap::new(), messages }
+    }
+
+    /// Hands each sound row of `table` to `take`, which gives `None` when it makes no sense.
+    fn each(&mut self, table: &Table, take: impl Fn(&mut Self, i64, &Row<'_>) -> Option<()>) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare(&format!("{} ORDER BY id", table.select))?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let id = row.get(0)?;
+            if !table.is_sound(row) || take(self, id, row).is_none() {
+                return Err(Unsound(table.name, id).into());
+            }
+        }
+        Ok(())
+    }
+
+    fn session(&mut self, id: i64) -> Option<&mut SessionState> {
+        self.places.get(&id).and_then(|place| self.state.sessions.get_mut(*place))
+    }
+
+    fn entry(&mut self, id: i64) -> Option<&mut Entry> {
+        let client_id = self.session(id)?.client_id.clone();
+        self.book.sessions.get_mut(&client_id)
+    }
+
+    fn sessions(&mut self) -> Result<(), StoreError> {
+        self.each(&SESSION, |reader, id, row| {
+            let client_id = row::client_id(row, 1)?;
+            reader.book.note_key(id);
+            reader.book.sessions.insert(client_id.clone(), Entry { id, ..Entry::default() });
+            reader.places.insert(id, reader.state.sessions.len());
+            reader.state.sessions.push(SessionState::new(client_id));
+            Some(())
+        })
+    }
+
+    fn subscriptions(&mut self) -> Result<(), StoreError> {
+        self.each(&SUBSCRIPTION, |reader, id, row| {
+            let (session, filter) = (row::integer(row, 1)?, TopicFilter::new(row::text(row, 2)?).ok()?);
+            let (qos, _) = unflags(row::integer(row, 3)?)?;
+            reader.book.note_key(id);
+            reader.entry(session)?.subscriptions.insert(filter.clone(), id);
+            reader.session(session)?.subscriptions.push((filter, qos));
+            Some(())
+        })
+    }
+
+    fn received(&mut self) -> Result<(), StoreError> {
+        self.each(&RECEIVED, |reader, id, _| {
+            let (session, packet_id) = received_parts(id)?;
+            reader.session(session)?.received.push(packet_id);
+            Some(())
+        })
+    }
+
+    fn retained(&mut self) -> Result<(), StoreError> {
+        self.each(&RETAINED, |reader, id, row| {
+            let message = row::message(row, 2)?;
+            let (qos, _) = unflags(row::integer(row, 1)?)?;
+            reader.book.note_key(id);
+            reader.book.retained.insert(message.topic.clone(), id);
+            reader.state.retained.push(Retained { message, qos });
+            Some(())
+        })
+    }
+
+    fn wills(&mut self) -> Result<(), StoreError> {
+        self.each(&WILL, |reader, id, row| {
+            let (client_id, message) = (row::client_id(row, 1)?, row::message(row, 3)?);
+            let (qos, retain) = unflags(row::integer(row, 2)?)?;
+            let (topic, payload) = (message.topic.clone(), message.payload.clone());
+            let will = Will { qos, retain, ..Will::new(topic, payload) };
+            reader.book.note_key(id);
+            reader.book.wills.insert(client_id.clone(), id);
+            reader.state.wills.push((client_id, will));
+            Some(())
+        })
+    }
+
+    fn deliveries(&mut self) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare(SCAN)?;
+        let mut rows = statement.query([signed(PAYLOAD_CHECKED_BYTES_MAX)])?;
+        while let Some(row) = rows.next()? {
+            let id: i64 = row.get(0)?;
+            self.delivery(id, row)?;
+            self.state.next_arrival = unsigned(id).ok_or(Unsound(DELIVERY.name, id))? + 1;
+        }
+        self.book.garbage = self.garbage.drain().map(|(session, lowest)| Garbage { session, lowest }).collect();
+        self.book.garbage.sort_unstable_by_key(|garbage| garbage.session);
+        Ok(())
+    }
+
+    fn delivery(&mut self, id: i64, row: &Row<'_>) -> Result<(), StoreError> {
+        let unsound = || Unsound(DELIVERY.name, id);
+        let session = row::integer(row, 1).ok_or_else(unsound)?;
+        let is_whole = row.get_ref(5)? != ValueRef::Null || row.get_ref(8)? == ValueRef::Null;
+        if is_whole && !DELIVERY.is_sound(row) {
+            return Err(unsound().into());
+        }
+        let Some(entry) = self.entry(session) else {
+            self.book.note_key(session);
+            self.garbage.entry(session).or_insert(id);
+            return Ok(());
+        };
+        entry.add(id);
+        let sent = unpack_sent(id, row.get(7)?).map_err(|_| unsound())?;
+        let deliveries_max = self.options.deliveries_max;
+        let is_taken = sent.is_some() || self.session(session).is_some_and(|session| session.has_room(deliveries_max));
+        if is_taken {
+            let delivery = self.taken(id, row, is_whole)?.ok_or_else(unsound)?;
+            self.session(session).into_iter().for_each(|session| session.deliveries.push(delivery.clone()));
+        } else {
+            let bytes = self.bytes(row)?.ok_or_else(unsound)?;
+            self.session(session).into_iter().for_each(|session| session.rest.add(bytes));
+        }
+        Ok(())
+    }
+
+    fn taken(&mut self, id: i64, row: &Row<'_>, is_whole: bool) -> rusqlite::Result<Option<Delivery>> {
+        if is_whole {
+            return decode(self.connection, &mut self.messages, row);
+        }
+        let mut statement = self.connection.prepare_cached(&format!("{} WHERE id = ?1", DELIVERY.select))?;
+        statement.query_row([id], |row| decode(self.connection, &mut self.messages, row))
+    }
+
+    fn bytes(&mut self, row: &Row<'_>) -> rusqlite::Result<Option<u64>> {
+        match row::integer(row, 3) {
+            Some(message) => self.messages.bytes(self.connection, message),
+            None => Ok(row::integer(row, 8).zip(row::integer(row, 9)).and_then(|(a, b)| unsigned(a + b))),
+        }
+    }
+}
+
+impl SessionState {
+    fn new(client_id: ClientId) -> Self {
+        let (subscriptions, received, deliveries) = (Vec::new(), Vec::new(), Vec::new());
+        Self { client_id, subscriptions, received, deliveries, rest: Backlog::default() }
+    }
+
+    /// Once one was left on disk, all later ones are: what is handed over has no holes.
+    fn has_room(&self, deliveries_max: usize) -> bool {
+        self.rest.count == 0 && self.deliveries.len() < deliveries_max
+    }
+}
+
+impl Backlog {
+    fn add(&mut self, bytes: u64) {
+        self.count += 1;
+        self.bytes += bytes;
+    }
+}
+
+/// The shared messages that were looked at last: deliveries of one stand close together.
+#[derive(Default)]
+struct Messages {
+    whole: Option<(i64, Arc<Message>)>,
+    bytes: Option<(i64, u64)>,
+}
+
+impl Messages {
+    fn get(&mut self, connection: &Connection, id: i64) -> rusqlite::Result<Option<Arc<Message>>> {
+        if let Some((known, message)) = &self.whole
+            && *known == id
+        {
+            return Ok(Some(message.clone()));
+        }
+        let mut statement = connection.prepare_cached(&format!("{} WHERE id = ?1", MESSAGE.select))?;
+        let read = |row: &Row<'_>| Ok(MESSAGE.is_sound(row).then(|| row::message(row, 2)).flatten());
+        let message = statement.query_row([id], read).optional()?.flatten();
+        self.whole = message.clone().map(|message| (id, message));
+        Ok(message)
+    }
+
+    /// Bytes of topic and payload, without reading a large payload.
+    fn bytes(&mut self, connection: &Connection, id: i64) -> rusqlite::Result<Option<u64>> {
+        if let Some((known, bytes)) = self.bytes
+            && known == id
+        {
+            return Ok(Some(bytes));
+        }
+        let mut statement = connection
+            .prepare_cached("SELECT length(CAST(topic AS BLOB)) + length(payload) FROM message WHERE id = ?1")?;
+        let bytes: Option<i64> = statement.query_row([id], |row| row.get(0)).optional()?;
+        let bytes = bytes.and_then(unsigned);
+        self.bytes = bytes.map(|bytes| (id, bytes));
+        Ok(bytes)
+    }
+}
+
+/// The delivery in a row of `DELIVERY.select`; `None` when it is not what was written.
+fn decode(connection: &Connection, messages: &mut Messages, row: &Row<'_>) -> rusqlite::Result<Option<Delivery>> {
+    let message = match row::integer(row, 3) {
+        Some(message) => messages.get(connection, message)?,
+        None => row::message(row, 4),
+    };
+    let id: i64 = row.get(0)?;
+    let rest = || {
+        let (qos, retain) = unflags(row::integer(row, 2)?).filter(|(qos, _)| *qos != QoS::AtMostOnce)?;
+        let sent = unpack_sent(id, row::integer(row, 7)?).ok()?;
+        Some(Delivery { arrival: unsigned(id)?, message: message?, qos, retain, sent })
+    };
+    Ok(rest().filter(|_| DELIVERY.is_sound(row)))
+}
+
+/// Up to `count` deliveries of a session behind arrival number `after` that were not sent yet.
+/// Cost: the deliveries of all sessions that lie between them.
+pub(super) fn load(connection: &Connection, entry: &Entry, after: u64, count: usize) -> rusqlite::Result<Loaded> {
+    let mut loaded = Loaded::default();
+    let mut messages = Messages::default();
+    let sql = format!("{} WHERE id >= ?1 AND session = ?2 ORDER BY id LIMIT ?3", DELIVERY.select);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let from = signed(after).saturating_add(1).max(entry.lowest);
+    let mut rows = statement.query((from, entry.id, signed(count as u64)))?;
+    while let Some(row) = rows.next()? {
+        match decode(connection, &mut messages, row)? {
+            Some(delivery) => loaded.deliveries.push(delivery),
+            None => loaded.damaged.extend(unsigned(row.get(0)?)),
+        }
+    }
+    Ok(loaded)
+}

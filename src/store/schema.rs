@@ -1,0 +1,125 @@
+//! The tables, and the way from each format to the next.
+//!
+//! Every table has the key `id` and no index: what is looked up by name is found through [`Book`](super::book::Book).
+//! So a commit touches few pages, and a damaged page costs its own rows only.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::error::StoreError;
+use super::row::signed;
+
+/// `SGAT`: says in the file's header whose it is.
+pub(super) const APPLICATION_ID: i64 = 0x5347_4154;
+
+/// The format that this version writes; `user_version` in the file's header.
+pub(super) const FORMAT: i64 = 1;
+
+/// The way from format N to N + 1 stands at place N.
+const STEPS: &[&str] = &[FORMAT_1];
+
+/// - `delivery.id` is the arrival number: one sequence for all sessions, so that a commit for ten of them touches one
+///   page and not ten. It carries its message itself, or names a row of `message` when several sessions share it.
+/// - `message.id` is the arrival number of its first delivery, `last` that of its last: no count has to be kept.
+/// - `received.id` is the session's, times 65 536, plus the packet identifier.
+/// - `sent` is the one value that changes in place; it has its check sum within (see `row`).
+const FORMAT_1: &str = "
+CREATE TABLE session (id INTEGER PRIMARY KEY, client_id TEXT NOT NULL, crc INTEGER NOT NULL) STRICT;
+CREATE TABLE subscription (
+  id INTEGER PRIMARY KEY, session INTEGER NOT NULL, filter TEXT NOT NULL, qos INTEGER NOT NULL, crc INTEGER NOT NULL
+) STRICT;
+CREATE TABLE received (id INTEGER PRIMARY KEY, crc INTEGER NOT NULL) STRICT;
+CREATE TABLE delivery (
+  id INTEGER PRIMARY KEY, sent INTEGER NOT NULL, session INTEGER NOT NULL, flags INTEGER NOT NULL, message INTEGER,
+  crc INTEGER NOT NULL, topic TEXT, payload BLOB
+) STRICT;
+CREATE TABLE message (
+  id INTEGER PRIMARY KEY, last INTEGER NOT NULL, crc INTEGER NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL
+) STRICT;
+CREATE TABLE retained (
+  id INTEGER PRIMARY KEY, qos INTEGER NOT NULL, crc INTEGER NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL
+) STRICT;
+CREATE TABLE will (
+  id INTEGER PRIMARY KEY, client_id TEXT NOT NULL, flags INTEGER NOT NULL, crc INTEGER NOT NULL, topic TEXT NOT NULL,
+  payload BLOB NOT NULL
+) STRICT;
+";
+
+/// Whose a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Header {
+    /// Nobody's: nothing in it yet.
+    Empty,
+    /// Ours, in this format, which is at least 1.
+    Ours(i64),
+    /// Ours once.
+    Broken,
+    /// Another program's.
+    Foreign(i64),
+}
+
+/// Looks whose file it is.
+pub(super) fn header(connection: &Connection) -> rusqlite::Result<Header> {
+    let application_id = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let format: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let sql = "SELECT count(*), coalesce(sum(name IN ('session', 'delivery', 'retained', 'will')), 0) FROM sqlite_master";
+    let (objects, ours): (i64, i64) = connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(match application_id {
+        APPLICATION_ID if format > 0 => Header::Ours(format),
+        0 if objects == 0 => Header::Empty,
+        // our tables under another name, or in no format: a header that was overwritten
+        _ if ours >= 4 || application_id == APPLICATION_ID => Header::Broken,
+        other => Header::Foreign(other),
+    })
+}
+
+/// Brings a file of format `found` (0 for an empty one) to [`FORMAT`], in one transaction.
+pub(super) fn migrate(connection: &mut Connection, found: i64) -> Result<(), StoreError> {
+    migrate_by(connection, found, STEPS)
+}
+
+fn migrate_by(connection: &mut Connection, found: i64, steps: &[&str]) -> Result<(), StoreError> {
+    let known = usize::try_from(found).map_err(|_| StoreError::Damaged(format!("format {found}")))?;
+    if known >= steps.len() {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for step in steps.iter().skip(known) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", signed(steps.len() as u64))?;
+    Ok(transaction.commit()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn format_is_the_number_of_steps() {
+        assert_eq!(FORMAT, i64::try_from(STEPS.len()).unwrap());
+    }
+
+    #[test]
+    fn an_older_format_is_brought_forward_with_what_it_holds() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let steps = ["CREATE TABLE t (a INTEGER)", "ALTER TABLE t ADD COLUMN b INTEGER DEFAULT 7"];
+        migrate_by(&mut connection, 0, &steps[..1]).unwrap();
+        assert_eq!(header(&connection).unwrap(), Header::Ours(1));
+        connection.execute("INSERT INTO t VALUES (5)", []).unwrap();
+        migrate_by(&mut connection, 1, &steps).unwrap();
+        assert_eq!(header(&connection).unwrap(), Header::Ours(2));
+        let row = connection.query_row("SELECT a, b FROM t", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        assert_eq!(row, (5, 7));
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_old_format() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate_by(&mut connection, 0, &["CREATE TABLE t (a INTEGER)"]).unwrap();
+        let steps = ["", "CREATE TABLE u (a INTEGER); CREATE TABLE t (a INTEGER)"];
+        assert!(migrate_by(&mut connection, 1, &steps).is_err());
+        assert_eq!(header(&connection).unwrap(), Header::Ours(1));
+        assert!(connection.prepare("SELECT * FROM u").is_err());
+    }
+}
