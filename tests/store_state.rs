@@ -1,5 +1,7 @@
 //! What is committed is there after the file is opened again, and nothing else.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod store_support;
 
 use std::sync::mpsc;

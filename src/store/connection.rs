@@ -1,9 +1,10 @@
 //! The connection, and the settings that make SQLite write little.
 
+use std::fs::OpenOptions;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, MAIN_DB, OpenFlags};
 
 use super::error::StoreError;
 use super::{Options, Sync};
@@ -44,6 +45,17 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Connection, StoreEr
     Ok(connection)
 }
 
+/// Refuses a file that SQLite would only read, which it does without a word. Known behind the first look at it.
+pub(super) fn check_writable(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    if !connection.is_readonly(MAIN_DB)? {
+        return Ok(());
+    }
+    match OpenOptions::new().write(true).open(path) {
+        Ok(_) => Err(StoreError::Damaged("the file says that it is only to be read".into())),
+        Err(error) => Err(StoreError::file("write to", path, &error)),
+    }
+}
+
 /// Makes the file one that logs ahead. Not done to a file that may be another program's.
 pub(super) fn use_log(connection: &Connection, sync: Sync) -> Result<(), StoreError> {
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
@@ -61,7 +73,10 @@ pub(super) fn use_log(connection: &Connection, sync: Sync) -> Result<(), StoreEr
 /// Opens `path` without changing it.
 pub(super) fn open_damaged(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Ok(Connection::open_with_flags(path, flags)?)
+    let connection = Connection::open_with_flags(path, flags)?;
+    // without it SQLite looks at nothing in a file that is shorter than it says
+    connection.pragma_update(None, "writable_schema", true)?;
+    Ok(connection)
 }
 
 /// How large the file may become.

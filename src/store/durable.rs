@@ -239,6 +239,7 @@ fn open_sound(path: &Path, options: &Options) -> Result<(Connection, State, Book
         Header::Ours(found) => found,
         Header::Foreign(application_id) => return Err(StoreError::Foreign { path: path.to_owned(), application_id }),
     };
+    connection::check_writable(&connection, path)?;
     connection::use_log(&connection, options.sync)?;
     schema::migrate(&mut connection, found)?;
     connection::shrink(&connection)?;

@@ -1,5 +1,8 @@
 //! Changes and files for the tests of the store.
 
+#![allow(dead_code, reason = "each test program uses its own part of this")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -11,36 +14,36 @@ use sensegate::mqtt::{ClientId, PacketId, QoS, TopicFilter, TopicName, Will};
 use sensegate::store::{Damage, Options, State, Store, StoreError};
 
 /// A directory of its own with the name of a file in it.
-pub struct Place {
-    pub directory: tempfile::TempDir,
+pub(crate) struct Place {
+    pub(crate) directory: tempfile::TempDir,
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { directory: tempfile::tempdir().unwrap() }
     }
 
-    pub fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.directory.path().join("state.db")
     }
 
-    pub fn open(&self) -> (Store, State) {
+    pub(crate) fn open(&self) -> (Store, State) {
         let (store, state, damages) = self.try_open(Options::default()).unwrap();
         assert_eq!(damages, []);
         (store, state)
     }
 
-    pub fn try_open(&self, options: Options) -> Result<(Store, State, Vec<Damage>), StoreError> {
+    pub(crate) fn try_open(&self, options: Options) -> Result<(Store, State, Vec<Damage>), StoreError> {
         Store::open(self.file(), options)
     }
 
     /// What is there for the next process.
-    pub fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         self.open().1
     }
 
     /// Names in the directory, sorted.
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.directory.path()).unwrap();
         let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
@@ -48,68 +51,68 @@ impl Place {
     }
 }
 
-pub const START: Monotonic = Monotonic::ZERO;
+pub(crate) const START: Monotonic = Monotonic::ZERO;
 
-pub fn at(seconds: u64) -> Monotonic {
+pub(crate) fn at(seconds: u64) -> Monotonic {
     Monotonic::from_boot(Duration::from_secs(seconds))
 }
 
-pub fn client(name: &str) -> ClientId {
+pub(crate) fn client(name: &str) -> ClientId {
     ClientId::new(name)
 }
 
-pub fn packet_id(number: u16) -> PacketId {
+pub(crate) fn packet_id(number: u16) -> PacketId {
     PacketId::new(number).unwrap()
 }
 
-pub fn message(topic: &str, payload: &[u8]) -> Arc<Message> {
+pub(crate) fn message(topic: &str, payload: &[u8]) -> Arc<Message> {
     let payload = bytes::Bytes::copy_from_slice(payload);
     Arc::new(Message { topic: TopicName::new(topic).unwrap(), payload })
 }
 
-pub fn started(name: &str) -> Change {
+pub(crate) fn started(name: &str) -> Change {
     Change::SessionStarted { client_id: client(name) }
 }
 
-pub fn ended(name: &str) -> Change {
+pub(crate) fn ended(name: &str) -> Change {
     Change::SessionEnded { client_id: client(name) }
 }
 
-pub fn subscribed(name: &str, filter: &str, qos: QoS) -> Change {
+pub(crate) fn subscribed(name: &str, filter: &str, qos: QoS) -> Change {
     Change::Subscribed { client_id: client(name), filter: TopicFilter::new(filter).unwrap(), qos }
 }
 
-pub fn enqueued_as(name: &str, arrival: u64, message: &Arc<Message>, qos: QoS) -> Change {
+pub(crate) fn enqueued_as(name: &str, arrival: u64, message: &Arc<Message>, qos: QoS) -> Change {
     Change::Enqueued { client_id: client(name), arrival, message: message.clone(), qos, retain: false }
 }
 
-pub fn enqueued(name: &str, arrival: u64, payload: &[u8]) -> Change {
+pub(crate) fn enqueued(name: &str, arrival: u64, payload: &[u8]) -> Change {
     enqueued_as(name, arrival, &message("t", payload), QoS::AtLeastOnce)
 }
 
-pub fn sent(name: &str, arrival: u64, number: u16) -> Change {
+pub(crate) fn sent(name: &str, arrival: u64, number: u16) -> Change {
     Change::Sent { client_id: client(name), arrival, packet_id: packet_id(number) }
 }
 
-pub fn dequeued(name: &str, arrival: u64) -> Change {
+pub(crate) fn dequeued(name: &str, arrival: u64) -> Change {
     Change::Dequeued { client_id: client(name), arrival }
 }
 
-pub fn retained(topic: &str, payload: &[u8], qos: QoS) -> Change {
+pub(crate) fn retained(topic: &str, payload: &[u8], qos: QoS) -> Change {
     Change::Retained { message: message(topic, payload), qos }
 }
 
-pub fn will(topic: &str) -> Will {
-    Will { topic: TopicName::new(topic).unwrap(), payload: "gone".into(), qos: QoS::AtLeastOnce, retain: true }
+pub(crate) fn will(topic: &str) -> Will {
+    Will { qos: QoS::AtLeastOnce, retain: true, ..Will::new(TopicName::new(topic).unwrap(), "gone".into()) }
 }
 
 /// Arrival numbers of what the first session has in memory.
-pub fn arrivals(state: &State) -> Vec<u64> {
+pub(crate) fn arrivals(state: &State) -> Vec<u64> {
     state.sessions.iter().flat_map(|session| &session.deliveries).map(|delivery| delivery.arrival).collect()
 }
 
 /// This test's program again, for one test that acts as another process; `role` is what `role()` gives there.
-pub fn again(test: &str, role: &str) -> Command {
+pub(crate) fn again(test: &str, role: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env("STORE_TEST_ROLE", role);
     command.stdout(Stdio::piped());
@@ -117,6 +120,6 @@ pub fn again(test: &str, role: &str) -> Command {
 }
 
 /// What this process is to do when it was started by `again`.
-pub fn role() -> Option<String> {
+pub(crate) fn role() -> Option<String> {
     std::env::var("STORE_TEST_ROLE").ok()
 }
