@@ -1,6 +1,6 @@
 //! Files that are torn, flipped, empty, foreign or from the future.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on panics")]
 
 mod store_support;
 
@@ -70,7 +70,9 @@ fn flip(path: &Path, offset: u64, mask: u8) {
 
 #[test]
 fn a_file_that_is_no_database_is_set_aside_and_the_start_goes_on() {
-    for content in [&b"this is no database, it is a text that somebody left here"[..], &[0; 8192], b"", b"SQLite format 3\0"] {
+    for content in
+        [&b"this is no database, it is a text that somebody left here"[..], &[0; 8192], b"", b"SQLite format 3\0"]
+    {
         let place = Place::new();
         fs::write(place.file(), content).unwrap();
         let (mut store, state, damages) = place.try_open(Options::default()).unwrap();
@@ -149,7 +151,9 @@ fn a_flipped_bit_in_the_header_is_never_misread_and_the_start_goes_on() {
             match place.try_open(all()) {
                 Ok((mut store, state, _)) => {
                     check_nothing_is_misread(&state);
-                    store.commit(&[enqueued("d", MESSAGES + 1, b"")], START).unwrap_or_else(|error| panic!("{error}, {offset} {bit}"));
+                    store
+                        .commit(&[enqueued("d", MESSAGES + 1, b"")], START)
+                        .unwrap_or_else(|error| panic!("{error}, {offset} {bit}"));
                 }
                 Err(StoreError::Newer { .. }) => assert!((60..64).contains(&offset), "{offset} {bit}"),
                 Err(error) => panic!("{error}, {offset} {bit}"),
@@ -198,7 +202,11 @@ fn a_log_without_its_file_is_set_aside() {
     fs::remove_file(place.file()).unwrap();
     let (_, state, _) = place.try_open(all()).unwrap();
     assert_eq!(state.sessions, []);
-    assert!(place.names().iter().any(|name| name.contains(".damaged-") && name.ends_with("-wal")), "{:?}", place.names());
+    assert!(
+        place.names().iter().any(|name| name.contains(".damaged-") && name.ends_with("-wal")),
+        "{:?}",
+        place.names()
+    );
 }
 
 #[test]
@@ -208,7 +216,8 @@ fn a_newer_format_and_another_programs_file_are_refused_and_left_alone() {
     let before = fs::read(place.file()).unwrap();
     let error = place.try_open(all()).unwrap_err();
     assert!(matches!(error, StoreError::Newer { found: 7, known: 1, .. }), "{error:?}");
-    let text = format!("`{}` has format 7, this version knows 1 at most: a newer sensegate wrote it", place.file().display());
+    let text =
+        format!("`{}` has format 7, this version knows 1 at most: a newer sensegate wrote it", place.file().display());
     assert_eq!(error.to_string(), text);
     assert_eq!(fs::read(place.file()).unwrap(), before);
 
@@ -230,8 +239,7 @@ fn a_change_on_a_large_payload_is_found_when_it_is_loaded_and_given_up() {
     let bytes = fs::read(place.file()).unwrap();
     let offset = bytes.windows(4_000).position(|window| window.iter().all(|byte| *byte == b'4')).unwrap();
     flip(&place.file(), offset as u64 + 100, 1);
-    let (mut store, state, damages) =
-        place.try_open(Options { deliveries_max: 2, ..Options::default() }).unwrap();
+    let (mut store, state, damages) = place.try_open(Options { deliveries_max: 2, ..Options::default() }).unwrap();
     assert_eq!((arrivals(&state), damages), (vec![1, 2], vec![]));
     let loaded = store.load(&client("c"), 2, 10).unwrap();
     assert_eq!(loaded.deliveries.iter().map(|delivery| delivery.arrival).collect::<Vec<_>>(), [3, 5]);
@@ -239,4 +247,34 @@ fn a_change_on_a_large_payload_is_found_when_it_is_loaded_and_given_up() {
     store.close(START).unwrap();
     let (_, state, damages) = place.try_open(all()).unwrap();
     assert_eq!((arrivals(&state), damages), (vec![1, 2, 3, 5], vec![]));
+}
+
+#[test]
+fn damage_that_shows_in_a_commit_is_healed_there() {
+    let place = filled();
+    let (mut store, ..) = place.try_open(all()).unwrap();
+    store
+        .commit(
+            &(1..=2_000).map(|n| dequeued(["a", "b", "c"][usize::try_from(n % 3).unwrap()], n)).collect::<Vec<_>>(),
+            START,
+        )
+        .unwrap();
+    store.close(START).unwrap();
+    // the first page of the list of unused pages: nobody looks at it before one is needed
+    let header = fs::read(place.file()).unwrap();
+    let trunk = u32::from_be_bytes(header[32..36].try_into().unwrap());
+    let file = fs::File::options().write(true).open(place.file()).unwrap();
+    file.write_all_at(&[0xff; 4096], u64::from(trunk - 1) * 4096).unwrap();
+    let (mut store, _, damages) = place.try_open(all()).unwrap();
+    assert_eq!(damages, []);
+    for n in 1..=500 {
+        store.commit(&[enqueued("a", MESSAGES + n, &payload(MESSAGES + n))], START).unwrap();
+    }
+    let damages = store.take_damages();
+    assert_eq!((damages.len(), damages[0].lost), (1, 0), "{damages:?}");
+    drop(store);
+    let (_, state, damages) = place.try_open(all()).unwrap();
+    assert_eq!(damages, []);
+    check_nothing_is_misread(&state);
+    assert_eq!(arrivals(&state).len(), 1_500);
 }

@@ -1,6 +1,6 @@
 //! What only processes show: kills, full disks, memory, and the calls that reach the kernel.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on panics")]
 
 mod store_support;
 

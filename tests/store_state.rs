@@ -1,6 +1,6 @@
 //! What is committed is there after the file is opened again, and nothing else.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on panics")]
 
 mod store_support;
 
@@ -66,8 +66,7 @@ fn a_message_for_many_sessions_is_stored_once_and_goes_with_its_last_delivery() 
     let place = Place::new();
     let (mut store, _) = place.open();
     let shared = message("t", &[7; 5_000]);
-    let changes: Vec<_> =
-        (1..=20).map(|n| enqueued_as(&format!("c{n}"), n, &shared, QoS::AtLeastOnce)).collect();
+    let changes: Vec<_> = (1..=20).map(|n| enqueued_as(&format!("c{n}"), n, &shared, QoS::AtLeastOnce)).collect();
     store.commit(&changes, START).unwrap();
     store.commit(&(2..=20).map(|n| dequeued(&format!("c{n}"), n)).collect::<Vec<_>>(), START).unwrap();
     drop(store);
@@ -205,7 +204,8 @@ fn the_thread_answers_in_order_and_loads_behind_earlier_commits() {
     thread.request(Request::Load { client_id: client("c"), after: 98, count: 10 }).unwrap();
     thread.stop().unwrap();
     let answered: Vec<_> = answered.try_iter().collect();
-    let tickets: Vec<_> = answered.iter().filter_map(|a| if let Answer::Written(n) = a { Some(*n) } else { None }).collect();
+    let tickets: Vec<_> =
+        answered.iter().filter_map(|a| if let Answer::Written(n) = a { Some(*n) } else { None }).collect();
     assert_eq!(tickets, (1..=100).collect::<Vec<_>>());
     let Some(Answer::Loaded { result: Ok(loaded), .. }) = answered.last() else { panic!("{answered:?}") };
     assert_eq!(loaded.deliveries.iter().map(|d| d.arrival).collect::<Vec<_>>(), [99, 100]);
@@ -229,4 +229,32 @@ fn a_request_beyond_the_bound_is_given_back() {
 fn spawn(store: Store, options: ThreadOptions, answers: &mpsc::Sender<Answer<u64>>) -> StoreThread<u64> {
     let answers = answers.clone();
     StoreThread::spawn(store, options, move |answer| answers.send(answer).unwrap()).unwrap()
+}
+
+#[test]
+fn a_ticket_without_room_waits_and_one_that_needs_none_does_not() {
+    let place = Place::new();
+    let (store, _, _) = place.try_open(Options { bytes_max: 1 << 18, ..Options::default() }).unwrap();
+    let (answers, answered) = mpsc::channel();
+    let thread = spawn(store, ThreadOptions::default(), &answers);
+    let next = || answered.recv_timeout(Duration::from_secs(20)).unwrap();
+    let ask = |ticket, changes| thread.request(Request::Commit { ticket, changes }).unwrap();
+    let mut ticket = 0;
+    loop {
+        ticket += 1;
+        ask(ticket, vec![enqueued("c", ticket, &[1; 3_000])]);
+        match next() {
+            Answer::Written(n) => assert_eq!(n, ticket),
+            other => break assert_eq!(other, Answer::Waits(ticket, StoreError::Full)),
+        }
+    }
+    assert_eq!(next(), Answer::Trouble(StoreError::Full));
+    ask(ticket + 1, vec![sent("c", 1, 1)]);
+    assert_eq!(next(), Answer::Written(ticket + 1));
+    ask(ticket + 2, vec![dequeued("c", 1), dequeued("c", 2), dequeued("c", 3)]);
+    let healed = [next(), next(), next()];
+    assert!(healed.contains(&Answer::Written(ticket + 2)), "{healed:?}");
+    assert!(healed.contains(&Answer::Written(ticket)) && healed.contains(&Answer::Recovered), "{healed:?}");
+    thread.stop().unwrap();
+    assert_eq!(arrivals(&place.state()), (4..=ticket).collect::<Vec<_>>());
 }

@@ -24,8 +24,11 @@ const RETRY: Duration = Duration::from_secs(1);
 /// The durable state.
 #[derive(Debug)]
 pub struct Store {
+    path: PathBuf,
     connection: Connection,
     options: Options,
+    /// Found since the file was opened.
+    damages: Vec<Damage>,
     book: Book,
     pending: Pending,
     reserve: Reserve,
@@ -42,6 +45,8 @@ enum Scope {
     Relief,
 }
 
+type Opened = (Connection, State, Book);
+
 impl Store {
     /// Opens the state at `path`, making an empty one when there is none. A damaged file is set aside as
     /// `<path>.damaged-<unix time>`, and what is readable in it is taken over: then there is an entry in the third part.
@@ -51,18 +56,20 @@ impl Store {
     /// when another process has it, and whatever the system says.
     pub fn open(path: impl Into<PathBuf>, options: Options) -> Result<(Self, State, Vec<Damage>), StoreError> {
         let path = path.into();
-        salvage::prepare(&path, &options, clock::wall())?;
         let mut damages = Vec::new();
-        let (connection, state, book) = match open_sound(&path, &options) {
-            Err(StoreError::Damaged(reason)) => {
-                damages.push(salvage::salvage(&path, &options, reason, clock::wall())?);
-                open_sound(&path, &options)?
-            }
-            other => other?,
+        let (connection, state, book) = open_any(&path, &options, &mut damages)?;
+        let store = Self {
+            connection,
+            book,
+            pending: Pending::default(),
+            reserve: Reserve::new(&path),
+            path,
+            options,
+            damages: Vec::new(),
+            unflushed_since: None,
+            retry_at: None,
         };
-        let reserve = Reserve::new(&path);
-        let (pending, unflushed_since, retry_at) = (Pending::default(), None, None);
-        Ok((Self { connection, options, book, pending, reserve, unflushed_since, retry_at }, state, damages))
+        Ok((store, state, damages))
     }
 
     /// Makes `changes` durable, with everything that could not be written before. One transaction, one flush.
@@ -78,7 +85,10 @@ impl Store {
         if self.late_due().is_some_and(|due| due <= now) {
             self.pending.take_late();
         }
-        let written = self.write(now);
+        let written = match self.write(now) {
+            Err(StoreError::Damaged(reason)) => self.heal(reason).and_then(|()| self.write(now)),
+            other => other,
+        };
         self.retry_at = written.is_err().then(|| now + RETRY);
         written
     }
@@ -122,15 +132,24 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub fn load(&mut self, client_id: &ClientId, after: u64, count: usize) -> Result<Loaded, StoreError> {
-        let mut loaded = match self.book.sessions.get(client_id) {
-            Some(entry) => read::load(&self.connection, entry, after, count)?,
-            None => Loaded::default(),
-        };
+        let mut loaded = match self.load_written(client_id, after, count) {
+            Err(StoreError::Damaged(reason)) => {
+                self.heal(reason)?;
+                self.load_written(client_id, after, count)
+            }
+            other => other,
+        }?;
         for arrival in &loaded.damaged {
             self.pending.remove(client_id, *arrival);
         }
         self.merge(client_id, after, count, &mut loaded.deliveries);
         Ok(loaded)
+    }
+
+    /// What was found broken since the file was opened: it was set aside then, and what was readable taken over, as in
+    /// [`Store::open`]. Worth a loud line each.
+    pub fn take_damages(&mut self) -> Vec<Damage> {
+        std::mem::take(&mut self.damages)
     }
 
     /// Writes what is left and closes the file.
@@ -142,6 +161,26 @@ impl Store {
         let written = self.commit(&[], now);
         self.connection.close().map_err(|(_, error)| error)?;
         written
+    }
+
+    fn load_written(&self, client_id: &ClientId, after: u64, count: usize) -> Result<Loaded, StoreError> {
+        match self.book.sessions.get(client_id) {
+            Some(entry) => Ok(read::load(&self.connection, entry, after, count)?),
+            None => Ok(Loaded::default()),
+        }
+    }
+
+    /// Puts a fresh file with what is readable in place of the one that turned out to be damaged.
+    fn heal(&mut self, reason: String) -> Result<(), StoreError> {
+        // the file has to be closed first; what stands in for it has no tables, so that nothing is taken for written
+        self.connection = Connection::open_in_memory()?;
+        if self.path.exists() {
+            self.damages.push(salvage::salvage(&self.path, &self.options, reason, clock::wall())?);
+        }
+        let options = Options { deliveries_max: 0, ..self.options.clone() };
+        let (connection, _, book) = open_any(&self.path, &options, &mut self.damages)?;
+        (self.connection, self.book) = (connection, book);
+        Ok(())
     }
 
     /// Adds what is not on disk yet, and takes out what is there no longer.
@@ -227,8 +266,21 @@ impl Store {
     }
 }
 
+/// Opens the file, or one with what is readable in it.
+fn open_any(path: &Path, options: &Options, damages: &mut Vec<Damage>) -> Result<Opened, StoreError> {
+    salvage::prepare(path, options, clock::wall())?;
+    match open_sound(path, options) {
+        Err(StoreError::Damaged(reason)) => {
+            damages.push(salvage::salvage(path, options, reason, clock::wall())?);
+            open_sound(path, options)
+        }
+        other => other,
+    }
+}
+
 /// Opens a file that is whole.
-fn open_sound(path: &Path, options: &Options) -> Result<(Connection, State, Book), StoreError> {
+fn open_sound(path: &Path, options: &Options) -> Result<Opened, StoreError> {
+    schema::check_fixed_bytes(path)?;
     let mut connection = connection::open(path, options)?;
     let found = match schema::header(&connection)? {
         Header::Broken => return Err(StoreError::Damaged("the header was overwritten".into())),

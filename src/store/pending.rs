@@ -326,7 +326,10 @@ mod tests {
         let removed = Change::Dequeued { client_id: client(), arrival: 1 };
         let mut pending = pending(&[removed.clone(), enqueued(2), sent(2), sent(3)]);
         pending.clear_relief();
-        assert_eq!([&removed, &enqueued(2), &sent(2), &sent(3)].map(|c| pending.concerns(c)), [false, true, true, false]);
+        assert_eq!(
+            [&removed, &enqueued(2), &sent(2), &sent(3)].map(|c| pending.concerns(c)),
+            [false, true, true, false]
+        );
         pending.record(&Change::Dequeued { client_id: client(), arrival: 2 }, Monotonic::ZERO);
         assert!(pending.is_empty());
     }

@@ -36,7 +36,7 @@ pub(super) fn read(connection: &Connection, options: &Options) -> Result<(State,
     reader.deliveries()?;
     reader.retained()?;
     reader.wills()?;
-    Ok((reader.state, reader.book))
+    Ok(reader.into_parts())
 }
 
 struct Reader<'a> {
@@ -44,6 +44,8 @@ struct Reader<'a> {
     options: &'a Options,
     state: State,
     book: Book,
+    /// Beside `state.sessions`.
+    entries: Vec<Entry>,
     /// Place in `state.sessions` by key.
     places: HashMap<i64, usize>,
     /// Deliveries of sessions that are no more: their first arrival by session.
@@ -64,7 +66,8 @@ impl<'a> Reader<'a> {
     fn new(connection: &'a Connection, options: &'a Options) -> Self {
         let state = State { next_arrival: 1, ..State::default() };
         let (book, messages) = (Book::default(), Messages::default());
-        Self { connection, options, state, book, places: HashMap::new(), garbage: HashMap::new(), messages }
+        let (entries, places, garbage) = (Vec::new(), HashMap::new(), HashMap::new());
+        Self { connection, options, state, book, entries, places, garbage, messages }
     }
 
     /// Hands each sound row of `table` to `take`, which gives `None` when it makes no sense.
@@ -85,15 +88,20 @@ impl<'a> Reader<'a> {
     }
 
     fn entry(&mut self, id: i64) -> Option<&mut Entry> {
-        let client_id = self.session(id)?.client_id.clone();
-        self.book.sessions.get_mut(&client_id)
+        self.places.get(&id).and_then(|place| self.entries.get_mut(*place))
+    }
+
+    fn into_parts(mut self) -> (State, Book) {
+        let client_ids = self.state.sessions.iter().map(|session| session.client_id.clone());
+        self.book.sessions = client_ids.zip(self.entries).collect();
+        (self.state, self.book)
     }
 
     fn sessions(&mut self) -> Result<(), StoreError> {
         self.each(&SESSION, |reader, id, row| {
             let client_id = row::client_id(row, 1)?;
             reader.book.note_key(id);
-            reader.book.sessions.insert(client_id.clone(), Entry { id, ..Entry::default() });
+            reader.entries.push(Entry { id, ..Entry::default() });
             reader.places.insert(id, reader.state.sessions.len());
             reader.state.sessions.push(SessionState::new(client_id));
             Some(())

@@ -3,6 +3,11 @@
 //! Every table has the key `id` and no index: what is looked up by name is found through [`Book`](super::book::Book).
 //! So a commit touches few pages, and a damaged page costs its own rows only.
 
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::error::StoreError;
@@ -44,6 +49,30 @@ CREATE TABLE will (
 ) STRICT;
 ";
 
+/// Bytes 16 to 24 of every file that this program makes (SQLite's file format, section 1.3): pages of 4096 bytes, a log
+/// for writing and for reading, no bytes reserved in a page, and three numbers that are always so. SQLite believes some
+/// of them when they have changed, and destroys what it then writes.
+const FIXED_BYTES: [u8; 8] = [0x10, 0x00, 2, 2, 0, 64, 32, 32];
+
+/// Checks them in a file that begins as a database of ours would; others are told by [`header`].
+pub(super) fn check_fixed_bytes(path: &Path) -> Result<(), StoreError> {
+    let mut bytes = [0; 72];
+    let read = File::open(path).and_then(|file| file.read_exact_at(&mut bytes, 0));
+    match read {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(StoreError::Damaged("the header is cut".into())),
+        Err(error) => Err(StoreError::file("read", path, &error)),
+        Ok(()) if is_ours(&bytes) && bytes.get(16..24) != Some(&FIXED_BYTES[..]) => {
+            Err(StoreError::Damaged("the header was overwritten".into()))
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+fn is_ours(header: &[u8; 72]) -> bool {
+    let application_id = u32::try_from(APPLICATION_ID).unwrap_or_default().to_be_bytes();
+    header.get(68..72) == Some(&application_id[..])
+}
+
 /// Whose a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Header {
@@ -61,7 +90,8 @@ pub(super) enum Header {
 pub(super) fn header(connection: &Connection) -> rusqlite::Result<Header> {
     let application_id = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let format: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let sql = "SELECT count(*), coalesce(sum(name IN ('session', 'delivery', 'retained', 'will')), 0) FROM sqlite_master";
+    let sql =
+        "SELECT count(*), coalesce(sum(name IN ('session', 'delivery', 'retained', 'will')), 0) FROM sqlite_master";
     let (objects, ours): (i64, i64) = connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(match application_id {
         APPLICATION_ID if format > 0 => Header::Ours(format),

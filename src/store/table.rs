@@ -30,19 +30,14 @@ macro_rules! table {
 pub(super) const SESSION: Table = table!("session", "id, client_id, crc", 2, "?1, ?2, ?3");
 pub(super) const SUBSCRIPTION: Table = table!("subscription", "id, session, filter, qos, crc", 4, "?1, ?2, ?3, ?4, ?5");
 pub(super) const RECEIVED: Table = table!("received", "id, crc", 1, "?1, ?2");
-pub(super) const DELIVERY: Table = table!(
-    "delivery",
-    "id, session, flags, message, topic, payload, crc, sent",
-    6,
-    "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8"
-);
+pub(super) const DELIVERY: Table =
+    table!("delivery", "id, session, flags, message, topic, payload, crc, sent", 6, "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8");
 pub(super) const MESSAGE: Table = table!("message", "id, last, topic, payload, crc", 4, "?1, ?2, ?3, ?4, ?5");
 pub(super) const RETAINED: Table = table!("retained", "id, qos, topic, payload, crc", 4, "?1, ?2, ?3, ?4, ?5");
 pub(super) const WILL: Table = table!("will", "id, client_id, flags, topic, payload, crc", 5, "?1, ?2, ?3, ?4, ?5, ?6");
 
 /// Each of them, deliveries behind what they refer to.
-pub(super) const TABLES: [&Table; 7] =
-    [&SESSION, &SUBSCRIPTION, &RECEIVED, &MESSAGE, &DELIVERY, &RETAINED, &WILL];
+pub(super) const TABLES: [&Table; 7] = [&SESSION, &SUBSCRIPTION, &RECEIVED, &MESSAGE, &DELIVERY, &RETAINED, &WILL];
 
 impl Table {
     /// Writes a row in place of the one with its key, with its check sum, and `behind` it what is not covered.

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::durable::Store;
-use super::error::StoreError;
+use super::error::{Damage, StoreError};
 use super::state::Loaded;
 use crate::base::clock;
 use crate::broker::Change;
@@ -66,6 +66,8 @@ pub enum Answer<T> {
         /// The piece.
         result: Result<Loaded, StoreError>,
     },
+    /// The file turned out to be damaged and was replaced by one with what is readable. Worth a loud line.
+    Damaged(Damage),
     /// Writing fails from now on. What needs no room may still be written.
     Trouble(StoreError),
     /// Everything is written again.
@@ -156,6 +158,7 @@ impl<T: Clone, A: FnMut(Answer<T>)> Worker<T, A> {
                 Request::Load { client_id, after, count } => {
                     self.commit(std::mem::take(&mut group));
                     let result = self.store.load(&client_id, after, count);
+                    self.tell_damages();
                     (self.answer)(Answer::Loaded { client_id, result });
                 }
             }
@@ -184,8 +187,13 @@ impl<T: Clone, A: FnMut(Answer<T>)> Worker<T, A> {
         self.conclude(written);
     }
 
+    fn tell_damages(&mut self) {
+        self.store.take_damages().into_iter().for_each(|damage| (self.answer)(Answer::Damaged(damage)));
+    }
+
     /// Tells of trouble once, and of its end with everything that waited.
     fn conclude(&mut self, written: Result<(), StoreError>) {
+        self.tell_damages();
         match written {
             Err(error) if !self.is_troubled => (self.answer)(Answer::Trouble(error)),
             Ok(()) if self.is_troubled => {

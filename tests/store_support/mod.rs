@@ -1,7 +1,7 @@
 //! Changes and files for the tests of the store.
 
 #![allow(dead_code, reason = "each test program uses its own part of this")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on panics")]
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
