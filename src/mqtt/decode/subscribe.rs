@@ -1,6 +1,6 @@
 //! SUBSCRIBE (section 3.8) and SUBACK (section 3.9).
 
-use super::super::packet::{QoS, RetainHandling, SubAck, Subscribe, Subscription};
+use super::super::packet::{ProtocolVersion, QoS, RetainHandling, SubAck, Subscribe, Subscription};
 use super::super::reason::ReasonCode;
 use super::super::topic::TopicFilter;
 use super::cursor::Cursor;
@@ -47,22 +47,20 @@ fn subscription_of_5(filter: TopicFilter, options: u8) -> Result<Subscription, D
 pub(super) fn suback(mut body: Cursor<'_>) -> Result<SubAck, DecodeError> {
     let packet_id = body.packet_id()?;
     let properties = properties(&mut body)?;
+    let version = body.version();
     let mut codes = Vec::with_capacity(body.rest().len());
     while !body.is_empty() {
-        codes.push(if body.version().has_properties() {
-            body.reason()?
-        } else {
-            return_code(body.u8("return code")?)?
-        });
+        let is_reason = version.has_properties();
+        codes.push(if is_reason { body.reason()? } else { return_code(body.u8("return code")?, version)? });
     }
     if codes.is_empty() { Err(DecodeError::NoReturnCode) } else { Ok(SubAck { packet_id, properties, codes }) }
 }
 
-/// MQTT 3.1.1, section 3.9.3.
-fn return_code(byte: u8) -> Result<ReasonCode, DecodeError> {
+/// MQTT 3.1.1, section 3.9.3. MQTT 3.1 has no failure.
+fn return_code(byte: u8, version: ProtocolVersion) -> Result<ReasonCode, DecodeError> {
     match (byte, QoS::from_bits(byte)) {
         (_, Some(qos)) => Ok(ReasonCode::granted(qos)),
-        (0x80, None) => Ok(ReasonCode::UnspecifiedError),
+        (0x80, None) if version != ProtocolVersion::V31 => Ok(ReasonCode::UnspecifiedError),
         _ => Err(DecodeError::SubAckCode(byte)),
     }
 }

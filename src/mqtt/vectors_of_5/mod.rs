@@ -325,6 +325,8 @@ fn mqtt_3_1_is_3_1_1_under_another_name() {
     assert_eq!(encoded(&connack), [0x20, 0x02, 0x00, 0x00]);
     let suback = Packet::SubAck(SubAck::new(id(1), vec![ReasonCode::GrantedQoS1, ReasonCode::NotAuthorized]));
     assert_eq!(encoded(&suback), [0x90, 0x04, 0x00, 0x01, 0x01, 0x00]);
+    let failure = decode(&[0x90, 0x03, 0x00, 0x01, 0x80], ProtocolVersion::V31, 100);
+    assert_eq!(failure, Err(DecodeError::SubAckCode(0x80)));
     // SUBSCRIBE sent again, with DUP
     let again = [0x8a, 0x06, 0x00, 0x01, 0x00, 0x01, b'a', 0x00];
     assert!(matches!(
