@@ -129,6 +129,7 @@ fn every_limit_of_the_file_reaches_its_field() {
         topic_levels_max: 7,
         connect_timeout: Duration::from_secs(8),
         keep_alive_max: Some(Duration::from_secs(9)),
+        spills_queues: false,
     };
     assert_eq!(embedded.machine, expected);
 }
@@ -248,7 +249,7 @@ fn reload_says_what_has_to_wait_for_a_restart() {
     check("", "prefix = \"x\"\nsensors.interval = \"2s\"\nlog.level = \"debug\"\nstatus.qos = 0", &[]);
     check("", "sensors.bus = 2", &["sensors.source"]);
     check("", "sensors.source = \"simulated\"\nlog.format = \"json\"", &["sensors.source", "log.format"]);
-    check("", "storage.directory = \"/s\"", &["storage.directory"]);
+    check("", "storage.directory = \"/s\"", &["storage"]);
     check("", "[[broker.listener]]\naddress = \"127.0.0.1:1884\"", &["broker.listener"]);
     check("", "broker.limits.inflight = 1", &["broker.limits"]);
     check("", "broker.limits.connections = 1", &["broker.limits"]);

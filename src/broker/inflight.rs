@@ -46,6 +46,13 @@ pub(super) struct Inflight {
     step: u64,
 }
 
+impl Inflight {
+    /// One from before a restart; it counts as the oldest there can be.
+    pub(super) const fn restored(packet_id: PacketId, awaits: Awaits, delivery: Delivery) -> Self {
+        Self { packet_id, awaits, delivery, step: 0 }
+    }
+}
+
 /// Identifiers in a round, 0 included, which is none.
 const IDENTIFIERS: u64 = 1 << 16;
 
@@ -59,6 +66,14 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// Begins again with what was in flight before a restart. Identifiers go on behind the last one; as long as one of
+    /// these is in flight, each new one is compared with all.
+    pub(super) fn restore(&mut self, entries: VecDeque<Inflight>) {
+        self.bytes = entries.iter().map(|entry| entry.delivery.bytes()).sum();
+        self.steps = IDENTIFIERS + entries.back().map_or(0, |last| u64::from(last.packet_id.get()));
+        self.entries = entries;
+    }
+
     /// Whether one more message may be in flight. An empty window always has room.
     pub(super) fn has_room(&self, options: &Options) -> bool {
         self.entries.len() < options.inflight_max && self.bytes < options.queue_bytes_max

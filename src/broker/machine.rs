@@ -33,6 +33,8 @@ pub struct Broker {
     pub(super) retained: RetainedMessages,
     pub(super) persist: Persist,
     pub(super) outputs: VecDeque<Output>,
+    /// Requests to load; they go out behind the request to persist what they may read.
+    pub(super) loads: VecDeque<Output>,
     pub(super) timers: Timers,
     /// Numbers messages as they arrive.
     pub(super) arrivals: u64,
@@ -77,6 +79,7 @@ impl Broker {
             retained: RetainedMessages::default(),
             persist: Persist::new(),
             outputs: VecDeque::new(),
+            loads: VecDeque::new(),
             timers: Timers::default(),
             arrivals: 0,
             random: fastrand::Rng::with_seed(seed),
@@ -113,18 +116,11 @@ impl Broker {
         self.forget(connection, WillFate::Publish);
     }
 
-    /// A ticket was settled, and with it all earlier ones. Failure ends the connections whose answers waited for it:
-    /// nothing is acknowledged that is not durable.
-    pub fn handle_persisted(&mut self, ticket: Ticket, result: Result<(), String>) {
+    /// What `ticket` stands for is durable. As long as that has not been said of a ticket and all earlier ones, what
+    /// waits for it is not sent: nothing is acknowledged that is not durable.
+    pub fn handle_persisted(&mut self, ticket: Ticket) {
         let held = self.persist.settle(ticket);
-        match result {
-            Ok(()) => self.outputs.extend(held),
-            Err(cause) => {
-                for connection in held.into_iter().filter_map(|output| receiver(&output)) {
-                    self.end(connection, CloseReason::NotPersisted(cause.clone()), WillFate::Publish);
-                }
-            }
-        }
+        self.outputs.extend(held);
     }
 
     /// Time has passed: ends connections that were silent for too long.
@@ -148,9 +144,9 @@ impl Broker {
         self.timers.next()
     }
 
-    /// The next thing to do; `None` when all is done. A request to persist comes when nothing else is left.
+    /// The next thing to do; `None` when all is done. A request to persist comes when nothing else is left but to load.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front().or_else(|| self.persist.poll_request())
+        self.outputs.pop_front().or_else(|| self.persist.poll_request()).or_else(|| self.loads.pop_front())
     }
 
     /// Wakes for `connection` at its deadline, unless an entry does so already.
@@ -242,12 +238,5 @@ impl Broker {
         if session.is_persistent() {
             self.persist.record(Change::SessionEnded { client_id: session.client_id });
         }
-    }
-}
-
-fn receiver(output: &Output) -> Option<ConnectionId> {
-    match output {
-        Output::RequestSend { connection, .. } | Output::RequestClose { connection, .. } => Some(*connection),
-        _ => None,
     }
 }

@@ -13,9 +13,11 @@ mod inflight;
 mod machine;
 mod output;
 mod persist;
+mod restore;
 mod retained;
 mod route;
 mod session;
+pub mod state;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
@@ -60,6 +62,8 @@ pub struct Options {
     pub topic_levels_max: usize,
     /// Time from the connection's opening to its CONNECT; then it is closed.
     pub connect_timeout: Duration,
+    /// Whether what is recorded can be read back: then long queues of persistent sessions are left to the disk.
+    pub spills_queues: bool,
     /// The longest keep-alive; a client that asks for more, or for none, is held to it. `None` for no bound.
     pub keep_alive_max: Option<Duration>,
 }
@@ -94,6 +98,7 @@ impl Default for Options {
             retained_bytes_max: 64 << 20,
             topic_levels_max: 128,
             connect_timeout: Duration::from_secs(10),
+            spills_queues: false,
             keep_alive_max: None,
         }
     }

@@ -41,6 +41,15 @@ pub enum Output {
         /// What changed, in order.
         changes: Vec<Change>,
     },
+    /// Read a piece of a queue that memory does not hold, then answer with `handle_loaded`.
+    RequestLoad {
+        /// Whose.
+        client_id: ClientId,
+        /// Behind this arrival number.
+        after: u64,
+        /// How many at most.
+        count: usize,
+    },
     /// A client was let in.
     NotifyConnected {
         /// Its connection.
@@ -100,9 +109,6 @@ pub enum CloseReason {
     /// Bytes that are no packet.
     #[error("malformed packet: {0}")]
     Malformed(DecodeError),
-    /// What an acknowledgement promises could not be made durable.
-    #[error("state could not be written: {0}")]
-    NotPersisted(String),
 }
 
 impl CloseReason {

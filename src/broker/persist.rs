@@ -3,7 +3,7 @@
 //! Changes pile up in one open ticket until the outputs are drained; then the ticket is requested and the next one
 //! opens. Held outputs leave in the order in which they were held.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::output::{Change, Output, Ticket};
 
@@ -14,12 +14,20 @@ pub(super) struct Persist {
     open_ticket: Ticket,
     /// Every ticket up to this one is answered.
     answered: Ticket,
+    /// Those beyond it that are answered too: an earlier one still fails.
+    early: BTreeSet<Ticket>,
     held: VecDeque<(Ticket, Output)>,
 }
 
 impl Persist {
     pub(super) fn new() -> Self {
-        Self { open: Vec::new(), open_ticket: Ticket(1), answered: Ticket(0), held: VecDeque::new() }
+        Self {
+            open: Vec::new(),
+            open_ticket: Ticket(1),
+            answered: Ticket(0),
+            early: BTreeSet::new(),
+            held: VecDeque::new(),
+        }
     }
 
     /// Adds a change to the open ticket.
@@ -54,10 +62,14 @@ impl Persist {
         Some(Output::RequestPersist { ticket, changes: std::mem::take(&mut self.open) })
     }
 
-    /// Takes an answer: everything up to `ticket` is settled. Gives the outputs that waited for it, in order.
+    /// Takes an answer: what `ticket` stands for is durable. Gives the outputs that waited for it and for no earlier
+    /// one, in order.
     pub(super) fn settle(&mut self, ticket: Ticket) -> Vec<Output> {
-        self.answered = self.answered.max(ticket);
-        let count = self.held.iter().take_while(|(awaited, _)| *awaited <= ticket).count();
+        self.early.insert(ticket);
+        while self.early.remove(&Ticket(self.answered.0 + 1)) {
+            self.answered = Ticket(self.answered.0 + 1);
+        }
+        let count = self.held.iter().take_while(|(awaited, _)| *awaited <= self.answered).count();
         self.held.drain(..count).map(|(_, output)| output).collect()
     }
 }

@@ -8,7 +8,7 @@ use super::inflight::Delivery;
 use super::machine::{Behind, Broker};
 use super::output::{Change, Message, Output, SendClass};
 use super::retained::Retained;
-use super::session::SessionKey;
+use super::session::{QUEUE_IN_MEMORY_MAX, SessionKey};
 use crate::mqtt::{Frame, PacketId, ProtocolVersion, Publish, PublishTemplate, QoS, TopicName, Will};
 
 /// A message on its way through, borrowed from wherever it came.
@@ -146,10 +146,19 @@ impl Broker {
 
     fn queue(&mut self, key: SessionKey, delivery: Delivery) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        for dropped in session.queue.push(delivery, &self.options) {
+        let spills = self.options.spills_queues && session.is_persistent();
+        let dropped = session.queue.push(delivery, &self.options, spills);
+        self.drop_from(key, dropped);
+        self.load(key);
+    }
+
+    /// Says of deliveries that had to go from a full queue that they are gone.
+    pub(super) fn drop_from(&mut self, key: SessionKey, dropped: Vec<Delivery>) {
+        let Some(session) = self.sessions.get(key) else { return };
+        for Delivery { arrival, .. } in dropped {
             let client_id = session.client_id.clone();
             if session.is_persistent() {
-                self.persist.record(Change::Dequeued { client_id: client_id.clone(), arrival: dropped.arrival });
+                self.persist.record(Change::Dequeued { client_id: client_id.clone(), arrival });
             }
             self.outputs.push_back(Output::NotifyDropped { client_id });
         }
@@ -164,6 +173,17 @@ impl Broker {
         {
             let template = template_of(&delivery);
             self.start(key, delivery, false, |packet_id| template.frame(Some(packet_id), false));
+        }
+        self.load(key);
+    }
+
+    /// Asks for more of a queue that only the disk has: for a connected client, or because the oldest have to go.
+    pub(super) fn load(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let is_wanted = session.connection.is_some() || session.queue.is_full(&self.options);
+        if is_wanted && let Some(after) = session.queue.poll_load() {
+            let client_id = session.client_id.clone();
+            self.loads.push_back(Output::RequestLoad { client_id, after, count: QUEUE_IN_MEMORY_MAX });
         }
     }
 

@@ -53,31 +53,96 @@ impl Session {
     }
 }
 
+/// Deliveries of a persistent session's queue that are held in memory; those behind them are on disk alone.
+pub(super) const QUEUE_IN_MEMORY_MAX: usize = 1_000;
+
 /// Deliveries that wait for the client, or for room in the window.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     deliveries: VecDeque<Delivery>,
+    /// Topic and payload bytes of all, those on disk included.
     bytes: usize,
+    /// How many more are on disk, behind those in memory.
+    on_disk: usize,
+    /// Whether a piece of those is on its way.
+    is_loading: bool,
+    /// The arrival number behind which the disk is read next.
+    read_up_to: u64,
 }
 
 impl Queue {
     pub(super) fn is_empty(&self) -> bool {
-        self.deliveries.is_empty()
+        self.deliveries.is_empty() && self.on_disk == 0
     }
 
-    /// Puts `delivery` at the end; gives what had to go for it, by the policy in `options`.
-    pub(super) fn push(&mut self, delivery: Delivery, options: &Options) -> Vec<Delivery> {
+    /// Begins again with what is on disk: the first deliveries, and number and bytes of those behind them.
+    pub(super) fn restore(&mut self, first: Vec<Delivery>, on_disk: usize, bytes_on_disk: usize) {
+        self.bytes = first.iter().map(Delivery::bytes).sum::<usize>() + bytes_on_disk;
+        self.read_up_to = first.last().map_or(0, |last| last.arrival);
+        self.deliveries = first.into();
+        self.on_disk = on_disk;
+    }
+
+    /// Behind which arrival number a piece is to be loaded now; `None` while there is enough in memory, or one is on
+    /// its way.
+    pub(super) fn poll_load(&mut self) -> Option<u64> {
+        let is_due = self.on_disk > 0 && !self.is_loading && self.deliveries.len() < QUEUE_IN_MEMORY_MAX / 2;
+        is_due.then(|| {
+            self.is_loading = true;
+            self.read_up_to
+        })
+    }
+
+    /// Takes a piece that was asked for; gives what has to go for it. An empty piece means that the disk holds no more.
+    pub(super) fn handle_loaded(&mut self, piece: Vec<Delivery>, options: &Options) -> Vec<Delivery> {
+        if !std::mem::take(&mut self.is_loading) {
+            // asked for by an earlier session of this client
+            return Vec::new();
+        }
+        self.on_disk = if piece.is_empty() { 0 } else { self.on_disk.saturating_sub(piece.len()) };
+        self.read_up_to = piece.last().map_or(self.read_up_to, |last| last.arrival);
+        self.deliveries.extend(piece);
+        if self.on_disk == 0 {
+            self.bytes = self.deliveries.iter().map(Delivery::bytes).sum();
+        }
+        self.drop_oldest(options)
+    }
+
+    /// Whether there is no room for one more.
+    pub(super) fn is_full(&self, options: &Options) -> bool {
+        self.deliveries.len() + self.on_disk >= options.queue_messages_max || self.bytes >= options.queue_bytes_max
+    }
+
+    /// Puts `delivery` at the end; gives what had to go for it, by the policy in `options`. With `spills`, what memory
+    /// has no room for is left to the disk, where it is already on its way.
+    pub(super) fn push(&mut self, delivery: Delivery, options: &Options, spills: bool) -> Vec<Delivery> {
+        if options.overflow == Overflow::DropNewest && self.is_full_with(&delivery, options) {
+            return vec![delivery];
+        }
         self.bytes += delivery.bytes();
-        self.deliveries.push_back(delivery);
+        if spills && (self.on_disk > 0 || self.deliveries.len() >= QUEUE_IN_MEMORY_MAX) {
+            if self.on_disk == 0 {
+                self.read_up_to = self.deliveries.back().map_or(0, |last| last.arrival);
+            }
+            self.on_disk += 1;
+        } else {
+            self.deliveries.push_back(delivery);
+        }
+        self.drop_oldest(options)
+    }
+
+    fn is_full_with(&self, delivery: &Delivery, options: &Options) -> bool {
+        let messages = self.deliveries.len() + self.on_disk;
+        messages >= options.queue_messages_max || self.bytes + delivery.bytes() > options.queue_bytes_max
+    }
+
+    fn drop_oldest(&mut self, options: &Options) -> Vec<Delivery> {
         let mut dropped = Vec::new();
-        while self.deliveries.len() > options.queue_messages_max || self.bytes > options.queue_bytes_max {
-            let victim = match options.overflow {
-                Overflow::DropOldest => self.deliveries.pop_front(),
-                Overflow::DropNewest => self.deliveries.pop_back(),
-            };
-            let Some(victim) = victim else { break };
-            self.bytes -= victim.bytes();
-            dropped.push(victim);
+        while self.deliveries.len() + self.on_disk > options.queue_messages_max || self.bytes > options.queue_bytes_max
+        {
+            let Some(oldest) = self.deliveries.pop_front() else { break };
+            self.bytes -= oldest.bytes();
+            dropped.push(oldest);
         }
         dropped
     }
@@ -85,7 +150,7 @@ impl Queue {
     /// Takes the delivery that has waited longest.
     pub(super) fn pop(&mut self) -> Option<Delivery> {
         let delivery = self.deliveries.pop_front()?;
-        self.bytes -= delivery.bytes();
+        self.bytes = self.bytes.saturating_sub(delivery.bytes());
         if self.deliveries.is_empty() {
             // a backlog that was drained gives its memory back
             self.deliveries = VecDeque::new();

@@ -43,7 +43,9 @@ pub(super) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     let state = StateDirectory::take(&settings.storage.directory)?;
     let sensor = sensors::open(&settings.sensors, clock::monotonic)?;
     let (broker, end) = match &settings.broker {
-        Some(options) => BrokerThread::start(options).map(|(thread, end)| (Some(thread), Some(end)))?,
+        Some(options) => {
+            BrokerThread::start(options, &settings.storage).map(|(thread, end)| (Some(thread), Some(end)))?
+        }
         None => (None, None),
     };
     let result = if arguments.once {

@@ -8,8 +8,10 @@ use tokio::sync::{oneshot, watch};
 use super::life;
 use crate::base::clock;
 use crate::base::progress::Progress;
-use crate::config::EmbeddedBroker;
+use crate::broker::state::State;
+use crate::config::{EmbeddedBroker, StorageOptions};
 use crate::server::{ListenerAddress, Server};
+use crate::store::{self, Store};
 
 /// The thread `broker`, its sockets bound.
 #[derive(Debug)]
@@ -28,7 +30,8 @@ impl BrokerThread {
     ///
     /// # Errors
     /// When a socket cannot be bound: what is in the way and what to do.
-    pub(super) fn start(options: &EmbeddedBroker) -> anyhow::Result<(Self, BrokerEnd)> {
+    pub(super) fn start(options: &EmbeddedBroker, storage: &StorageOptions) -> anyhow::Result<(Self, BrokerEnd)> {
+        let store = open_store(storage)?;
         life::allow_open_files(options.server.connections_max);
         let server = Server::bind(options.server.clone(), options.machine.clone())?;
         let addresses = server.addresses();
@@ -37,7 +40,7 @@ impl BrokerThread {
         let (ended, end) = oneshot::channel();
         let marks = progress.clone();
         let serve = move || {
-            let result = server.run(fastrand::u64(..), &marks, stopped);
+            let result = server.run(fastrand::u64(..), Some(store), &marks, stopped);
             // nobody waits for it any more when the process ends
             let _ = ended.send(result);
         };
@@ -60,4 +63,16 @@ impl BrokerThread {
         // a panic has ended the process before
         let _ = self.thread.join();
     }
+}
+
+/// Opens the broker's state. What was damaged is told loudly; what could be read goes on.
+fn open_store(storage: &StorageOptions) -> anyhow::Result<(Store, State)> {
+    let options = store::Options { sync: storage.sync, coalesce: storage.coalesce, ..store::Options::default() };
+    let path = storage.directory.join("broker.db");
+    let (store, state, damages) =
+        Store::open(&path, options).with_context(|| format!("cannot open the broker's state {}", path.display()))?;
+    for damage in damages {
+        tracing::error!("{damage}");
+    }
+    Ok((store, state))
 }

@@ -69,5 +69,6 @@ fn read_machine(section: &mut Section<'_>) -> Read<Options> {
         topic_levels_max: topic_levels?,
         connect_timeout: connect_timeout?,
         keep_alive_max: keep_alive?,
+        spills_queues: false,
     })
 }

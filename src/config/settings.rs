@@ -1,6 +1,7 @@
 //! What was decided, as one value, and how two such values differ.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::layers::Variables;
 use super::section::{Read, Section};
@@ -8,7 +9,7 @@ use super::{broker, general, log, publish, sensors, status, storage};
 use crate::agent::{self, BrokerAddress};
 use crate::base::ids;
 use crate::sensors::SourceOptions;
-use crate::{broker as machine, sensors as hat, server};
+use crate::{broker as machine, sensors as hat, server, store};
 
 /// Everything the gateway was asked to be.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +41,10 @@ pub struct StorageOptions {
     /// The directory: the file's, else `$STATE_DIRECTORY`, else `$XDG_STATE_HOME/sensegate`, else
     /// `~/.local/state/sensegate`.
     pub directory: PathBuf,
+    /// When what must outlive the process is flushed.
+    pub sync: store::Sync,
+    /// The longest time that a retained message of QoS 0 stays unwritten.
+    pub coalesce: Duration,
 }
 
 /// What is logged, and how.
@@ -87,7 +92,7 @@ impl Settings {
         let mut names: Vec<_> = [
             differs(self.sensors.source != new.sensors.source, "sensors.source"),
             differs(self.broker.is_some() != new.broker.is_some(), "broker.mode"),
-            differs(self.storage != new.storage, "storage.directory"),
+            differs(self.storage != new.storage, "storage"),
             differs(self.log.format != new.log.format, "log.format"),
         ]
         .into_iter()

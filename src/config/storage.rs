@@ -1,11 +1,16 @@
 //! `[storage]`: where the state is kept.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use config::ValueKind;
 
 use super::layers::Variables;
 use super::section::{Read, Section};
 use super::settings::StorageOptions;
-use super::value::path;
+use super::value::{duration, path, text};
+use crate::store::Sync;
 
 /// The gateway's private socket in the directory of the state.
 const HOUSE_SOCKET: &str = "broker.sock";
@@ -13,8 +18,23 @@ const HOUSE_SOCKET: &str = "broker.sock";
 /// What fits `sun_path` with the zero that ends it (unix(7)).
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 
+/// A write is worth at least this much waiting, and at most a day's telemetry is lost.
+const SYNC: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
+const COALESCE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+
+/// `"always"`, `"off"`, or the longest time between two flushes.
+fn sync(kind: &ValueKind) -> Result<Sync, String> {
+    match text(kind).as_deref() {
+        Ok("always") => Ok(Sync::Always),
+        Ok("off") => Ok(Sync::Off),
+        _ => duration(SYNC)(kind).map(Sync::Interval).map_err(|problem| format!("{problem}, or \"always\" or \"off\"")),
+    }
+}
+
 /// Reads `[storage]`.
 pub(super) fn read(section: &mut Section<'_>, variables: &Variables) -> Read<StorageOptions> {
+    let sync = section.required("sync", sync);
+    let coalesce = section.required("coalesce", duration(COALESCE));
     let Some(directory) = section.optional("directory", path)?.or_else(|| default_directory(variables)) else {
         let text = "is missing, and neither STATE_DIRECTORY, XDG_STATE_HOME nor HOME is set";
         return Err(section.problem("directory", text.into()));
@@ -22,7 +42,7 @@ pub(super) fn read(section: &mut Section<'_>, variables: &Variables) -> Read<Sto
     if let Err(text) = check_socket_path(&house_socket(&directory)) {
         return Err(section.problem("directory", format!("is where the gateway's socket belongs, which {text}")));
     }
-    Ok(StorageOptions { directory })
+    Ok(StorageOptions { directory, sync: sync?, coalesce: coalesce? })
 }
 
 /// The path of the gateway's private socket.

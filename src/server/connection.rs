@@ -108,8 +108,9 @@ fn poll_turn(
 /// A peer that does not take its bytes is not read from until it does.
 fn is_paused(shared: &Shared, connection: ConnectionId, cx: &Context<'_>) -> bool {
     let mut hub = shared.hub.borrow_mut();
+    let is_choked = hub.durable.is_choked();
     let Some(peer) = hub.peers.get_mut(connection) else { return false };
-    let is_paused = peer.outbox.bytes() > shared.send_buffer_bytes_max;
+    let is_paused = is_choked || peer.outbox.bytes() > shared.send_buffer_bytes_max;
     peer.paused = is_paused.then(|| cx.waker().clone());
     is_paused
 }
@@ -187,6 +188,7 @@ mod tests {
 
     use tokio::net::UnixStream;
 
+    use super::super::durable::Durable;
     use super::*;
     use crate::broker::{self, Broker};
 
@@ -205,7 +207,12 @@ mod tests {
             connections_max: 10,
             send_buffer_bytes_max: LIMIT,
         };
-        Shared::new(Broker::new(broker::Options::default(), 1), &options, 1 << 20)
+        Shared::new(
+            Broker::new(broker::Options::default(), 1),
+            Durable::Memory(std::collections::VecDeque::new()),
+            &options,
+            1 << 20,
+        )
     }
 
     /// PUBLISH of 1000 bytes under `t`, retained, with QoS 0.

@@ -9,12 +9,15 @@ use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use super::complaints::{Complaints, Verdict};
+use super::durable::{self, Durable, Meaning};
 use super::outbox::Pool;
 use super::peers::{Peer, Peers};
 use super::stream::Writer;
 use crate::base::clock::{self, Monotonic};
+use crate::broker::state::State;
 use crate::broker::{Broker, CloseReason, ConnectionId, Origin, Output, SendClass, Ticket};
 use crate::mqtt::{DecodeError, Frame, Packet};
+use crate::store::Answer;
 
 /// Outputs after which a connection's turn is over, so that a packet to many receivers is not followed by a thousand
 /// more of its kind before anybody else is heard.
@@ -49,8 +52,8 @@ pub(super) struct Hub {
     /// Connections that ended while bytes waited, and until when these may be taken.
     lingering: VecDeque<(Monotonic, ConnectionId)>,
     pub(super) pool: Pool,
-    /// What the machine wants to be durable, newest last.
-    requested: Option<Ticket>,
+    /// Where the machine's state goes.
+    pub(super) durable: Durable,
     /// The deadline that the timer's task waits for.
     armed: Option<Monotonic>,
     complaints: Complaints,
@@ -70,14 +73,14 @@ pub(super) enum After {
 }
 
 impl Shared {
-    pub(super) fn new(broker: Broker, options: &super::Options, packet_bytes_max: usize) -> Self {
+    pub(super) fn new(broker: Broker, durable: Durable, options: &super::Options, packet_bytes_max: usize) -> Self {
         let hub = Hub {
             broker,
             peers: Peers::default(),
             dirty: Vec::new(),
             lingering: VecDeque::new(),
             pool: Pool::default(),
-            requested: None,
+            durable,
             armed: None,
             complaints: Complaints::default(),
             turn_outputs: 0,
@@ -155,15 +158,37 @@ impl Shared {
         hub.armed
     }
 
+    /// Begins with what outlived the last process.
+    pub(super) fn restore(&self, state: State) {
+        let mut hub = self.hub.borrow_mut();
+        hub.broker.restore(state);
+        self.carry_out(&mut hub);
+    }
+
+    /// Takes an answer of the store's thread.
+    pub(super) fn answered(&self, answer: Answer<Ticket>) {
+        let mut hub = self.hub.borrow_mut();
+        match durable::read(answer) {
+            Meaning::Written(ticket) => hub.broker.handle_persisted(ticket),
+            Meaning::Loaded(client_id, deliveries) => hub.broker.handle_loaded(&client_id, deliveries),
+            Meaning::None => {}
+        }
+        let was_choked = hub.durable.is_choked();
+        hub.durable.hand_on();
+        if was_choked && !hub.durable.is_choked() {
+            hub.peers.resume();
+        }
+        self.carry_out(&mut hub);
+    }
+
     /// Empties the machine's outputs into outboxes and the log.
     fn carry_out(&self, hub: &mut Hub) {
         loop {
             while let Some(output) = hub.broker.poll_output() {
                 hub.perform(output, self.send_buffer_bytes_max);
             }
-            // state lives in memory: what is asked to be durable is as durable as it gets
-            let Some(ticket) = hub.requested.take() else { break };
-            hub.broker.handle_persisted(ticket, Ok(()));
+            let Some(ticket) = hub.durable.poll_settled() else { break };
+            hub.broker.handle_persisted(ticket);
         }
         if !hub.dirty.is_empty() && !self.flush_asked.replace(true) {
             self.flush.notify_one();
@@ -200,7 +225,8 @@ impl Hub {
                 self.send(connection, &frame, class, send_buffer_bytes_max);
             }
             Output::RequestClose { connection, reason } => self.close(connection, &reason),
-            Output::RequestPersist { ticket, .. } => self.requested = Some(ticket),
+            Output::RequestPersist { ticket, changes } => self.durable.persist(ticket, changes),
+            Output::RequestLoad { client_id, after, count } => self.durable.load(client_id, after, count),
             Output::NotifyConnected { connection, client_id, session_present } => {
                 if let Some(peer) = self.peers.get_mut(connection) {
                     info!(client = %client_id, address = peer.address.map(tracing::field::display), session_present, "client connected");
@@ -278,7 +304,12 @@ mod tests {
             connections_max: 10,
             send_buffer_bytes_max: 4096,
         };
-        Shared::new(Broker::new(broker::Options::default(), 1), &options, 1 << 20)
+        Shared::new(
+            Broker::new(broker::Options::default(), 1),
+            Durable::Memory(std::collections::VecDeque::new()),
+            &options,
+            1 << 20,
+        )
     }
 
     /// A connection with the halves that have to stay open.

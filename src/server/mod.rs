@@ -10,6 +10,7 @@
 
 mod complaints;
 mod connection;
+mod durable;
 mod flush;
 mod hub;
 mod listener;
@@ -19,6 +20,7 @@ mod stream;
 
 pub use listener::BindError;
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -29,7 +31,10 @@ use tracing::warn;
 
 use crate::base::clock;
 use crate::base::progress::Progress;
+use crate::broker::state::State;
 use crate::broker::{self, Broker};
+use crate::store::Store;
+use durable::{Answers, Durable};
 use hub::Shared;
 use listener::Listener;
 
@@ -112,19 +117,46 @@ impl Server {
     /// Serves on the calling thread until `stop` turns true, then sends what is waiting, for two seconds at most, and
     /// closes. The Unix sockets' files are gone then.
     ///
+    /// What outlived the last process is taken over from `store` before the first connection, and all that has to
+    /// outlive this one goes there; without a store, state lives in memory.
+    ///
     /// # Errors
-    /// When the runtime cannot be made.
-    pub fn run(self, seed: u64, progress: &Progress, stop: watch::Receiver<bool>) -> std::io::Result<()> {
+    /// When the runtime or the store's thread cannot be made, and when the store cannot be written at the end.
+    pub fn run(
+        self,
+        seed: u64,
+        store: Option<(Store, State)>,
+        progress: &Progress,
+        stop: watch::Receiver<bool>,
+    ) -> std::io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let tasks = tokio::task::LocalSet::new();
-        tasks.block_on(&runtime, self.serve(seed, progress.clone(), stop));
-        Ok(())
+        tasks.block_on(&runtime, self.serve(seed, store, progress.clone(), stop))
     }
 
-    async fn serve(self, seed: u64, progress: Progress, mut stop: watch::Receiver<bool>) {
+    async fn serve(
+        self,
+        seed: u64,
+        store: Option<(Store, State)>,
+        progress: Progress,
+        mut stop: watch::Receiver<bool>,
+    ) -> std::io::Result<()> {
         let packet_bytes_max = self.machine.packet_bytes_max;
-        let broker = Broker::new(self.machine, seed);
-        let shared = Rc::new(Shared::new(broker, &self.options, packet_bytes_max));
+        let machine = broker::Options { spills_queues: store.is_some(), ..self.machine };
+        let broker = Broker::new(machine, seed);
+        let shared = match store {
+            None => {
+                let durable = Durable::Memory(VecDeque::new());
+                Rc::new(Shared::new(broker, durable, &self.options, packet_bytes_max))
+            }
+            Some((store, state)) => {
+                let (durable, answers) = Durable::start(store)?;
+                let shared = Rc::new(Shared::new(broker, durable, &self.options, packet_bytes_max));
+                tokio::task::spawn_local(listen_to_store(shared.clone(), answers));
+                shared.restore(state);
+                shared
+            }
+        };
         let mut listening = tokio::task::JoinSet::new();
         for listener in self.listeners {
             listening.spawn_local(listener.run(shared.clone()));
@@ -135,6 +167,15 @@ impl Server {
         let _ = stop.wait_for(|stop| *stop).await;
         listening.shutdown().await;
         let _ = tokio::time::timeout(FAREWELL, flush::finish(&shared)).await;
+        let durable = std::mem::replace(&mut shared.hub.borrow_mut().durable, Durable::Memory(VecDeque::new()));
+        durable.stop().map_err(std::io::Error::other)
+    }
+}
+
+/// Brings the store's answers to the machine.
+async fn listen_to_store(shared: Rc<Shared>, mut answers: Answers) {
+    while let Some(answer) = answers.recv().await {
+        shared.answered(answer);
     }
 }
 
@@ -222,7 +263,7 @@ mod tests {
         let options = options(directory.path(), ListenerAddress::Unix(public.clone()));
         let server = Server::bind(options, broker::Options::default()).unwrap();
         let (stop, stopped) = watch::channel(false);
-        let serving = std::thread::spawn(move || server.run(1, &Progress::new(clock::monotonic()), stopped));
+        let serving = std::thread::spawn(move || server.run(1, None, &Progress::new(clock::monotonic()), stopped));
         let (mut subscriber, mut publisher) = (client(&public), client(&public));
         // SUBSCRIBE to t with QoS 1
         subscriber.write_all(&[0x82, 0x06, 0x00, 0x01, 0x00, 0x01, b't', 0x01]).unwrap();

@@ -50,6 +50,11 @@ impl Peers {
         self.0.get_mut(&connection)
     }
 
+    /// Lets every reader go on that waits.
+    pub(super) fn resume(&mut self) {
+        self.0.values_mut().filter_map(|peer| peer.paused.take()).for_each(std::task::Waker::wake);
+    }
+
     /// Those for whom bytes wait.
     pub(super) fn waiting(&self) -> Vec<ConnectionId> {
         self.0.iter().filter(|(_, peer)| peer.outbox.bytes() > 0).map(|(connection, _)| *connection).collect()

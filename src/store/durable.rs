@@ -8,14 +8,15 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::book::Book;
 use super::connection::{self, Room};
 use super::error::{Damage, StoreError};
+use super::loaded::Loaded;
 use super::pending::{DeliveryChange, NewDelivery, Pending};
 use super::reserve::Reserve;
 use super::schema::{self, Header};
-use super::state::{Delivery, Loaded, State};
 use super::write::Writer;
 use super::{Options, Sync, read, salvage};
 use crate::base::clock::{self, Monotonic};
 use crate::broker::Change;
+use crate::broker::state::{Delivery, State};
 use crate::mqtt::ClientId;
 
 /// Time between two tries to write what found no room.

@@ -18,20 +18,21 @@ mod book;
 mod connection;
 mod durable;
 mod error;
+mod loaded;
 mod pending;
 mod read;
 mod reserve;
 mod row;
 mod salvage;
 mod schema;
-mod state;
 mod table;
 mod thread;
 mod write;
 
+pub use crate::broker::state::{Backlog, Delivery, Phase, Retained, Sent, SessionState, State};
 pub use durable::Store;
 pub use error::{Damage, StoreError};
-pub use state::{Backlog, Delivery, Loaded, Phase, Retained, Sent, SessionState, State};
+pub use loaded::Loaded;
 pub use thread::{Answer, Request, StoreThread, ThreadOptions};
 
 use std::time::Duration;

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::state::{Phase, Retained, Sent};
 use crate::base::clock::Monotonic;
+use crate::broker::state::{Phase, Retained, Sent};
 use crate::broker::{Change, Message};
 use crate::mqtt::{ClientId, PacketId, QoS, TopicFilter, TopicName, Will};
 

@@ -9,10 +9,11 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::Options;
 use super::book::{Book, Entry, Garbage};
 use super::error::StoreError;
+use super::loaded::Loaded;
 use super::row::{self, received_parts, signed, unflags, unpack_sent, unsigned};
-use super::state::{Backlog, Delivery, Loaded, Retained, SessionState, State};
 use super::table::{DELIVERY, MESSAGE, RECEIVED, RETAINED, SESSION, SUBSCRIPTION, Table, WILL};
 use crate::broker::Message;
+use crate::broker::state::{Backlog, Delivery, Retained, SessionState, State};
 use crate::mqtt::{ClientId, QoS, TopicFilter, Will};
 
 /// Payloads up to this size lie on the page of their row, or nearly: they are checked when the file is opened. Larger

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
-use super::state::{Phase, Sent};
 use crate::broker::Message;
+use crate::broker::state::{Phase, Sent};
 use crate::mqtt::{ClientId, PacketId, QoS, TopicName};
 
 /// A number that only ever counts up from 1, as SQLite's signed integer. 2^63 of them are never reached.

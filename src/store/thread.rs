@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::durable::Store;
 use super::error::{Damage, StoreError};
-use super::state::Loaded;
+use super::loaded::Loaded;
 use crate::base::clock;
 use crate::broker::Change;
 use crate::mqtt::ClientId;

@@ -11,9 +11,9 @@ use rusqlite::{Connection, OptionalExtension};
 use super::book::{Book, Effect, Garbage};
 use super::pending::{DeliveryChange, NewDelivery, Pending, SessionPart};
 use super::row::{self, flags, pack_sent, received_key, signed, unpack_sent};
-use super::state::{Phase, Retained, Sent};
 use super::table::{DELIVERY, MESSAGE, RECEIVED, RETAINED, SESSION, SUBSCRIPTION, Table, WILL};
 use crate::broker::Message;
+use crate::broker::state::{Phase, Retained, Sent};
 use crate::mqtt::{ClientId, PacketId, QoS, TopicFilter, TopicName, Will};
 
 /// Deliveries of ended sessions removed with one commit: about 2 ms.

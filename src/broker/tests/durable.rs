@@ -19,7 +19,7 @@ fn an_acknowledgement_waits_until_the_message_is_durable() {
     world.is_durable_at_once = false;
     world.publish(publisher, "t", "x", 1, 7);
     assert!(world.take(publisher).is_empty());
-    world.persist(&Ok(()));
+    world.persist();
     assert_eq!(world.take(publisher), ["puback 7"]);
 }
 
@@ -46,7 +46,7 @@ fn later_acknowledgements_stay_behind_earlier_ones_that_wait() {
     world.publish(publisher, "nobody", "y", 1, 2);
     world.send(publisher, Packet::PingReq);
     assert!(world.take(publisher).is_empty());
-    world.persist(&Ok(()));
+    world.persist();
     assert_eq!(world.take(publisher), ["puback 1", "puback 2", "pingresp"]);
 }
 
@@ -58,7 +58,7 @@ fn connack_of_a_new_persistent_session_waits_and_everything_stays_behind_it() {
     world.subscribe(client, "t", 0);
     world.publish(client, "t", "x", 0, 0);
     assert!(world.take(client).is_empty());
-    world.persist(&Ok(()));
+    world.persist();
     assert_eq!(world.take(client), ["connack 0 present=false", "suback 5 [0]", "t=x q0"]);
 }
 
@@ -73,7 +73,7 @@ fn a_qos_2_message_of_a_persistent_publisher_goes_onward_after_its_own_persist()
     world.publish(publisher, "t", "x", 2, 7);
     assert!(world.take(subscriber).is_empty());
     assert!(world.take(publisher).is_empty());
-    world.persist(&Ok(()));
+    world.persist();
     assert_eq!(world.take(subscriber), ["t=x q0"]);
     assert_eq!(world.take(publisher), ["pubrec 7"]);
 }
@@ -88,25 +88,29 @@ fn a_qos_2_delivery_to_a_persistent_session_goes_out_after_its_identifier_is_dur
     world.is_durable_at_once = false;
     world.publish(publisher, "t", "x", 2, 7);
     assert!(world.take(subscriber).is_empty());
-    world.persist(&Ok(()));
+    world.persist();
     assert_eq!(world.take(subscriber), ["t=x q2 id 1"]);
     world.send(subscriber, Packet::PubRec(ack(1)));
     assert!(world.take(subscriber).is_empty());
-    world.persist(&Ok(()));
+    world.persist();
     assert_eq!(world.take(subscriber), ["pubrel 1"]);
 }
 
 #[test]
-fn a_failed_persist_ends_the_connections_that_waited_and_acknowledges_nothing() {
+fn what_cannot_be_written_is_not_acknowledged_whatever_else_is() {
     let mut world = slow();
-    let publisher = world.join("p", true);
-    let bystander = world.join("b", true);
+    let (first, second) = (world.join("first", true), world.join("second", true));
     world.is_durable_at_once = false;
-    world.publish(publisher, "t", "x", 1, 7);
-    world.persist(&Err("disk full".into()));
-    assert!(world.take(publisher).is_empty());
-    assert_eq!(world.reason(publisher), Some(&CloseReason::NotPersisted("disk full".into())));
-    assert_eq!(world.reason(bystander), None);
+    world.publish(first, "t", "x", 1, 7);
+    world.publish(second, "t", "y", 1, 8);
+    let [failing, written] = world.requested[..] else { panic!("{:?}", world.requested) };
+    world.broker.handle_persisted(written);
+    world.drain();
+    assert!(world.take(first).is_empty());
+    world.broker.handle_persisted(failing);
+    world.drain();
+    assert_eq!(world.take(first), ["puback 7"]);
+    assert_eq!(world.take(second), ["puback 8"]);
 }
 
 #[test]
@@ -119,7 +123,7 @@ fn several_acknowledgements_share_one_request() {
     }
     world.drain();
     assert_eq!(world.requested.len(), 1);
-    world.persist(&Ok(()));
+    world.persist();
     assert_eq!(world.take(publisher).len(), 50);
 }
 
@@ -135,6 +139,6 @@ fn a_delivery_does_not_overtake_an_earlier_one_that_is_held() {
     world.publish(publisher, "t", "second", 1, 8);
     world.publish(publisher, "t", "third", 0, 0);
     assert!(world.take(subscriber).is_empty());
-    world.persist(&Ok(()));
+    world.persist();
     assert_eq!(world.take(subscriber), ["t=first q1 id 1", "t=second q1 id 2", "t=third q0"]);
 }

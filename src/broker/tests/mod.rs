@@ -3,6 +3,7 @@
 mod connect;
 mod deliver;
 mod durable;
+mod restore;
 mod retained;
 mod simulation;
 mod will;
@@ -24,6 +25,8 @@ struct World {
     closed: Vec<(ConnectionId, CloseReason)>,
     /// Requests to persist that nobody has answered.
     requested: Vec<Ticket>,
+    /// Pieces of queues that are to be loaded: behind which arrival, how many.
+    loads: Vec<(u64, usize)>,
     /// Whether requests to persist are answered at once.
     is_durable_at_once: bool,
 }
@@ -40,6 +43,7 @@ impl World {
             sent: Vec::new(),
             closed: Vec::new(),
             requested: Vec::new(),
+            loads: Vec::new(),
             is_durable_at_once: true,
         }
     }
@@ -54,18 +58,19 @@ impl World {
                 }
                 Output::RequestClose { connection, reason } => self.closed.push((connection, reason)),
                 Output::RequestPersist { ticket, .. } if self.is_durable_at_once => {
-                    self.broker.handle_persisted(ticket, Ok(()));
+                    self.broker.handle_persisted(ticket);
                 }
                 Output::RequestPersist { ticket, .. } => self.requested.push(ticket),
+                Output::RequestLoad { after, count, .. } => self.loads.push((after, count)),
                 _ => {}
             }
         }
     }
 
     /// Answers every open request to persist.
-    fn persist(&mut self, result: &Result<(), String>) {
+    fn persist(&mut self) {
         for ticket in std::mem::take(&mut self.requested) {
-            self.broker.handle_persisted(ticket, result.clone());
+            self.broker.handle_persisted(ticket);
         }
         self.drain();
     }

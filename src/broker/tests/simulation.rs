@@ -88,7 +88,7 @@ impl Simulation {
     fn answer_tickets(&mut self, most: usize) {
         let count = most.min(self.world.requested.len());
         for ticket in self.world.requested.drain(..count).collect::<Vec<_>>() {
-            self.world.broker.handle_persisted(ticket, Ok(()));
+            self.world.broker.handle_persisted(ticket);
         }
         self.collect();
     }

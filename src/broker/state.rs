@@ -1,8 +1,8 @@
-//! What the broker begins again with.
+//! What the machine begins again with after a restart.
 
 use std::sync::Arc;
 
-use crate::broker::Message;
+use super::output::Message;
 use crate::mqtt::{ClientId, PacketId, QoS, TopicFilter, Will};
 
 /// Everything that outlived the last process. Queues longer than `deliveries_max` are told by number only.
@@ -82,13 +82,4 @@ pub struct Retained {
     pub message: Arc<Message>,
     /// Its quality of service.
     pub qos: QoS,
-}
-
-/// An answer of [`Store::load`](super::Store::load).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Loaded {
-    /// By arrival.
-    pub deliveries: Vec<Delivery>,
-    /// Arrival numbers whose message had changed on disk. They are given up with the next commit. Worth a loud line.
-    pub damaged: Vec<u64>,
 }
