@@ -46,7 +46,8 @@ fn everything_that_a_broker_begins_again_with_comes_back() {
     store.commit(&later, START).unwrap();
     drop(store);
 
-    let state = place.state();
+    let mut state = place.state();
+    state.sessions.sort_unstable_by_key(|session| session.client_id.clone());
     let [one, two] = &state.sessions[..] else { panic!("{state:?}") };
     assert_eq!((one.client_id.as_str(), two.client_id.as_str()), ("one", "two"));
     assert_eq!(one.subscriptions, [(TopicFilter::new("a/#").unwrap(), QoS::ExactlyOnce)]);

@@ -8,11 +8,11 @@ use crate::mqtt::{ClientId, PacketId, QoS, TopicFilter, Will};
 /// Everything that outlived the last process. Queues longer than `deliveries_max` are told by number only.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
-    /// The persistent sessions, in the order of their start.
+    /// The persistent sessions, in no particular order.
     pub sessions: Vec<SessionState>,
     /// The retained messages, in no particular order.
     pub retained: Vec<Retained>,
-    /// Wills of the clients that were connected when the process ended, in the order in which they were set.
+    /// Wills of the clients that were connected when the process ended, in no particular order.
     pub wills: Vec<(ClientId, Will)>,
     /// The first arrival number that was never given.
     pub next_arrival: u64,

@@ -4,7 +4,7 @@
 //! be written stays, so that disk and memory meet again when there is room. Bounded by what the broker itself holds:
 //! each entry stands for something it remembers, or for a row on disk that is to go.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,15 +16,15 @@ use crate::mqtt::{ClientId, PacketId, QoS, TopicFilter, TopicName, Will};
 /// Facts by what they are about, the last one wins.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
-    pub(super) sessions: HashMap<ClientId, SessionPart>,
+    pub(super) sessions: BTreeMap<ClientId, SessionPart>,
     /// By arrival number.
     pub(super) deliveries: BTreeMap<u64, DeliveryPart>,
     /// `None`: cleared.
-    pub(super) retained: HashMap<TopicName, Option<Retained>>,
+    pub(super) retained: BTreeMap<TopicName, Option<Retained>>,
     /// `None`: cleared.
-    pub(super) wills: HashMap<ClientId, Option<Will>>,
+    pub(super) wills: BTreeMap<ClientId, Option<Will>>,
     /// Retained messages of QoS 0 that may be written later.
-    late: HashMap<TopicName, Arc<Message>>,
+    late: BTreeMap<TopicName, Arc<Message>>,
     /// When the first of them came.
     late_since: Option<Monotonic>,
 }
@@ -36,9 +36,9 @@ pub(super) struct SessionPart {
     pub(super) ended: bool,
     pub(super) started: bool,
     /// `None`: unsubscribed.
-    pub(super) subscriptions: HashMap<TopicFilter, Option<QoS>>,
+    pub(super) subscriptions: BTreeMap<TopicFilter, Option<QoS>>,
     /// Whether it is remembered or forgotten.
-    pub(super) received: HashMap<PacketId, bool>,
+    pub(super) received: BTreeMap<PacketId, bool>,
 }
 
 /// What happened to a delivery.
@@ -175,7 +175,7 @@ impl Pending {
     /// The late ones wait no longer.
     pub(super) fn take_late(&mut self) {
         self.late_since = None;
-        for (topic, message) in self.late.drain() {
+        for (topic, message) in std::mem::take(&mut self.late) {
             self.retained.insert(topic, Some(Retained { message, qos: QoS::AtMostOnce }));
         }
     }

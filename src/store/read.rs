@@ -14,7 +14,7 @@ use super::row::{self, received_parts, signed, unflags, unpack_sent, unsigned};
 use super::table::{DELIVERY, MESSAGE, RECEIVED, RETAINED, SESSION, SUBSCRIPTION, Table, WILL};
 use crate::broker::Message;
 use crate::broker::state::{Backlog, Delivery, Retained, SessionState, State};
-use crate::mqtt::{ClientId, QoS, TopicFilter, Will};
+use crate::mqtt::{ClientId, MessageProperties, QoS, TopicFilter, TopicName, Will};
 
 /// Payloads up to this size lie on the page of their row, or nearly: they are checked when the file is opened. Larger
 /// ones are read, and checked, when they are needed.
@@ -141,10 +141,7 @@ impl<'a> Reader<'a> {
 
     fn wills(&mut self) -> Result<(), StoreError> {
         self.each(&WILL, |reader, id, row| {
-            let (client_id, message) = (row::client_id(row, 1)?, row::message(row, 3)?);
-            let (qos, retain) = unflags(row::integer(row, 2)?)?;
-            let (topic, payload) = (message.topic.clone(), message.payload.clone());
-            let will = Will { qos, retain, ..Will::new(topic, payload) };
+            let (client_id, will) = (row::client_id(row, 1)?, will(row)?);
             reader.book.note_key(id);
             reader.book.wills.insert(client_id.clone(), id);
             reader.state.wills.push((client_id, will));
@@ -261,6 +258,17 @@ impl Messages {
         self.bytes = bytes.map(|bytes| (id, bytes));
         Ok(bytes)
     }
+}
+
+/// The will in a row of `WILL.select`.
+fn will(row: &Row<'_>) -> Option<Will> {
+    let (qos, retain) = unflags(row::integer(row, 2)?)?;
+    let topic = TopicName::new(row::text(row, 3)?).ok()?;
+    let delay_interval_s = u32::try_from(row::integer(row, 5)?).ok()?;
+    let message_expiry_interval_s = row::integer(row, 6).map(u32::try_from).transpose().ok()?;
+    let properties = MessageProperties::from_bytes(row::blob(row, 7)?).ok()?;
+    let payload = row::blob(row, 4)?;
+    Some(Will { topic, payload, qos, retain, delay_interval_s, message_expiry_interval_s, properties })
 }
 
 /// The delivery in a row of `DELIVERY.select`; `None` when it is not what was written.

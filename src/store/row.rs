@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rusqlite::Row;
-use rusqlite::types::ValueRef;
 
 use crate::broker::Message;
 use crate::broker::state::{Phase, Sent};
@@ -83,13 +82,14 @@ pub(super) fn client_id(row: &Row<'_>, column: usize) -> Option<ClientId> {
     text(row, column).map(ClientId::new)
 }
 
+/// The bytes of a column.
+pub(super) fn blob(row: &Row<'_>, column: usize) -> Option<Bytes> {
+    row.get_ref(column).ok()?.as_blob().ok().map(Bytes::copy_from_slice)
+}
+
 /// The message in two columns, topic first.
 pub(super) fn message(row: &Row<'_>, topic: usize) -> Option<Arc<Message>> {
-    let payload = match row.get_ref(topic + 1).ok()? {
-        ValueRef::Blob(bytes) => Bytes::copy_from_slice(bytes),
-        _ => return None,
-    };
-    Some(Arc::new(Message { topic: TopicName::new(text(row, topic)?).ok()?, payload }))
+    Some(Arc::new(Message { topic: TopicName::new(text(row, topic)?).ok()?, payload: blob(row, topic + 1)? }))
 }
 
 #[cfg(test)]

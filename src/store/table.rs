@@ -34,7 +34,12 @@ pub(super) const DELIVERY: Table =
     table!("delivery", "id, session, flags, message, topic, payload, crc, sent", 6, "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8");
 pub(super) const MESSAGE: Table = table!("message", "id, last, topic, payload, crc", 4, "?1, ?2, ?3, ?4, ?5");
 pub(super) const RETAINED: Table = table!("retained", "id, qos, topic, payload, crc", 4, "?1, ?2, ?3, ?4, ?5");
-pub(super) const WILL: Table = table!("will", "id, client_id, flags, topic, payload, crc", 5, "?1, ?2, ?3, ?4, ?5, ?6");
+pub(super) const WILL: Table = table!(
+    "will",
+    "id, client_id, flags, topic, payload, delay_s, expiry_s, properties, crc",
+    8,
+    "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9"
+);
 
 /// Each of them, deliveries behind what they refer to.
 pub(super) const TABLES: [&Table; 7] = [&SESSION, &SUBSCRIPTION, &RECEIVED, &MESSAGE, &DELIVERY, &RETAINED, &WILL];

@@ -316,7 +316,11 @@ impl<'a> Writer<'a> {
         let key = self.book.wills.get(client_id).copied().unwrap_or_else(|| self.book.fresh_key());
         let flags = ValueRef::Integer(row::flags(will.qos, will.retain));
         let (topic, payload) = (text(will.topic.as_str()), ValueRef::Blob(&will.payload));
-        self.put(&WILL, &[ValueRef::Integer(key), text(client_id.as_str()), flags, topic, payload])?;
+        let delay_s = ValueRef::Integer(will.delay_interval_s.into());
+        let expiry_s = will.message_expiry_interval_s.map_or(ValueRef::Null, |s| ValueRef::Integer(s.into()));
+        let whose = [ValueRef::Integer(key), text(client_id.as_str()), flags, topic, payload];
+        let properties = ValueRef::Blob(will.properties.as_bytes());
+        self.put(&WILL, &[&whose[..], &[delay_s, expiry_s, properties]].concat())?;
         self.effects.push(Effect::WillSet(client_id.clone(), key));
         Ok(())
     }

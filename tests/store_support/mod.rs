@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sensegate::base::clock::Monotonic;
 use sensegate::broker::{Change, Message};
-use sensegate::mqtt::{ClientId, PacketId, QoS, TopicFilter, TopicName, Will};
+use sensegate::mqtt::{ClientId, MessageFields, MessageProperties, PacketId, QoS, TopicFilter, TopicName, Will};
 use sensegate::store::{Damage, Options, State, Store, StoreError};
 
 /// A directory of its own with the name of a file in it.
@@ -103,7 +103,16 @@ pub(crate) fn retained(topic: &str, payload: &[u8], qos: QoS) -> Change {
 }
 
 pub(crate) fn will(topic: &str) -> Will {
-    Will { qos: QoS::AtLeastOnce, retain: true, ..Will::new(TopicName::new(topic).unwrap(), "gone".into()) }
+    let fields = MessageFields { content_type: Some("text/plain"), ..MessageFields::default() };
+    Will {
+        topic: TopicName::new(topic).unwrap(),
+        payload: "gone".into(),
+        qos: QoS::AtLeastOnce,
+        retain: true,
+        delay_interval_s: u32::MAX,
+        message_expiry_interval_s: Some(60),
+        properties: MessageProperties::new(&fields),
+    }
 }
 
 /// Arrival numbers of what the first session has in memory.
