@@ -32,7 +32,10 @@ fn topics(settings: &Settings) -> Vec<String> {
 }
 
 fn tcp(address: &str) -> ListenerOptions {
-    ListenerOptions { address: ListenerAddress::Tcp(address.parse::<SocketAddr>().expect(address)) }
+    ListenerOptions {
+        address: ListenerAddress::Tcp(address.parse::<SocketAddr>().expect(address)),
+        allow_anonymous: true,
+    }
 }
 
 #[test]
@@ -104,7 +107,7 @@ fn listeners_of_the_file_replace_the_default_ones() {
     let settings = settings(
         "[[broker.listener]]\naddress = \"127.0.0.1:1884\"\n[[broker.listener]]\nprotocol = \"unix\"\naddress = \"/s\"",
     );
-    let unix = ListenerOptions { address: ListenerAddress::Unix("/s".into()) };
+    let unix = ListenerOptions { address: ListenerAddress::Unix("/s".into()), allow_anonymous: true };
     assert_eq!(settings.broker.unwrap().server.listeners, [tcp("127.0.0.1:1884"), unix]);
 }
 

@@ -171,7 +171,8 @@ fn listeners_stay_on_this_machine_and_apart() {
         let line = format!("x.toml:2:11: broker.listener[0].address: {expected}");
         check(&format!("[[broker.listener]]\naddress = \"{typed}\""), &[&line]);
     };
-    let open = "is open to other machines, and there are no passwords yet; bind to 127.0.0.1:1883 or [::1]:1883";
+    let open = "is open to other machines, and there is no broker.password_file; name one, bind to 127.0.0.1:1883 or \
+                [::1]:1883, or let everybody in: allow_anonymous = true";
     address("0.0.0.0:1883", open);
     address("192.168.1.2:1883", open);
     address("[::]:1883", open);
@@ -194,8 +195,8 @@ fn listeners_stay_on_this_machine_and_apart() {
         "[[broker.listener]]\naddress = \"127.0.0.1:1\"\nprotocol = \"websocket\"\nallow_anonymous = false",
         &[
             "x.toml:3:12: broker.listener[0].protocol: is \"websocket\", one of \"mqtt\", \"unix\" is expected",
-            "x.toml:4:19: broker.listener[0].allow_anonymous: is false, but there are no passwords yet: nobody could \
-             connect",
+            "x.toml:4:19: broker.listener[0].allow_anonymous: is false, and there is no broker.password_file: \
+             nobody could connect",
         ],
     );
     check(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::output::Ticket;
 use super::session::SessionKey;
 use crate::base::clock::Monotonic;
-use crate::mqtt::Will;
+use crate::mqtt::{Connect, Will};
 
 /// By which door a connection came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub(super) struct Connection {
     pub(super) silence_max: Option<Duration>,
     /// The deadline of its live entry in the timers.
     pub(super) timer: Option<Monotonic>,
+    /// A CONNECT that awaits its verdict.
+    pub(super) asking: Option<Box<Connect>>,
     /// Since a CONNECT was accepted.
     pub(super) session: Option<SessionKey>,
     pub(super) will: Option<Will>,
@@ -45,6 +47,7 @@ impl Connection {
             heard: now,
             silence_max: None,
             timer: None,
+            asking: None,
             session: None,
             will: None,
             greeting: Ticket::default(),

@@ -98,8 +98,11 @@ impl Broker {
     pub fn handle_packet(&mut self, connection: ConnectionId, packet: Packet<'_>, now: Monotonic) {
         let Some(record) = self.connections.get_mut(connection) else { return };
         record.heard = now;
+        if record.asking.is_some() {
+            return self.violate(connection, "a packet before CONNACK while the login is verified", "section 3.1.4");
+        }
         match (packet, record.session) {
-            (Packet::Connect(connect), None) => handle::connect(self, connection, &connect),
+            (Packet::Connect(connect), None) => handle::connect(self, connection, connect),
             (Packet::Connect(_), Some(_)) => self.violate(connection, "a second CONNECT", "MQTT-3.1.0-2"),
             (_, None) => self.violate(connection, "another packet before CONNECT", "MQTT-3.1.0-1"),
             (packet, Some(session)) => handle::packet(self, connection, session, packet),
@@ -214,17 +217,19 @@ impl Broker {
     fn forget(&mut self, connection: ConnectionId, fate: WillFate) {
         let Some(record) = self.connections.remove(connection) else { return };
         let Some(key) = record.session else { return };
+        let had_will = record.will.is_some();
+        let will = record.will.filter(|will| fate == WillFate::Publish && self.may_write(key, will.topic.as_str()));
         if let Some(session) = self.sessions.get_mut(key) {
             session.connection = None;
-            if record.will.is_some() {
+            if had_will {
                 self.persist.record(Change::WillCleared { client_id: session.client_id.clone() });
             }
             if !session.is_persistent() {
                 self.remove_session(key);
             }
         }
-        if let (Some(will), WillFate::Publish) = (&record.will, fate) {
-            self.route(&Publication::from_will(will), false);
+        if let Some(will) = will {
+            self.route(&Publication::from_will(&will), false);
         }
     }
 

@@ -2,11 +2,12 @@
 //!
 //! - Holds sessions, subscriptions, retained messages, wills and deadlines.
 //! - Never enters: a clock, a socket, a file, a task, a lock. Equal inputs give equal outputs.
-//! - Uses `base` and `mqtt`.
+//! - Uses `base`, `mqtt` and, for what a client may do, `access`.
 //! - Follows MQTT Version 3.1.1 chapters 3 and 4.
 //!
 //! One rule: mutate with `handle_*`, then drain `poll_output()` until it gives `None`.
 
+mod authenticate;
 mod connection;
 mod handle;
 mod inflight;
@@ -23,6 +24,7 @@ mod subscriptions;
 mod tests;
 mod timers;
 
+pub use authenticate::{Standing, Verdict};
 pub use connection::Origin;
 pub use machine::Broker;
 pub use output::{Change, CloseReason, ConnectionId, Message, Output, SendClass, Ticket};

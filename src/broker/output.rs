@@ -50,6 +50,17 @@ pub enum Output {
         /// How many at most.
         count: usize,
     },
+    /// Say with `handle_verdict` who this client is and what it may do. Until then nothing more may be read from it.
+    RequestAuthenticate {
+        /// Its connection.
+        connection: ConnectionId,
+        /// The user name; `None` for an anonymous client.
+        user_name: Option<String>,
+        /// The password.
+        password: Option<bytes::Bytes>,
+        /// The client identifier, which an access control list may name.
+        client_id: ClientId,
+    },
     /// A client was let in.
     NotifyConnected {
         /// Its connection.
@@ -58,6 +69,13 @@ pub enum Output {
         client_id: ClientId,
         /// Whether it found its session.
         session_present: bool,
+    },
+    /// A message or a will was not taken: its client may not write to the topic.
+    NotifyDenied {
+        /// Whose.
+        client_id: ClientId,
+        /// Where it was to go.
+        topic: Box<str>,
     },
     /// A session's queue was full and a message of QoS 1 or 2 was dropped.
     NotifyDropped {
@@ -95,6 +113,9 @@ pub enum CloseReason {
     /// Nothing was heard for one and a half keep-alive times [MQTT-3.1.2-24].
     #[error("silent for one and a half times its keep-alive [MQTT-3.1.2-24]")]
     KeepAlive,
+    /// The user is gone from the password file, or has another password.
+    #[error("the user is no longer the one who was let in")]
+    Expelled,
     /// No CONNECT came in time.
     #[error("no CONNECT in time [MQTT-3.1.4-5]")]
     ConnectTimeout,

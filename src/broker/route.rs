@@ -107,7 +107,11 @@ impl Broker {
 
     /// QoS 0: now or never.
     fn pass_on(&mut self, session: SessionKey, forms: &mut Forms<'_>, held: bool) -> bool {
-        let Some(connection) = self.sessions.get(session).and_then(|session| session.connection) else { return false };
+        let Some(session) = self.sessions.get(session) else { return false };
+        let Some(connection) = session.connection else { return false };
+        if !session.rights.may_read(forms.publication.topic) {
+            return false;
+        }
         let frame = forms.template(QoS::AtMostOnce).frame(None, false);
         let behind = if held { Behind::Origin } else { Behind::Greeting };
         self.send(connection, frame, SendClass::MayDrop, behind);
@@ -131,6 +135,9 @@ impl Broker {
         encode: impl FnOnce(PacketId) -> Frame,
     ) -> bool {
         let Some(session) = self.sessions.get_mut(key) else { return false };
+        if !session.rights.may_read(delivery.message.topic.as_str()) {
+            return false;
+        }
         let is_persistent = session.is_persistent();
         if is_persistent {
             self.persist.record(enqueued(&session.client_id, &delivery));
@@ -164,13 +171,20 @@ impl Broker {
         }
     }
 
-    /// Moves queued deliveries into the window as long as there is room.
+    /// Moves queued deliveries into the window as long as there is room. What may not be read any more goes.
     pub(super) fn pump(&mut self, key: SessionKey) {
         while let Some(session) = self.sessions.get_mut(key)
             && session.connection.is_some()
             && session.window.has_room(&self.options)
             && let Some(delivery) = session.queue.pop()
         {
+            if !session.rights.may_read(delivery.message.topic.as_str()) {
+                if session.is_persistent() {
+                    let client_id = session.client_id.clone();
+                    self.persist.record(Change::Dequeued { client_id, arrival: delivery.arrival });
+                }
+                continue;
+            }
             let template = template_of(&delivery);
             self.start(key, delivery, false, |packet_id| template.frame(Some(packet_id), false));
         }

@@ -7,6 +7,7 @@ use foldhash::fast::FixedState;
 use super::inflight::{Delivery, Window};
 use super::output::ConnectionId;
 use super::{Options, Overflow};
+use crate::access::Rights;
 use crate::mqtt::{ClientId, PacketId, QoS, TopicFilter};
 
 slotmap::new_key_type! {
@@ -27,6 +28,10 @@ pub(super) enum Lifetime {
 pub(super) struct Session {
     pub(super) client_id: ClientId,
     pub(super) lifetime: Lifetime,
+    /// The user that it belongs to; `None` as long as only anonymous clients had it.
+    pub(super) user: Option<Box<str>>,
+    /// What its client may do, as of its last connection or of the last reload.
+    pub(super) rights: Rights,
     pub(super) connection: Option<ConnectionId>,
     pub(super) subscriptions: HashMap<TopicFilter, QoS, FixedState>,
     pub(super) window: Window,
@@ -40,6 +45,8 @@ impl Session {
         Self {
             client_id,
             lifetime,
+            user: None,
+            rights: Rights::everything(),
             connection: None,
             subscriptions: HashMap::with_hasher(FixedState::default()),
             window: Window::default(),

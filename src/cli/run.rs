@@ -20,6 +20,7 @@ use crate::base::clock::{self, Monotonic};
 use crate::base::progress::Progress;
 use crate::config::Settings;
 use crate::sensors;
+use crate::server::Access;
 
 /// How long the agent may take to say `offline` and leave.
 const LEAVE_WAIT: Duration = Duration::from_secs(5);
@@ -53,7 +54,8 @@ pub(super) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     } else {
         greeting::greet(&settings, broker.as_ref().map_or(&[], BrokerThread::addresses));
         runtime.block_on(async {
-            let gateway = Gateway::start(settings, sensor, started, &state)?;
+            let mut gateway = Gateway::start(settings, sensor, started, &state)?;
+            gateway.access = broker.as_ref().map(BrokerThread::access);
             let loops = broker.iter().map(BrokerThread::progress).cloned().collect();
             gateway.live(&arguments.source, signals, &level, loops, end).await
         })
@@ -72,6 +74,8 @@ struct Gateway {
     agent: JoinHandle<()>,
     commands: mpsc::Sender<Command>,
     progress: watch::Receiver<agent::Progress>,
+    /// Of the embedded broker.
+    access: Option<watch::Sender<Access>>,
 }
 
 /// The signals that a gateway heeds.
@@ -106,7 +110,7 @@ impl Gateway {
         let memory = state.announced_topics();
         let inputs = Inputs { samples, commands: commands_out, memory, started };
         let agent = tokio::spawn(agent::run(settings.agent.clone(), inputs, progress_in));
-        Ok(Self { settings, started, sampling, agent, commands, progress })
+        Ok(Self { settings, started, sampling, agent, commands, progress, access: None })
     }
 
     /// Lives until a signal, or until the broker ends by itself, which is a failure.
@@ -169,6 +173,13 @@ impl Gateway {
         }
         level.set(new.log.level);
         self.sampling.set_interval(new.sensors.interval);
+        if let (Some(access), Some(broker)) = (&self.access, &new.broker) {
+            access.send_if_modified(|current| {
+                let is_new = *current != broker.server.access;
+                current.clone_from(&broker.server.access);
+                is_new
+            });
+        }
         if self.commands.send(Command::Reload(Box::new(new.agent.clone()))).await.is_ok() {
             info!("configuration reloaded");
         }

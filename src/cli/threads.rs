@@ -10,7 +10,7 @@ use crate::base::clock;
 use crate::base::progress::Progress;
 use crate::broker::state::State;
 use crate::config::{EmbeddedBroker, StorageOptions};
-use crate::server::{ListenerAddress, Server};
+use crate::server::{Access, ListenerAddress, Server};
 use crate::store::{self, Store};
 
 /// The thread `broker`, its sockets bound.
@@ -18,6 +18,7 @@ use crate::store::{self, Store};
 pub(super) struct BrokerThread {
     addresses: Vec<ListenerAddress>,
     progress: Progress,
+    access: watch::Sender<Access>,
     stop: watch::Sender<bool>,
     thread: JoinHandle<()>,
 }
@@ -34,7 +35,7 @@ impl BrokerThread {
         let store = open_store(storage)?;
         life::allow_open_files(options.server.connections_max);
         let server = Server::bind(options.server.clone(), options.machine.clone())?;
-        let addresses = server.addresses();
+        let (addresses, access) = (server.addresses(), server.access());
         let progress = Progress::new(clock::monotonic());
         let (stop, stopped) = watch::channel(false);
         let (ended, end) = oneshot::channel();
@@ -45,11 +46,16 @@ impl BrokerThread {
             let _ = ended.send(result);
         };
         let thread = thread::Builder::new().name("broker".into()).spawn(serve).context("cannot start a thread")?;
-        Ok((Self { addresses, progress, stop, thread }, end))
+        Ok((Self { addresses, progress, access, stop, thread }, end))
     }
 
     pub(super) fn addresses(&self) -> &[ListenerAddress] {
         &self.addresses
+    }
+
+    /// Takes newer passwords and rights.
+    pub(super) fn access(&self) -> watch::Sender<Access> {
+        self.access.clone()
     }
 
     pub(super) fn progress(&self) -> &Progress {

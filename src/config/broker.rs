@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use super::section::{Read, Section};
 use super::value::choice;
-use super::{external, limits, listener};
+use super::{access, external, limits, listener};
 use crate::agent::BrokerAddress;
-use crate::server::ListenerOptions;
+use crate::server::{Access, ListenerOptions};
 
 /// Keep-alive of the gateway's own client of the embedded broker.
 pub(super) const HOUSE_KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// What `[broker]` decides.
 pub(super) enum Broker {
-    Embedded { listeners: Vec<ListenerOptions>, limits: limits::Limits },
+    Embedded { listeners: Vec<ListenerOptions>, limits: limits::Limits, access: Access },
     External(Connection),
 }
 
@@ -36,11 +36,14 @@ const MODES: [(&str, Mode); 2] = [("embedded", Mode::Embedded), ("external", Mod
 /// Reads `[broker]`. What the other mode has is checked as well, so that changing the mode brings no surprises.
 pub(super) fn read(section: &mut Section<'_>) -> Read<Broker> {
     let mode = section.required("mode", choice(&MODES));
-    let listeners = listener::read(section);
+    let access = access::read(section);
+    // a password file with problems is one all the same
+    let has_passwords = access.as_ref().map_or(true, |access| access.passwords.is_some());
+    let listeners = listener::read(section, has_passwords);
     let limits = section.section("limits", limits::read);
     let external = section.section("external", external::read);
     match (mode?, external?) {
-        (Mode::Embedded, _) => Ok(Broker::Embedded { listeners: listeners?, limits: limits? }),
+        (Mode::Embedded, _) => Ok(Broker::Embedded { listeners: listeners?, limits: limits?, access: access? }),
         (Mode::External, Some(connection)) => Ok(Broker::External(connection)),
         (Mode::External, None) => {
             let text = "is \"external\", which needs broker.external.url = \"mqtt://HOST:PORT\"";

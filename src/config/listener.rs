@@ -19,8 +19,8 @@ enum Protocol {
 const PROTOCOLS: [(&str, Protocol); 2] = [("mqtt", Protocol::Mqtt), ("unix", Protocol::Unix)];
 
 /// Reads the list; at least one listener, and no two on one address.
-pub(super) fn read(broker: &mut Section<'_>) -> Read<Vec<ListenerOptions>> {
-    let listeners = broker.sections("listener", read_one)?;
+pub(super) fn read(broker: &mut Section<'_>, has_passwords: bool) -> Read<Vec<ListenerOptions>> {
+    let listeners = broker.sections("listener", |section| read_one(section, has_passwords))?;
     if listeners.is_empty() {
         broker.problem("listener", "is empty, at least one [[broker.listener]] is expected".into());
     }
@@ -36,37 +36,48 @@ pub(super) fn read(broker: &mut Section<'_>) -> Read<Vec<ListenerOptions>> {
 /// Port 0 stands for any free one, so two of them do not meet.
 fn is_bound_earlier(listener: &ListenerOptions, earlier: &[ListenerOptions]) -> bool {
     let is_any_port = matches!(listener.address, ListenerAddress::Tcp(address) if address.port() == 0);
-    !is_any_port && earlier.contains(listener)
+    !is_any_port && earlier.iter().any(|earlier| earlier.address == listener.address)
 }
 
-fn read_one(section: &mut Section<'_>) -> Read<ListenerOptions> {
+fn read_one(section: &mut Section<'_>, has_passwords: bool) -> Read<ListenerOptions> {
     let protocol = section.optional("protocol", choice(&PROTOCOLS));
-    let anonymous = section.optional("allow_anonymous", anonymous);
+    let anonymous = section.optional("allow_anonymous", |kind| anonymous(kind, has_passwords));
     let address = match protocol.map(|protocol| protocol.unwrap_or(Protocol::Mqtt)) {
         Ok(Protocol::Mqtt) => section.required("address", tcp).map(ListenerAddress::Tcp),
         Ok(Protocol::Unix) => section.required("address", unix).map(ListenerAddress::Unix),
         // asked for all the same, so that it is no unknown key
         Err(noted) => section.required("address", text).and(Err(noted)),
     };
-    anonymous?;
-    Ok(ListenerOptions { address: address? })
+    let (anonymous, address) = (anonymous?, address?);
+    if !has_passwords && anonymous != Some(true) {
+        check_is_private(section, &address)?;
+    }
+    Ok(ListenerOptions { address, allow_anonymous: anonymous.unwrap_or(!has_passwords) })
 }
 
-fn anonymous(kind: &ValueKind) -> Result<(), String> {
-    if boolean(kind)? {
-        return Ok(());
+fn anonymous(kind: &ValueKind, has_passwords: bool) -> Result<bool, String> {
+    match boolean(kind)? {
+        false if !has_passwords => Err("is false, and there is no broker.password_file: nobody could connect".into()),
+        allowed => Ok(allowed),
     }
-    Err("is false, but there are no passwords yet: nobody could connect".into())
+}
+
+/// Without passwords nobody beyond this machine is let in by mistake.
+fn check_is_private(section: &mut Section<'_>, address: &ListenerAddress) -> Read<()> {
+    match address {
+        ListenerAddress::Tcp(address) if !address.ip().is_loopback() => {
+            let text = "is open to other machines, and there is no broker.password_file; name one, bind to";
+            let port = address.port();
+            let text = format!("{text} 127.0.0.1:{port} or [::1]:{port}, or let everybody in: allow_anonymous = true");
+            Err(section.problem("address", text))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn tcp(kind: &ValueKind) -> Result<SocketAddr, String> {
     let typed = text(kind)?;
-    let address = typed.parse::<SocketAddr>().map_err(|_| no_address(&typed))?;
-    if address.ip().is_loopback() {
-        return Ok(address);
-    }
-    let port = address.port();
-    Err(format!("is open to other machines, and there are no passwords yet; bind to 127.0.0.1:{port} or [::1]:{port}"))
+    typed.parse::<SocketAddr>().map_err(|_| no_address(&typed))
 }
 
 /// Why `typed` is no address and port.

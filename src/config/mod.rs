@@ -1,15 +1,16 @@
 //! What was typed becomes what was decided, with every problem found at `file:line:column`.
 //!
 //! - Holds nothing at run time.
-//! - Never enters: sockets, buses, tasks. It reads the configuration's file, the files that it names for secrets and
-//!   certificates, and the machine's id.
+//! - Never enters: sockets, buses, tasks. It reads the configuration's file, the files that it names for secrets,
+//!   rights and certificates, and the machine's id.
 //! - Uses the `Options` of every room below it; nobody below knows TOML.
 //!
 //! The journey: `layers` finds the file and lays defaults, file and environment over each other; `document` parses and
 //! knows where everything stands; `section` reads one key at a time and collects what is wrong; one file a section
-//! (`general`, `sensors`, `publish`, `status`, `broker`, `listener`, `limits`, `external`, `storage`, `log`) decides
+//! (`general`, `sensors`, `publish`, `status`, `broker`, `access`, `listener`, `limits`, `external`, `storage`, `log`) decides
 //! what it means, with the words of `value` and `template`. Start reading at [`load`], then at `sensors`.
 
+mod access;
 mod broker;
 mod document;
 mod external;

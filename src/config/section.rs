@@ -9,7 +9,7 @@ use config::{Value, ValueKind};
 
 use super::document::is_plain;
 use super::layers::Places;
-use super::problem::{Problem, Problems};
+use super::problem::{Place, Problem, Problems};
 use super::value::{describe, nearest};
 
 /// What was read, or that a problem was noted.
@@ -47,6 +47,12 @@ impl Notes {
     pub(super) fn problem(&mut self, path: &str, text: String) -> Noted {
         let place = self.places.of_value(path);
         self.problems.push(Problem { place, key: path.to_owned(), text });
+        Noted(())
+    }
+
+    /// Notes a problem of a file that a key names.
+    pub(super) fn problem_at(&mut self, place: Place, text: String) -> Noted {
+        self.problems.push(Problem { place, key: String::new(), text });
         Noted(())
     }
 

@@ -167,12 +167,13 @@ fn connection(broker: &broker::Broker, storage: &StorageOptions) -> broker::Conn
 }
 
 fn embedded(broker: broker::Broker, storage: &StorageOptions) -> Option<EmbeddedBroker> {
-    let broker::Broker::Embedded { listeners, limits } = broker else { return None };
+    let broker::Broker::Embedded { listeners, limits, access } = broker else { return None };
     let server = server::Options {
         listeners,
         house_socket: storage::house_socket(&storage.directory),
         connections_max: limits.connections_max,
         send_buffer_bytes_max: limits.send_buffer_bytes_max,
+        access,
     };
     Some(EmbeddedBroker { machine: limits.machine, server })
 }

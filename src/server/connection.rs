@@ -8,20 +8,21 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tokio::io::ReadBuf;
 
+use super::gate::Door;
 use super::hub::{After, Shared};
 use super::stream::{Reader, Stream};
 use crate::base::clock;
-use crate::broker::{ConnectionId, Origin};
+use crate::broker::ConnectionId;
 use crate::mqtt::{Decoded, Packet, ProtocolVersion, decode};
 
 /// Takes a socket in and reads it in a task of its own. Beyond the limit of connections it is closed at once.
-pub(super) fn open(shared: &Rc<Shared>, stream: Stream, origin: Origin) {
-    if origin == Origin::Public && shared.hub.borrow().peers.len() >= shared.connections_max {
+pub(super) fn open(shared: &Rc<Shared>, stream: Stream, door: Door) {
+    if door != Door::House && shared.hub.borrow().peers.len() >= shared.connections_max {
         return;
     }
     let address = stream.peer();
     let (reader, writer) = stream.split();
-    let connection = shared.open(origin, address, writer);
+    let connection = shared.open(door, address, writer);
     let task = tokio::task::spawn_local(run(shared.clone(), connection, reader));
     if let Some(peer) = shared.hub.borrow_mut().peers.get_mut(connection) {
         peer.reading = Some(task.abort_handle());
@@ -105,12 +106,12 @@ fn poll_turn(
     Poll::Ready(Ok(input.keep(taken, copy, bytes.len())))
 }
 
-/// A peer that does not take its bytes is not read from until it does.
+/// A peer that does not take its bytes is not read from until it does, nor one that waits to be let in.
 fn is_paused(shared: &Shared, connection: ConnectionId, cx: &Context<'_>) -> bool {
     let mut hub = shared.hub.borrow_mut();
     let is_choked = hub.durable.is_choked();
     let Some(peer) = hub.peers.get_mut(connection) else { return false };
-    let is_paused = is_choked || peer.outbox.bytes() > shared.send_buffer_bytes_max;
+    let is_paused = is_choked || peer.is_asking || peer.outbox.bytes() > shared.send_buffer_bytes_max;
     peer.paused = is_paused.then(|| cx.waker().clone());
     is_paused
 }
@@ -206,6 +207,7 @@ mod tests {
             house_socket: PathBuf::new(),
             connections_max: 10,
             send_buffer_bytes_max: LIMIT,
+            access: super::super::Access::default(),
         };
         Shared::new(
             Broker::new(broker::Options::default(), 1),
@@ -227,7 +229,7 @@ mod tests {
         let shared = shared();
         let (near, _far) = UnixStream::pair().unwrap();
         let (_reader, writer) = Stream::Unix(near).split();
-        let connection = shared.open(Origin::Public, None, writer);
+        let connection = shared.open(Door::Public { allow_anonymous: true }, None, writer);
         let mut input = Input { version: ProtocolVersion::V311, partial: Vec::new(), unhandled: Bytes::new() };
         let bytes = [CONNECT, &publish(), &SUBSCRIBE.repeat(1000)].concat();
         let taken = input.take(&shared, connection, &bytes);

@@ -75,7 +75,8 @@ fn settle(shared: &Shared, connection: ConnectionId) -> Flushed {
     let flushed = write(shared, connection);
     let mut hub = shared.hub.borrow_mut();
     let Some(peer) = hub.peers.get_mut(connection) else { return Flushed::All };
-    if peer.outbox.bytes() <= shared.send_buffer_bytes_max / 2
+    if !peer.is_asking
+        && peer.outbox.bytes() <= shared.send_buffer_bytes_max / 2
         && let Some(waker) = peer.paused.take()
     {
         waker.wake();

@@ -10,12 +10,13 @@ use tracing::{info, warn};
 
 use super::complaints::{Complaints, Verdict};
 use super::durable::{self, Durable, Meaning};
+use super::gate::{Door, Gate};
 use super::outbox::Pool;
 use super::peers::{Peer, Peers};
 use super::stream::Writer;
 use crate::base::clock::{self, Monotonic};
 use crate::broker::state::State;
-use crate::broker::{Broker, CloseReason, ConnectionId, Origin, Output, SendClass, Ticket};
+use crate::broker::{Broker, CloseReason, ConnectionId, Output, SendClass, Ticket};
 use crate::mqtt::{DecodeError, Frame, Packet};
 use crate::store::Answer;
 
@@ -34,6 +35,8 @@ pub(super) struct Shared {
     pub(super) scratch: RefCell<Box<[u8]>>,
     /// Somebody has bytes to flush.
     pub(super) flush: Notify,
+    /// A login waits to be verified.
+    pub(super) login: Notify,
     /// The machine's next deadline has come nearer.
     pub(super) deadline: Notify,
     pub(super) send_buffer_bytes_max: usize,
@@ -48,6 +51,7 @@ pub(super) struct Shared {
 pub(super) struct Hub {
     pub(super) broker: Broker,
     pub(super) peers: Peers,
+    pub(super) gate: Gate,
     pub(super) dirty: Vec<ConnectionId>,
     /// Connections that ended while bytes waited, and until when these may be taken.
     lingering: VecDeque<(Monotonic, ConnectionId)>,
@@ -77,6 +81,7 @@ impl Shared {
         let hub = Hub {
             broker,
             peers: Peers::default(),
+            gate: Gate::new(options.access.clone()),
             dirty: Vec::new(),
             lingering: VecDeque::new(),
             pool: Pool::default(),
@@ -89,6 +94,7 @@ impl Shared {
             hub: RefCell::new(hub),
             scratch: RefCell::new(vec![0; super::READ_BYTES_MAX].into_boxed_slice()),
             flush: Notify::new(),
+            login: Notify::new(),
             deadline: Notify::new(),
             send_buffer_bytes_max: options.send_buffer_bytes_max,
             connections_max: options.connections_max,
@@ -98,10 +104,10 @@ impl Shared {
     }
 
     /// Takes a socket in.
-    pub(super) fn open(&self, origin: Origin, address: Option<IpAddr>, writer: Writer) -> ConnectionId {
+    pub(super) fn open(&self, door: Door, address: Option<IpAddr>, writer: Writer) -> ConnectionId {
         let mut hub = self.hub.borrow_mut();
-        let connection = hub.broker.handle_open(origin, clock::monotonic());
-        hub.peers.insert(connection, Peer::new(address, writer));
+        let connection = hub.broker.handle_open(door.origin(), clock::monotonic());
+        hub.peers.insert(connection, Peer::new(door, address, writer));
         self.carry_out(&mut hub);
         connection
     }
@@ -120,6 +126,7 @@ impl Shared {
             Some(peer) if peer.is_closing => After::Over,
             None => After::Over,
             Some(peer) if peer.outbox.bytes() > self.send_buffer_bytes_max => After::Pause,
+            Some(peer) if peer.is_asking => After::Pause,
             Some(_) if hub.turn_outputs > TURN_OUTPUTS_MAX => After::Pause,
             Some(_) => After::Next,
         }
@@ -182,10 +189,16 @@ impl Shared {
     }
 
     /// Empties the machine's outputs into outboxes and the log.
-    fn carry_out(&self, hub: &mut Hub) {
+    pub(super) fn carry_out(&self, hub: &mut Hub) {
         loop {
             while let Some(output) = hub.broker.poll_output() {
-                hub.perform(output, self.send_buffer_bytes_max);
+                if let Output::RequestAuthenticate { connection, user_name, password, client_id } = output {
+                    if hub.ask(connection, user_name, password, client_id) {
+                        self.login.notify_one();
+                    }
+                } else {
+                    hub.perform(output, self.send_buffer_bytes_max);
+                }
             }
             let Some(ticket) = hub.durable.poll_settled() else { break };
             hub.broker.handle_persisted(ticket);
@@ -233,6 +246,13 @@ impl Hub {
                     peer.client_id = Some(client_id);
                 }
             }
+            // carried out by `Hub::ask`
+            Output::RequestAuthenticate { .. } => {}
+            Output::NotifyDenied { client_id, topic } => {
+                if self.complaints.judge(None, clock::monotonic()) != Verdict::Hide {
+                    warn!(client = %client_id, %topic, "a message was not taken: its client may not write to this topic");
+                }
+            }
             Output::NotifyDropped { client_id } => {
                 if self.complaints.judge(None, clock::monotonic()) != Verdict::Hide {
                     warn!(client = %client_id, "queue is full: a message was dropped; raise broker.limits.queue_messages or queue_size, or let the client connect more often");
@@ -263,7 +283,7 @@ impl Hub {
             self.lingering.push_back((clock::monotonic() + LINGER, connection));
         }
         let (client, address) = (peer.name(), peer.address);
-        if reason.is_peers_fault() {
+        if reason.is_peers_fault() || matches!(reason, CloseReason::Refused(_)) {
             match self.complaints.judge(address, clock::monotonic()) {
                 Verdict::Show => warn!(client, ?address, %reason, "connection closed"),
                 Verdict::ShowLast => {
@@ -303,6 +323,7 @@ mod tests {
             house_socket: PathBuf::new(),
             connections_max: 10,
             send_buffer_bytes_max: 4096,
+            access: super::super::Access::default(),
         };
         Shared::new(
             Broker::new(broker::Options::default(), 1),
@@ -316,7 +337,7 @@ mod tests {
     fn open(shared: &Shared) -> (ConnectionId, Reader, UnixStream) {
         let (near, far) = UnixStream::pair().unwrap();
         let (reader, writer) = Stream::Unix(near).split();
-        (shared.open(Origin::Public, None, writer), reader, far)
+        (shared.open(Door::Public { allow_anonymous: true }, None, writer), reader, far)
     }
 
     #[tokio::test]

@@ -12,11 +12,11 @@ use rustix::io::Errno;
 use thiserror::Error;
 use tracing::warn;
 
-use super::ListenerAddress;
 use super::connection;
+use super::gate::Door;
 use super::hub::Shared;
 use super::stream::Stream;
-use crate::broker::Origin;
+use super::{ListenerAddress, ListenerOptions};
 
 /// Why the broker cannot listen.
 #[derive(Debug, Error)]
@@ -65,8 +65,8 @@ pub enum BindError {
 /// A bound socket that is not served yet.
 #[derive(Debug)]
 pub(super) enum Listener {
-    Tcp(std::net::TcpListener),
-    Unix { socket: std::os::unix::net::UnixListener, file: SocketFile, origin: Origin },
+    Tcp { socket: std::net::TcpListener, door: Door },
+    Unix { socket: std::os::unix::net::UnixListener, file: SocketFile, door: Door },
 }
 
 /// A socket's name among the files; gone with this value.
@@ -80,30 +80,31 @@ impl Drop for SocketFile {
 }
 
 impl Listener {
-    pub(super) fn bind(address: &ListenerAddress) -> Result<Self, BindError> {
-        match address {
-            ListenerAddress::Tcp(address) => Self::bind_tcp(*address),
-            ListenerAddress::Unix(path) => Self::bind_unix(path, Origin::Public, 0o660),
+    pub(super) fn bind(options: &ListenerOptions) -> Result<Self, BindError> {
+        let door = Door::Public { allow_anonymous: options.allow_anonymous };
+        match &options.address {
+            ListenerAddress::Tcp(address) => Self::bind_tcp(*address, door),
+            ListenerAddress::Unix(path) => Self::bind_unix(path, door, 0o660),
         }
     }
 
     /// The private socket: only this user may open it.
     pub(super) fn bind_house(path: &Path) -> Result<Self, BindError> {
-        Self::bind_unix(path, Origin::House, 0o600)
+        Self::bind_unix(path, Door::House, 0o600)
     }
 
-    fn bind_tcp(address: SocketAddr) -> Result<Self, BindError> {
+    fn bind_tcp(address: SocketAddr, door: Door) -> Result<Self, BindError> {
         let bind = || {
-            let listener = std::net::TcpListener::bind(address)?;
-            listener.set_nonblocking(true)?;
-            Ok(Self::Tcp(listener))
+            let socket = std::net::TcpListener::bind(address)?;
+            socket.set_nonblocking(true)?;
+            Ok(Self::Tcp { socket, door })
         };
         bind().map_err(|cause| BindError::of(address.to_string(), cause))
     }
 
     /// Binds beside the path and moves the socket into place when its mode is right: nobody can open it before. What
     /// an earlier run left behind is replaced, which is a socket that nobody serves any more.
-    fn bind_unix(path: &Path, origin: Origin, mode: u32) -> Result<Self, BindError> {
+    fn bind_unix(path: &Path, door: Door, mode: u32) -> Result<Self, BindError> {
         check_replaceable(path)?;
         let bind = || {
             let draft = path.with_extension("new");
@@ -112,7 +113,7 @@ impl Listener {
             socket.set_nonblocking(true)?;
             fs::set_permissions(&draft, fs::Permissions::from_mode(mode))?;
             fs::rename(&draft, path)?;
-            Ok(Self::Unix { socket, file: SocketFile(path.to_owned()), origin })
+            Ok(Self::Unix { socket, file: SocketFile(path.to_owned()), door })
         };
         bind().map_err(|cause| BindError::of(path.display().to_string(), cause))
     }
@@ -120,8 +121,8 @@ impl Listener {
     /// Where it listens, with the port that the system chose for port 0; `None` for the private socket.
     pub(super) fn address(&self) -> Option<ListenerAddress> {
         match self {
-            Self::Tcp(listener) => listener.local_addr().ok().map(ListenerAddress::Tcp),
-            Self::Unix { origin: Origin::House, .. } => None,
+            Self::Tcp { socket, .. } => socket.local_addr().ok().map(ListenerAddress::Tcp),
+            Self::Unix { door: Door::House, .. } => None,
             Self::Unix { file, .. } => Some(ListenerAddress::Unix(file.0.clone())),
         }
     }
@@ -129,24 +130,24 @@ impl Listener {
     /// Accepts until its task is dropped.
     pub(super) async fn run(self, shared: Rc<Shared>) -> io::Result<()> {
         match self {
-            Self::Tcp(listener) => {
-                let listener = tokio::net::TcpListener::from_std(listener)?;
+            Self::Tcp { socket, door } => {
+                let listener = tokio::net::TcpListener::from_std(socket)?;
                 loop {
                     match listener.accept().await {
                         Ok((stream, _)) => {
                             // without it an answer waits for the peer's delayed acknowledgement
                             let _ = stream.set_nodelay(true);
-                            connection::open(&shared, Stream::Tcp(stream), Origin::Public);
+                            connection::open(&shared, Stream::Tcp(stream), door);
                         }
                         Err(cause) => pause(&cause).await,
                     }
                 }
             }
-            Self::Unix { socket, origin, file: _file } => {
+            Self::Unix { socket, door, file: _file } => {
                 let listener = tokio::net::UnixListener::from_std(socket)?;
                 loop {
                     match listener.accept().await {
-                        Ok((stream, _)) => connection::open(&shared, Stream::Unix(stream), origin),
+                        Ok((stream, _)) => connection::open(&shared, Stream::Unix(stream), door),
                         Err(cause) => pause(&cause).await,
                     }
                 }

@@ -2,7 +2,7 @@
 //!
 //! - Holds sockets, buffers on their way out, and the core itself.
 //! - Never enters: protocol rules (those are `broker`'s) and what the agent does.
-//! - Uses `base`, `mqtt`, `broker`.
+//! - Uses `base`, `mqtt`, `access`, `broker`.
 //!
 //! Everything runs on one thread: a task a connection reads up to 64 KB and hands the packets to the core; the core's
 //! outputs fill outboxes; one flusher, woken once, writes behind all readers that were ready. Start reading at
@@ -12,12 +12,14 @@ mod complaints;
 mod connection;
 mod durable;
 mod flush;
+mod gate;
 mod hub;
 mod listener;
 mod outbox;
 mod peers;
 mod stream;
 
+pub use gate::Access;
 pub use listener::BindError;
 
 use std::collections::VecDeque;
@@ -58,6 +60,8 @@ pub struct Options {
     pub connections_max: usize,
     /// Bytes that may wait for one slow client; beyond it its QoS 0 messages are dropped.
     pub send_buffer_bytes_max: usize,
+    /// Who may come in and what they may do, until [`Server::access`] is sent something newer.
+    pub access: Access,
 }
 
 /// One listener.
@@ -65,12 +69,14 @@ pub struct Options {
 pub struct ListenerOptions {
     /// Where it listens.
     pub address: ListenerAddress,
+    /// Whether clients without a user name are let in; without a password file, whether anybody is.
+    pub allow_anonymous: bool,
 }
 
 /// A listener's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenerAddress {
-    /// MQTT over TCP. Beyond loopback it is refused until passwords exist.
+    /// MQTT over TCP.
     Tcp(SocketAddr),
     /// MQTT over a Unix socket for other programs on this machine.
     Unix(PathBuf),
@@ -82,6 +88,7 @@ pub struct Server {
     listeners: Vec<Listener>,
     options: Options,
     machine: broker::Options,
+    access: watch::Sender<Access>,
 }
 
 impl Server {
@@ -94,7 +101,7 @@ impl Server {
         let mut listeners = vec![Listener::bind_house(&options.house_socket)?];
         let mut left_out = None;
         for listener in &options.listeners {
-            match Listener::bind(&listener.address) {
+            match Listener::bind(listener) {
                 Ok(listener) => listeners.push(listener),
                 Err(error @ BindError::NoAddress { .. }) => {
                     warn!("{error}; it is left out");
@@ -105,13 +112,21 @@ impl Server {
         }
         match left_out {
             Some(error) if listeners.len() == 1 => Err(error),
-            _ => Ok(Self { listeners, options, machine }),
+            _ => {
+                let access = watch::Sender::new(options.access.clone());
+                Ok(Self { listeners, options, machine, access })
+            }
         }
     }
 
     /// Where it listens, ports that the system chose included; the private socket is not among them.
     pub fn addresses(&self) -> Vec<ListenerAddress> {
         self.listeners.iter().filter_map(Listener::address).collect()
+    }
+
+    /// Takes newer passwords and rights while it serves; they apply to connected clients too.
+    pub fn access(&self) -> watch::Sender<Access> {
+        self.access.clone()
     }
 
     /// Serves on the calling thread until `stop` turns true, then sends what is waiting, for two seconds at most, and
@@ -129,7 +144,10 @@ impl Server {
         progress: &Progress,
         stop: watch::Receiver<bool>,
     ) -> std::io::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        // the only blocking work is the verification of passwords
+        runtime.max_blocking_threads(1).thread_name("passwords");
+        let runtime = runtime.enable_io().enable_time().build()?;
         let tasks = tokio::task::LocalSet::new();
         tasks.block_on(&runtime, self.serve(seed, store, progress.clone(), stop))
     }
@@ -162,6 +180,8 @@ impl Server {
             listening.spawn_local(listener.run(shared.clone()));
         }
         tokio::task::spawn_local(flush::run(shared.clone()));
+        tokio::task::spawn_local(gate::run(shared.clone()));
+        tokio::task::spawn_local(gate::reload(shared.clone(), self.access.subscribe()));
         tokio::task::spawn_local(keep_time(shared.clone()));
         tokio::task::spawn_local(beat(progress));
         let _ = stop.wait_for(|stop| *stop).await;
@@ -214,10 +234,11 @@ mod tests {
 
     fn options(directory: &Path, address: ListenerAddress) -> Options {
         Options {
-            listeners: vec![ListenerOptions { address }],
+            listeners: vec![ListenerOptions { address, allow_anonymous: true }],
             house_socket: directory.join("house.sock"),
             connections_max: 10,
             send_buffer_bytes_max: 1 << 20,
+            access: Access::default(),
         }
     }
 

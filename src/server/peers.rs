@@ -7,6 +7,7 @@ use std::rc::Rc;
 use foldhash::fast::FixedState;
 use tokio::task::AbortHandle;
 
+use super::gate::Door;
 use super::outbox::Outbox;
 use super::stream::Writer;
 use crate::broker::ConnectionId;
@@ -20,6 +21,9 @@ pub(super) struct Peers(HashMap<ConnectionId, Peer, FixedState>);
 /// One connected socket.
 #[derive(Debug)]
 pub(super) struct Peer {
+    pub(super) door: Door,
+    /// Whether its login waits for a verdict: nothing is read from it then.
+    pub(super) is_asking: bool,
     pub(super) writer: Rc<Writer>,
     pub(super) outbox: Outbox,
     pub(super) is_dirty: bool,
@@ -70,8 +74,10 @@ impl Peers {
 }
 
 impl Peer {
-    pub(super) fn new(address: Option<IpAddr>, writer: Writer) -> Self {
+    pub(super) fn new(door: Door, address: Option<IpAddr>, writer: Writer) -> Self {
         Self {
+            door,
+            is_asking: false,
             writer: Rc::new(writer),
             outbox: Outbox::default(),
             is_dirty: false,

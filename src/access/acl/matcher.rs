@@ -4,7 +4,7 @@
 use crate::mqtt::TopicFilter;
 
 /// A filter with its shape.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Matcher {
     filter: TopicFilter,
     shape: Shape,

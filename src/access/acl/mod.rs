@@ -25,11 +25,11 @@ use super::Problem;
 use crate::mqtt::TopicFilter;
 
 /// An access control list, or the absence of one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Acl(Option<Lines>);
 
 /// What the file says, each list in the order in which it is asked.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Lines {
     anonymous: Arc<[Rule]>,
     users: HashMap<Box<str>, Arc<[Rule]>>,
@@ -37,7 +37,7 @@ struct Lines {
 }
 
 /// A `pattern` line.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Pattern {
     access: Access,
     filter: TopicFilter,

@@ -33,7 +33,7 @@ enum Wanted {
 }
 
 /// A line for one client.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rule {
     access: Access,
     matcher: Matcher,
@@ -56,18 +56,19 @@ impl Rule {
 }
 
 /// What one client may write and read. Two pointers: cheap to keep in a session and to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rights(Option<Rules>);
 
 /// In the order in which they are asked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Rules {
     own: Arc<[Rule]>,
     patterns: Arc<[Rule]>,
 }
 
 impl Rights {
-    pub(super) fn everything() -> Self {
+    /// Of the gateway's own clients, and of everybody where there is no list.
+    pub fn everything() -> Self {
         Self(None)
     }
 

@@ -173,6 +173,7 @@ impl Method {
 }
 
 /// A hashed password.
+#[derive(PartialEq, Eq)]
 pub(super) struct Hash {
     method: Method,
     salt: Box<[u8]>,

@@ -76,6 +76,12 @@ impl Passwords {
         self.users.contains_key(user)
     }
 
+    /// Whether `user` has the same line here as in `earlier`, or in neither one: a client that was let in by
+    /// `earlier` would be let in again.
+    pub fn agrees_on(&self, user: &str, earlier: &Self) -> bool {
+        self.users.get(user) == earlier.users.get(user)
+    }
+
     /// How many users there are.
     pub fn len(&self) -> usize {
         self.users.len()
@@ -86,6 +92,15 @@ impl Passwords {
         self.users.is_empty()
     }
 }
+
+/// The same users with the same hashes.
+impl PartialEq for Passwords {
+    fn eq(&self, other: &Self) -> bool {
+        self.users == other.users
+    }
+}
+
+impl Eq for Passwords {}
 
 impl fmt::Debug for Passwords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::access::Rights;
 use crate::broker::RESERVED_CLIENT_ID_PREFIX;
 use crate::broker::connection::Origin;
 use crate::broker::inflight::Awaits;
@@ -13,16 +14,40 @@ use crate::mqtt::{
     Acknowledgement, ClientId, ConnAck, Connect, ConnectReturnCode, DecodeError, Frame, Packet, ProtocolVersion,
 };
 
-/// Accepts or refuses a CONNECT.
-pub(in crate::broker) fn connect(broker: &mut Broker, connection: ConnectionId, connect: &Connect) {
+/// Refuses a CONNECT that nobody may send, and asks who sends any other. The house's own clients are known.
+pub(in crate::broker) fn connect(broker: &mut Broker, connection: ConnectionId, mut connect: Connect) {
     if connect.will.as_ref().is_some_and(|will| !broker.options.allows_levels_of(will.topic.as_str())) {
         return broker.violate(connection, "a will topic with more levels than topic_levels allows", "section 4.7.3");
     }
-    let client_id = match identify(broker, connection, connect) {
-        Ok(client_id) => client_id,
+    match identify(broker, connection, &connect) {
+        Ok(client_id) => connect.client_id = client_id,
         Err(code) => return refuse(broker, connection, code),
-    };
-    let (session, session_present) = seat(broker, client_id, connect.clean_session);
+    }
+    if is_house(broker, connection) {
+        return admit(broker, connection, &connect, None, Rights::everything());
+    }
+    let Some(record) = broker.connections.get_mut(connection) else { return };
+    let (client_id, user_name) = (connect.client_id.clone(), connect.user_name.clone());
+    let password = connect.password.take();
+    record.asking = Some(Box::new(connect));
+    broker.outputs.push_back(Output::RequestAuthenticate { connection, user_name, password, client_id });
+}
+
+/// Seats a client whose name is verified, unless its session is another user's or there is no room for one.
+pub(in crate::broker) fn admit(
+    broker: &mut Broker,
+    connection: ConnectionId,
+    connect: &Connect,
+    user: Option<Box<str>>,
+    rights: Rights,
+) {
+    if let Err(code) = check_seat(broker, connection, &connect.client_id, user.as_deref()) {
+        return refuse(broker, connection, code);
+    }
+    let (session, session_present) = seat(broker, connect.client_id.clone(), connect.clean_session);
+    if let Some(session) = broker.sessions.get_mut(session) {
+        (session.user, session.rights) = (user, rights);
+    }
     attach(broker, connection, session, connect);
     // [MQTT-3.2.0-1]: whatever else goes to this client waits for what CONNACK waits for
     let greeting = broker.persist.newest();
@@ -59,16 +84,32 @@ fn identify(broker: &mut Broker, connection: ConnectionId, connect: &Connect) ->
         // [MQTT-3.1.3-8]
         return Err(ConnectReturnCode::IdentifierRejected);
     }
-    let is_house = broker.connections.get(connection).is_some_and(|record| record.origin == Origin::House);
-    if asked.starts_with(RESERVED_CLIENT_ID_PREFIX) && !is_house {
+    if asked.starts_with(RESERVED_CLIENT_ID_PREFIX) && !is_house(broker, connection) {
         return Err(ConnectReturnCode::IdentifierRejected);
     }
-    let is_known = broker.sessions_by_client.contains_key(&connect.client_id);
-    // strangers' sessions do not keep the house out of its own broker
-    if !is_known && !is_house && broker.sessions.len() >= broker.options.sessions_max {
-        return Err(ConnectReturnCode::ServerUnavailable);
-    }
     Ok(if asked.is_empty() { invent(broker) } else { connect.client_id.clone() })
+}
+
+fn is_house(broker: &Broker, connection: ConnectionId) -> bool {
+    broker.connections.get(connection).is_some_and(|record| record.origin == Origin::House)
+}
+
+/// A session belongs to the user who made it: nobody else may take it over, or throw it away with a clean one. One
+/// that only anonymous clients had is anybody's.
+fn check_seat(
+    broker: &Broker,
+    connection: ConnectionId,
+    client_id: &ClientId,
+    user: Option<&str>,
+) -> Result<(), ConnectReturnCode> {
+    let known = broker.sessions_by_client.get(client_id).and_then(|key| broker.sessions.get(*key));
+    match known.map(|session| session.user.as_deref()) {
+        Some(Some(owner)) if user != Some(owner) => Err(ConnectReturnCode::IdentifierRejected),
+        Some(_) => Ok(()),
+        // strangers' sessions do not keep the house out of its own broker
+        None if broker.sessions.len() < broker.options.sessions_max || is_house(broker, connection) => Ok(()),
+        None => Err(ConnectReturnCode::ServerUnavailable),
+    }
 }
 
 /// An identifier for a client that leaves its name to the broker [MQTT-3.1.3-6].
@@ -156,7 +197,7 @@ fn notify(broker: &mut Broker, connection: ConnectionId, key: SessionKey, sessio
 }
 
 /// Answers with a code other than 0 and ends the connection [MQTT-3.2.2-5].
-fn refuse(broker: &mut Broker, connection: ConnectionId, code: ConnectReturnCode) {
+pub(in crate::broker) fn refuse(broker: &mut Broker, connection: ConnectionId, code: ConnectReturnCode) {
     // [MQTT-3.2.2-4]
     broker.answer(connection, conn_ack(code, false), Behind::Answers);
     broker.end(connection, CloseReason::Refused(code), WillFate::Discard);

@@ -7,7 +7,7 @@ mod publish;
 mod subscribe;
 mod unsubscribe;
 
-pub(super) use connect::{connect, malformed};
+pub(super) use connect::{admit, connect, malformed, refuse};
 
 use super::machine::{Behind, Broker};
 use super::output::ConnectionId;

@@ -11,6 +11,9 @@ pub(super) fn publish(broker: &mut Broker, connection: ConnectionId, session: Se
     if !broker.options.allows_levels_of(publish.topic) {
         return broker.violate(connection, "a topic with more levels than topic_levels allows", "section 4.7.3");
     }
+    if !broker.may_write(session, publish.topic) {
+        return pass_over(broker, connection, publish);
+    }
     match (publish.qos, publish.packet_id) {
         (QoS::AtLeastOnce, Some(packet_id)) => {
             let must_wait = broker.route(&Publication::from_publish(publish), false);
@@ -26,6 +29,14 @@ pub(super) fn publish(broker: &mut Broker, connection: ConnectionId, session: Se
             broker.route(&Publication::from_publish(publish), false);
         }
     }
+}
+
+/// Acknowledges a message that goes nowhere: version 3.1.1 has no way to say so [MQTT-3.3.5-2].
+fn pass_over(broker: &mut Broker, connection: ConnectionId, publish: &Publish<'_>) {
+    let Some(packet_id) = publish.packet_id else { return };
+    let ack = Acknowledgement::success(packet_id);
+    let ack = if publish.qos == QoS::ExactlyOnce { Packet::PubRec(ack) } else { Packet::PubAck(ack) };
+    acknowledge(broker, connection, &ack, false);
 }
 
 /// Passes a QoS 2 message on at its first PUBLISH (section 4.3.3, method B): until PUBREL, its identifier stands for

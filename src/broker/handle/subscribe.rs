@@ -26,7 +26,9 @@ fn take(broker: &mut Broker, key: SessionKey, wanted: &Subscription) -> ReasonCo
     let Some(session) = broker.sessions.get_mut(key) else { return ReasonCode::UnspecifiedError };
     let is_new = !session.subscriptions.contains_key(filter);
     let is_full = is_new && session.subscriptions.len() >= broker.options.subscriptions_max;
-    if is_full || !broker.options.allows_levels_of(filter.as_str()) {
+    // what could never deliver anything is refused
+    let is_allowed = session.rights.could_read(filter);
+    if is_full || !is_allowed || !broker.options.allows_levels_of(filter.as_str()) {
         return ReasonCode::UnspecifiedError;
     }
     session.subscriptions.insert(filter.clone(), *qos);
@@ -65,6 +67,7 @@ fn found(broker: &Broker, key: SessionKey, wanted: &[Subscription]) -> Vec<Retai
     for (filter, granted) in filters.into_iter().filter_map(|filter| session.subscriptions.get_key_value(filter)) {
         let is_first = found.is_empty();
         let matching = broker.retained.matching(filter).into_iter();
+        let matching = matching.filter(|retained| session.rights.may_read(retained.message.topic.as_str()));
         found.extend(matching.map(|retained| Retained { qos: retained.qos.min(*granted), ..retained }));
         if !is_first {
             found.sort_by(|a, b| a.message.topic.cmp(&b.message.topic).then(b.qos.cmp(&a.qos)));

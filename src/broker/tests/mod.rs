@@ -1,5 +1,6 @@
 //! The machine as its clients see it: packets in, packets out, in virtual time.
 
+mod authenticate;
 mod connect;
 mod deliver;
 mod durable;
@@ -10,7 +11,8 @@ mod will;
 
 use std::time::Duration;
 
-use super::{Broker, CloseReason, ConnectionId, Options, Origin, Output, Ticket};
+use super::{Broker, CloseReason, ConnectionId, Options, Origin, Output, Ticket, Verdict};
+use crate::access::Acl;
 use crate::base::clock::Monotonic;
 use crate::mqtt::{
     Acknowledgement, ClientId, Connect, ConnectReturnCode, Decoded, Packet, PacketId, Properties, ProtocolVersion,
@@ -27,6 +29,12 @@ struct World {
     requested: Vec<Ticket>,
     /// Pieces of queues that are to be loaded: behind which arrival, how many.
     loads: Vec<(u64, usize)>,
+    /// What everybody may do who asks to come in; `None` while nobody gives a verdict.
+    acl: Option<Acl>,
+    /// Those who wait for a verdict.
+    asking: Vec<ConnectionId>,
+    /// Topics that somebody might not write to.
+    denied: Vec<String>,
     /// Whether requests to persist are answered at once.
     is_durable_at_once: bool,
 }
@@ -44,6 +52,9 @@ impl World {
             closed: Vec::new(),
             requested: Vec::new(),
             loads: Vec::new(),
+            acl: Some(Acl::everything()),
+            asking: Vec::new(),
+            denied: Vec::new(),
             is_durable_at_once: true,
         }
     }
@@ -62,6 +73,15 @@ impl World {
                 }
                 Output::RequestPersist { ticket, .. } => self.requested.push(ticket),
                 Output::RequestLoad { after, count, .. } => self.loads.push((after, count)),
+                Output::RequestAuthenticate { connection, user_name, client_id, .. } => match &self.acl {
+                    None => self.asking.push(connection),
+                    Some(acl) => {
+                        let rights = acl.rights(user_name.as_deref(), client_id.as_str());
+                        let user = user_name.map(Into::into);
+                        self.broker.handle_verdict(connection, Verdict::Accepted { user, rights });
+                    }
+                },
+                Output::NotifyDenied { topic, .. } => self.denied.push(topic.into()),
                 _ => {}
             }
         }

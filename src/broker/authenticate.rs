@@ -1,0 +1,99 @@
+//! Who a client is, as the world outside found out, and what that allows.
+
+use super::RESERVED_CLIENT_ID_PREFIX;
+use super::connection::Origin;
+use super::handle;
+use super::machine::{Broker, WillFate};
+use super::output::{CloseReason, ConnectionId, Output};
+use super::session::{Session, SessionKey};
+use crate::access::Rights;
+use crate::mqtt::ConnectReturnCode;
+
+/// The broker's own topics, which nobody may write to.
+const SYSTEM: &str = "$SYS";
+
+/// The answer to `RequestAuthenticate`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The client may come in.
+    Accepted {
+        /// Its verified name; `None` for an anonymous client.
+        user: Option<Box<str>>,
+        /// What it may do.
+        rights: Rights,
+    },
+    /// It may not, and CONNACK says why.
+    Refused(ConnectReturnCode),
+}
+
+/// What becomes of a client when passwords or rights have changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It stays, with these rights.
+    Stays(Rights),
+    /// It has to log in again: its connection ends, its session is kept.
+    Unproven,
+    /// Its user is gone: connection and session end, so that nobody who is given the name later inherits them.
+    Gone,
+}
+
+impl Broker {
+    /// Who the client of `connection` is. One whose connection has ended meanwhile is passed over.
+    pub fn handle_verdict(&mut self, connection: ConnectionId, verdict: Verdict) {
+        let record = self.connections.get_mut(connection);
+        let Some(connect) = record.and_then(|record| record.asking.take()) else { return };
+        match verdict {
+            Verdict::Accepted { user, rights } => handle::admit(self, connection, &connect, user, rights),
+            Verdict::Refused(code) => handle::refuse(self, connection, code),
+        }
+    }
+
+    /// Passwords or rights have changed: asks `judge` about the user name and client identifier of every session,
+    /// connected or not, but for the house's own. Subscriptions stay as they are; what may not be read any more does
+    /// not come.
+    pub fn handle_access(&mut self, mut judge: impl FnMut(Option<&str>, &str) -> Standing) {
+        let keys: Vec<SessionKey> = self.sessions.keys().collect();
+        for key in keys {
+            let Some(session) = self.sessions.get(key) else { continue };
+            if self.is_of_the_house(session) {
+                continue;
+            }
+            match judge(session.user.as_deref(), session.client_id.as_str()) {
+                Standing::Stays(rights) => {
+                    if let Some(session) = self.sessions.get_mut(key) {
+                        session.rights = rights;
+                    }
+                }
+                Standing::Unproven => self.expel(key),
+                Standing::Gone => {
+                    self.expel(key);
+                    self.remove_session(key);
+                }
+            }
+        }
+    }
+
+    fn is_of_the_house(&self, session: &Session) -> bool {
+        let connection = session.connection.and_then(|connection| self.connections.get(connection));
+        let is_connected = connection.is_some_and(|record| record.origin == Origin::House);
+        is_connected || session.client_id.as_str().starts_with(RESERVED_CLIENT_ID_PREFIX)
+    }
+
+    fn expel(&mut self, key: SessionKey) {
+        if let Some(connection) = self.sessions.get(key).and_then(|session| session.connection) {
+            self.end(connection, CloseReason::Expelled, WillFate::Publish);
+        }
+    }
+
+    /// Whether the client may write to `topic`; tells when it may not.
+    pub(super) fn may_write(&mut self, key: SessionKey, topic: &str) -> bool {
+        let Some(session) = self.sessions.get(key) else { return false };
+        let is_system = topic.strip_prefix(SYSTEM).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if !is_system && session.rights.may_write(topic) {
+            return true;
+        }
+        let client_id = session.client_id.clone();
+        self.outputs.push_back(Output::NotifyDenied { client_id, topic: topic.into() });
+        false
+    }
+}

@@ -1,0 +1,42 @@
+//! `broker.password_file` and `broker.acl_file`: read here, so that their problems are told with all others.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::problem::{Place, Position};
+use super::section::{Read, Section};
+use super::value::{path, shown};
+use crate::access::{LoadError, load_acl, load_passwords};
+use crate::server::Access;
+
+/// Reads both files.
+pub(super) fn read(broker: &mut Section<'_>) -> Read<Access> {
+    let passwords = read_file(broker, "password_file", load_passwords);
+    let acl = read_file(broker, "acl_file", load_acl);
+    Ok(Access { passwords: passwords?.map(Arc::new), acl: acl?.map(Arc::new).unwrap_or_default() })
+}
+
+/// What is in the file that `key` names; `None` without the key.
+fn read_file<T>(
+    section: &mut Section<'_>,
+    key: &str,
+    load: impl FnOnce(&Path) -> Result<T, LoadError>,
+) -> Read<Option<T>> {
+    let Some(file) = section.optional(key, path)? else { return Ok(None) };
+    load(&file).map(Some).map_err(|error| match error {
+        LoadError::Read { path, source } => {
+            section.problem(key, format!("names {}, which cannot be read: {source}", shown(&path.to_string_lossy())))
+        }
+        LoadError::Problems { path, problems } => note_all(section, &path, problems),
+    })
+}
+
+fn note_all(section: &mut Section<'_>, file: &PathBuf, problems: Vec<crate::access::Problem>) -> super::section::Noted {
+    let mut noted = None;
+    for problem in problems {
+        let position = Position { line: problem.line, column: problem.column };
+        let place = Place::File(file.clone(), Some(position));
+        noted = Some(section.notes().problem_at(place, problem.text));
+    }
+    noted.unwrap_or_else(|| section.notes().problem_at(Place::File(file.clone(), None), "is refused".into()))
+}
