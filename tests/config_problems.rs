@@ -100,6 +100,21 @@ fn values_of_the_wrong_type_are_refused() {
 }
 
 #[test]
+fn listeners_beyond_loopback_need_passwords_or_a_word_that_lets_everybody_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let passwords = directory.path().join("passwords");
+    fs::write(&passwords, "").unwrap();
+    let open = "[[broker.listener]]\naddress = \"0.0.0.0:1883\"\n";
+    check_ok(&format!("{open}allow_anonymous = true"));
+    check_ok(&format!("[broker]\npassword_file = {:?}\n{open}", passwords.display().to_string()));
+    fs::write(&passwords, "ann\nbob:secret\n").unwrap();
+    let text = format!("broker.password_file = {:?}", passwords.display().to_string());
+    let problems = parse(Path::new("x.toml"), &text, home()).unwrap_err().to_string();
+    let places: Vec<_> = problems.lines().filter_map(|line| line.strip_prefix(passwords.to_str()?)?.get(..5)).collect();
+    assert_eq!(places, [":1:1:", ":2:5:"], "{problems}");
+}
+
+#[test]
 fn intervals_and_sizes_stay_within_their_bounds() {
     let interval = |typed: &str| {
         let line = format!("x.toml:1:20: sensors.interval: is {typed}, a duration from \"40ms\" to \"1h\" is expected");

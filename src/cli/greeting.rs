@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use tracing::info;
 
-use crate::config::Settings;
+use crate::config::{EmbeddedBroker, Settings};
 use crate::sensors::SourceOptions;
 use crate::server::ListenerAddress;
 
@@ -43,7 +43,9 @@ fn subscribe_line(settings: &Settings, addresses: &[ListenerAddress]) -> Option<
         ListenerAddress::Tcp(address) => Some(*address),
         ListenerAddress::Unix(_) => None,
     })?;
-    Some(format!("mosquitto_sub {}-t '{}' -v", host_and_port(address), common_filter(settings)))
+    let is_open = |broker: &EmbeddedBroker| broker.server.listeners.iter().all(|listener| listener.allow_anonymous);
+    let login = if settings.broker.as_ref().is_none_or(is_open) { "" } else { "-u USER -P PASSWORD " };
+    Some(format!("mosquitto_sub {}{login}-t '{}' -v", host_and_port(address), common_filter(settings)))
 }
 
 /// Nothing that mosquitto_sub assumes anyway.

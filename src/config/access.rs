@@ -1,12 +1,12 @@
 //! `broker.password_file` and `broker.acl_file`: read here, so that their problems are told with all others.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::problem::{Place, Position};
-use super::section::{Read, Section};
+use super::section::{Noted, Read, Section};
 use super::value::{path, shown};
-use crate::access::{LoadError, load_acl, load_passwords};
+use crate::access::{LoadError, Problem, load_acl, load_passwords};
 use crate::server::Access;
 
 /// Reads both files.
@@ -31,12 +31,12 @@ fn read_file<T>(
     })
 }
 
-fn note_all(section: &mut Section<'_>, file: &PathBuf, problems: Vec<crate::access::Problem>) -> super::section::Noted {
-    let mut noted = None;
-    for problem in problems {
-        let position = Position { line: problem.line, column: problem.column };
-        let place = Place::File(file.clone(), Some(position));
-        noted = Some(section.notes().problem_at(place, problem.text));
+/// Notes each problem with its place in `file`.
+fn note_all(section: &mut Section<'_>, file: &Path, problems: Vec<Problem>) -> Noted {
+    let mut last = None;
+    for Problem { line, column, text } in problems {
+        let place = Place::File(file.into(), Some(Position { line, column }));
+        last = Some(section.notes().problem_at(place, text));
     }
-    noted.unwrap_or_else(|| section.notes().problem_at(Place::File(file.clone(), None), "is refused".into()))
+    last.unwrap_or_else(|| section.notes().problem_at(Place::File(file.into(), None), "is refused".into()))
 }

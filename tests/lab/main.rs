@@ -18,3 +18,4 @@ mod section5_retained;
 mod section6_will;
 mod section7_sensors;
 mod section8_wildcards;
+mod section9_authentication;
