@@ -29,7 +29,9 @@ impl Guarded {
         let directory = TempDir::with_prefix("sensegate-").unwrap();
         fs::write(directory.path().join("acl"), acl).unwrap();
         fs::write(directory.path().join("passwords"), "").unwrap();
-        users.iter().for_each(|user| set_user(&directory, user, "secret"));
+        for user in users {
+            set_user(&directory, user, "secret");
+        }
         let path = |name| directory.path().join(name).display().to_string();
         let toml = format!("[broker]\npassword_file = \"{}\"\nacl_file = \"{}\"\n", path("passwords"), path("acl"));
         Self { gateway: Gateway::start(&toml), directory }
@@ -148,8 +150,9 @@ fn a_flood_of_wrong_logins_does_not_stop_those_who_are_in() {
         }
         let mut command = Command::new("mosquitto_pub");
         command.args(["-p", &guarded.gateway.port().to_string(), "-u", "ann", "-P", "secret", "-q", "1"]);
-        let lines: String = (0..500).map(|number| format!("{number}\n")).collect();
-        let mut publisher = Process::spawn_with_input(command.args(["-t", "flood", "-l"]), lines.into_bytes());
+        let lines: Vec<_> = (0..500).map(|number| number.to_string()).collect();
+        let mut publisher =
+            Process::spawn_with_input(command.args(["-t", "flood", "-l"]), (lines.join("\n") + "\n").into_bytes());
         for number in 0..500 {
             assert_eq!(watcher.message().payload, number.to_string());
         }
