@@ -12,10 +12,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use sensegate::base::clock::{Monotonic, monotonic};
-use sensegate::broker::{Change, Message};
+use sensegate::base::clock::{Monotonic, Wall, monotonic};
+use sensegate::base::ids::BootId;
+use sensegate::broker::{Change, Delivery, Message};
 use sensegate::mqtt::{ClientId, QoS, TopicName};
-use sensegate::store::{Answer, Options, Request, Store, StoreThread, Sync, ThreadOptions};
+use sensegate::store::{Answer, Clocks, Options, Request, Store, StoreThread, Sync, ThreadOptions};
 
 const COMMITS: u64 = 1_000;
 
@@ -59,7 +60,9 @@ impl Place {
     }
 
     fn open(&self, sync: Sync) -> Store {
-        Store::open(self.directory.path().join("state.db"), Options { sync, ..Options::default() }).unwrap().0
+        let path = self.directory.path().join("state.db");
+        let clocks = Clocks { boot_id: BootId::read(), monotonic: Monotonic::ZERO, wall: Wall::from_unix_ms(0) };
+        Store::open(path, Options { sync, ..Options::default() }, clocks).unwrap().0
     }
 }
 
@@ -94,11 +97,12 @@ fn client(number: u64) -> ClientId {
 }
 
 fn message(topic: &str) -> Arc<Message> {
-    Arc::new(Message { topic: TopicName::new(topic).unwrap(), payload: bytes::Bytes::from_static(&[b'x'; 64]) })
+    Arc::new(Message::new(TopicName::new(topic).unwrap(), bytes::Bytes::from_static(&[b'x'; 64])))
 }
 
 fn enqueued(client_id: ClientId, arrival: u64, message: &Arc<Message>) -> Change {
-    Change::Enqueued { client_id, arrival, message: message.clone(), qos: QoS::AtLeastOnce, retain: false }
+    let (message, qos) = (message.clone(), QoS::AtLeastOnce);
+    Change::Enqueued { client_id, delivery: Delivery { arrival, message, qos, retain: false, marks: None } }
 }
 
 fn commits(name: &str, messages: u64, sessions: u64) {

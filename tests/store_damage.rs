@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use sensegate::mqtt::QoS;
-use sensegate::store::{Options, State, StoreError};
+use sensegate::store::{Kept, Options, State, StoreError};
 use store_support::*;
 
 const MESSAGES: u64 = 3_000;
@@ -45,8 +45,8 @@ fn all() -> Options {
 fn check_nothing_is_misread(state: &State) {
     for session in &state.sessions {
         assert!(["a", "b", "c"].contains(&session.client_id.as_str()));
-        assert!(session.deliveries.is_sorted_by_key(|delivery| delivery.arrival));
-        for delivery in &session.deliveries {
+        assert!(session.deliveries.is_sorted_by_key(|kept| kept.delivery.arrival));
+        for Kept { delivery, .. } in &session.deliveries {
             assert_eq!(delivery.message.payload, payload(delivery.arrival));
         }
     }
@@ -215,9 +215,9 @@ fn a_newer_format_and_another_programs_file_are_refused_and_left_alone() {
     Connection::open(place.file()).unwrap().pragma_update(None, "user_version", 7).unwrap();
     let before = fs::read(place.file()).unwrap();
     let error = place.try_open(all()).unwrap_err();
-    assert!(matches!(error, StoreError::Newer { found: 7, known: 1, .. }), "{error:?}");
+    assert!(matches!(error, StoreError::Newer { found: 7, known: 2, .. }), "{error:?}");
     let text =
-        format!("`{}` has format 7, this version knows 1 at most: a newer sensegate wrote it", place.file().display());
+        format!("`{}` has format 7, this version knows 2 at most: a newer sensegate wrote it", place.file().display());
     assert_eq!(error.to_string(), text);
     assert_eq!(fs::read(place.file()).unwrap(), before);
 

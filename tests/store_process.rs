@@ -13,7 +13,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use sensegate::broker::Change;
 use sensegate::mqtt::QoS;
-use sensegate::store::{Options, Store, StoreError, Sync};
+use sensegate::store::{Kept, Options, Store, StoreError, Sync};
 use store_support::*;
 
 /// The directory that the parent chose.
@@ -29,7 +29,7 @@ fn say(text: &str) {
 
 /// Commits without end: each time some messages more, and some of the oldest fewer. Says what is durable.
 fn commit_without_end() -> ! {
-    let (mut store, state, _) = Store::open(shared_file(), Options::default()).unwrap();
+    let (mut store, state, _) = Store::open(shared_file(), Options::default(), first_boot()).unwrap();
     let mut random = fastrand::Rng::new();
     let mut next = state.next_arrival;
     let mut oldest = arrivals(&state).first().copied().unwrap_or(next);
@@ -78,7 +78,7 @@ fn nothing_that_was_committed_is_missing_after_kill_9_and_the_order_is_kept() {
         let from_to = |(oldest, next)| (oldest..next).collect::<Vec<u64>>();
         let is_durable = durable == (0, 0) || present == from_to(durable);
         assert!(is_durable || present == from_to(asked), "{present:?}, durable {durable:?}, asked {asked:?}");
-        for delivery in state.sessions.iter().flat_map(|session| &session.deliveries) {
+        for Kept { delivery, .. } in state.sessions.iter().flat_map(|session| &session.deliveries) {
             assert_eq!(delivery.message.payload[..], delivery.arrival.to_le_bytes());
         }
     }
@@ -100,7 +100,7 @@ fn unflushed() -> Options {
 }
 
 fn enqueue_a_million() {
-    let (mut store, _, _) = Store::open(shared_file(), unflushed()).unwrap();
+    let (mut store, _, _) = Store::open(shared_file(), unflushed(), first_boot()).unwrap();
     for first in (1..=MILLION).step_by(500) {
         let changes: Vec<_> = (first..first + 500).map(|n| enqueued("c", n, format!("{n:032}").as_bytes())).collect();
         store.commit(&changes, START).unwrap();
@@ -111,13 +111,13 @@ fn enqueue_a_million() {
 }
 
 fn drain_a_million() {
-    let (mut store, state, damages) = Store::open(shared_file(), unflushed()).unwrap();
+    let (mut store, state, damages) = Store::open(shared_file(), unflushed(), first_boot()).unwrap();
     assert_eq!(damages, []);
     let session = &state.sessions[0];
     assert_eq!(session.deliveries.len() as u64 + session.rest.count, MILLION);
     assert_eq!(session.rest.bytes, session.rest.count * 33);
     let mut next = 1;
-    let mut chunk = session.deliveries.clone();
+    let mut chunk: Vec<_> = session.deliveries.iter().map(|kept| kept.delivery.clone()).collect();
     while let Some(last) = chunk.last().map(|delivery| delivery.arrival) {
         for delivery in &chunk {
             assert_eq!((delivery.arrival, &delivery.message.payload[..]), (next, format!("{next:032}").as_bytes()));
@@ -199,7 +199,7 @@ fn live_on_a_full_disk(mut store: Store, make_room: impl FnOnce()) -> u64 {
 fn check_after_a_full_disk(state: &sensegate::store::State, refused: u64) {
     let expected: Vec<_> = (1..=20).chain(41..=50).chain([refused, refused + 1]).collect();
     assert_eq!(arrivals(state), expected);
-    assert!(state.sessions[0].deliveries.iter().all(|delivery| delivery.sent.is_some() == (delivery.arrival <= 20)));
+    assert!(state.sessions[0].deliveries.iter().all(|kept| kept.sent.is_some() == (kept.delivery.arrival <= 20)));
 }
 
 #[test]
@@ -216,10 +216,10 @@ fn a_full_disk_takes_acknowledgements_and_heals_when_there_is_room() {
     if role().is_some() {
         let file = shared_file();
         let ballast = file.with_file_name("ballast");
-        let (store, _, _) = Store::open(&file, Options::default()).unwrap();
+        let (store, _, _) = Store::open(&file, Options::default(), first_boot()).unwrap();
         fs::write(&ballast, vec![1; 3 << 20]).unwrap();
         let refused = live_on_a_full_disk(store, || fs::remove_file(&ballast).unwrap());
-        let (_, state, damages) = Store::open(&file, Options::default()).unwrap();
+        let (_, state, damages) = Store::open(&file, Options::default(), first_boot()).unwrap();
         assert_eq!(damages, []);
         check_after_a_full_disk(&state, refused);
         assert!(file.with_file_name("state.db.reserve").exists());
@@ -254,7 +254,7 @@ fn sqlite_is_built_with_the_flags_of_this_tree() {
 #[test]
 fn a_commit_is_flushed_by_one_fdatasync_before_it_returns() {
     if role().is_some() {
-        let (mut store, _, _) = Store::open(shared_file(), Options::default()).unwrap();
+        let (mut store, _, _) = Store::open(shared_file(), Options::default(), first_boot()).unwrap();
         store.commit(&[started("c")], START).unwrap();
         store.commit(&[enqueued("c", 1, b"x")], START).unwrap();
         say("\nbegin");

@@ -8,9 +8,11 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use sensegate::broker::Change;
+use sensegate::broker::{Change, Granted};
 use sensegate::mqtt::{QoS, TopicFilter, TopicName};
-use sensegate::store::{Answer, Backlog, Options, Phase, Request, Sent, Store, StoreError, StoreThread, ThreadOptions};
+use sensegate::store::{
+    Answer, Backlog, KeptWill, Options, Phase, Request, Sent, Store, StoreError, StoreThread, ThreadOptions,
+};
 use store_support::*;
 
 fn rows(place: &Place, sql: &str) -> i64 {
@@ -35,7 +37,7 @@ fn everything_that_a_broker_begins_again_with_comes_back() {
         Change::Received { client_id: client("two"), packet_id: packet_id(3) },
         Change::Received { client_id: client("two"), packet_id: packet_id(4) },
         retained("r", b"kept", QoS::ExactlyOnce),
-        Change::WillSet { client_id: client("three"), will: will("w") },
+        Change::WillSet { client_id: client("three"), user: None, will: will("w") },
     ];
     store.commit(&changes, START).unwrap();
     let later = [
@@ -50,15 +52,15 @@ fn everything_that_a_broker_begins_again_with_comes_back() {
     state.sessions.sort_unstable_by_key(|session| session.client_id.clone());
     let [one, two] = &state.sessions[..] else { panic!("{state:?}") };
     assert_eq!((one.client_id.as_str(), two.client_id.as_str()), ("one", "two"));
-    assert_eq!(one.subscriptions, [(TopicFilter::new("a/#").unwrap(), QoS::ExactlyOnce)]);
+    assert_eq!(one.subscriptions, [(TopicFilter::new("a/#").unwrap(), Granted::new(QoS::ExactlyOnce))]);
     assert_eq!(two.received, [packet_id(4)]);
-    assert_eq!(one.deliveries.iter().map(|delivery| delivery.arrival).collect::<Vec<_>>(), [5, 7]);
+    assert_eq!(one.deliveries.iter().map(|kept| kept.delivery.arrival).collect::<Vec<_>>(), [5, 7]);
     assert_eq!(one.deliveries[0].sent, Some(Sent { packet_id: packet_id(65_535), phase: Phase::Released }));
-    assert_eq!((one.deliveries[1].sent, one.deliveries[1].qos), (None, QoS::AtLeastOnce));
-    assert_eq!((&two.deliveries[0].message, two.deliveries[0].qos), (&shared, QoS::AtLeastOnce));
+    assert_eq!((one.deliveries[1].sent, one.deliveries[1].delivery.qos), (None, QoS::AtLeastOnce));
+    assert_eq!((&two.deliveries[0].delivery.message, two.deliveries[0].delivery.qos), (&shared, QoS::AtLeastOnce));
     assert_eq!(state.retained.len(), 1);
     assert_eq!((&state.retained[0].message.payload[..], state.retained[0].qos), (&b"kept"[..], QoS::ExactlyOnce));
-    assert_eq!(state.wills, [(client("three"), will("w"))]);
+    assert_eq!(state.wills, [KeptWill { client_id: client("three"), user: None, will: will("w"), due: None }]);
     assert_eq!(state.next_arrival, 8);
 }
 
@@ -73,7 +75,7 @@ fn a_message_for_many_sessions_is_stored_once_and_goes_with_its_last_delivery() 
     drop(store);
     assert_eq!(rows(&place, "SELECT count(*) FROM message"), 1);
     let (mut store, state) = place.open();
-    assert_eq!(state.sessions[0].deliveries[0].message, shared);
+    assert_eq!(state.sessions[0].deliveries[0].delivery.message, shared);
     store.commit(&[dequeued("c1", 1)], START).unwrap();
     drop(store);
     assert_eq!(rows(&place, "SELECT count(*) FROM message"), 0);
@@ -102,7 +104,7 @@ fn a_session_that_ended_comes_back_empty_and_its_remains_go_piece_by_piece() {
     let (mut store, state) = place.open();
     let [d, c] = &state.sessions[..] else { panic!("{state:?}") };
     assert_eq!((d.deliveries.len(), c.deliveries.len(), c.subscriptions.len()), (1, 1, 0));
-    assert_eq!(&c.deliveries[0].message.payload[..], b"new");
+    assert_eq!(&c.deliveries[0].delivery.message.payload[..], b"new");
     let mut rounds = 0;
     while store.next_flush().is_some() {
         store.flush(START).unwrap();
@@ -159,7 +161,10 @@ fn a_long_queue_is_handed_over_in_part_and_loaded_in_order() {
     let options = Options { deliveries_max: 10, ..Options::default() };
     let (mut store, state, _) = place.try_open(options).unwrap();
     let odd = &state.sessions[0];
-    assert_eq!(odd.deliveries.iter().map(|d| d.arrival).collect::<Vec<_>>(), (1..20).step_by(2).collect::<Vec<_>>());
+    assert_eq!(
+        odd.deliveries.iter().map(|d| d.delivery.arrival).collect::<Vec<_>>(),
+        (1..20).step_by(2).collect::<Vec<_>>()
+    );
     // 21 to 99: eight of the forty are large; each has a topic of one byte
     assert_eq!(odd.rest, Backlog { count: 40, bytes: 40 + 32 * 10 + 8 * 10_000 });
     let mut after = 19;

@@ -44,7 +44,7 @@ impl Broker {
         let Some(connect) = record.and_then(|record| record.asking.take()) else { return };
         match verdict {
             Verdict::Accepted { user, rights } => handle::admit(self, connection, &connect, user, rights),
-            Verdict::Refused(code) => handle::refuse(self, connection, code),
+            Verdict::Refused(code) => handle::refuse(self, connection, code.into()),
         }
     }
 

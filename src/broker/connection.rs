@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::alias::{Incoming, Outgoing};
 use super::output::Ticket;
 use super::session::SessionKey;
 use crate::base::clock::Monotonic;
-use crate::mqtt::{Connect, Will};
+use crate::mqtt::{Connect, ProtocolVersion, Will};
 
 /// By which door a connection came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub enum Origin {
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) origin: Origin,
+    /// Of its CONNECT; of no meaning before.
+    pub(super) version: ProtocolVersion,
     pub(super) opened: Monotonic,
     /// When its last packet came.
     pub(super) heard: Monotonic,
@@ -30,7 +33,9 @@ pub(super) struct Connection {
     pub(super) asking: Option<Box<Connect>>,
     /// Since a CONNECT was accepted.
     pub(super) session: Option<SessionKey>,
-    pub(super) will: Option<Will>,
+    pub(super) will: Option<Box<Will>>,
+    /// What only a client of version 5 has.
+    pub(super) five: Option<Box<Five>>,
     /// What CONNACK waits for.
     pub(super) greeting: Ticket,
     /// What its latest held output waits for.
@@ -39,10 +44,25 @@ pub(super) struct Connection {
     pub(super) deliveries_until: Ticket,
 }
 
+/// A connection of version 5, as its CONNECT asked for it.
+#[derive(Debug)]
+pub(super) struct Five {
+    /// The largest packet that the client takes [MQTT-3.1.2-24].
+    pub(super) packet_bytes_max: usize,
+    /// Whether answers may say why in words [MQTT-3.1.2-29].
+    pub(super) wants_reasons: bool,
+    /// Whether CONNECT asked for a session that ends with the connection; DISCONNECT may not change that
+    /// [section 3.14.2.2.2].
+    pub(super) is_sessionless: bool,
+    pub(super) incoming: Incoming,
+    pub(super) outgoing: Outgoing,
+}
+
 impl Connection {
     pub(super) fn new(origin: Origin, now: Monotonic) -> Self {
         Self {
             origin,
+            version: ProtocolVersion::V311,
             opened: now,
             heard: now,
             silence_max: None,
@@ -50,6 +70,7 @@ impl Connection {
             asking: None,
             session: None,
             will: None,
+            five: None,
             greeting: Ticket::default(),
             held_until: Ticket::default(),
             deliveries_until: Ticket::default(),
@@ -62,5 +83,15 @@ impl Connection {
             None => Some(self.opened + connect_timeout),
             Some(_) => self.silence_max.map(|silence_max| self.heard + silence_max),
         }
+    }
+
+    /// Whether its client takes a packet of this size.
+    pub(super) fn takes(&self, bytes: usize) -> bool {
+        self.five.as_ref().is_none_or(|five| bytes <= five.packet_bytes_max)
+    }
+
+    /// Whether answers may say why in words.
+    pub(super) fn wants_reasons(&self) -> bool {
+        self.five.as_ref().is_some_and(|five| five.wants_reasons)
     }
 }

@@ -1,29 +1,9 @@
 //! The outgoing window of a session: deliveries of QoS 1 and 2 that wait for the receiver.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use super::Options;
-use super::output::Message;
+use super::message::Delivery;
 use crate::mqtt::{PacketId, QoS};
-
-/// A message on its way to one session.
-#[derive(Clone, Debug)]
-pub(super) struct Delivery {
-    /// Arrival number at this broker.
-    pub(super) arrival: u64,
-    pub(super) message: Arc<Message>,
-    /// 1 or 2.
-    pub(super) qos: QoS,
-    pub(super) retain: bool,
-}
-
-impl Delivery {
-    /// Payload and topic bytes.
-    pub(super) fn bytes(&self) -> usize {
-        self.message.topic.as_str().len() + self.message.payload.len()
-    }
-}
 
 /// What the receiver is expected to send next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +22,8 @@ pub(super) struct Inflight {
     pub(super) packet_id: PacketId,
     pub(super) awaits: Awaits,
     pub(super) delivery: Delivery,
+    /// Whether it was not sent on this connection yet, because its client takes fewer at a time.
+    pub(super) waits: bool,
     /// The window's count of steps when the identifier was given.
     step: u64,
 }
@@ -49,7 +31,7 @@ pub(super) struct Inflight {
 impl Inflight {
     /// One from before a restart; it counts as the oldest there can be.
     pub(super) const fn restored(packet_id: PacketId, awaits: Awaits, delivery: Delivery) -> Self {
-        Self { packet_id, awaits, delivery, step: 0 }
+        Self { packet_id, awaits, delivery, waits: false, step: 0 }
     }
 }
 
@@ -74,24 +56,55 @@ impl Window {
         self.entries = entries;
     }
 
-    /// Whether one more message may be in flight. An empty window always has room.
-    pub(super) fn has_room(&self, options: &Options) -> bool {
-        self.entries.len() < options.inflight_max && self.bytes < options.queue_bytes_max
+    /// How many deliveries are in flight, and the bytes of their messages.
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.entries.len(), self.bytes)
+    }
+
+    /// Whether one more of at most `most` messages may be in flight. An empty window always has room.
+    pub(super) fn has_room(&self, most: usize, bytes_max: usize) -> bool {
+        self.entries.len() < most && self.bytes < bytes_max
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Inflight> {
         self.entries.iter()
     }
 
-    /// Takes `delivery` in under an identifier that is not in use [MQTT-2.3.1-4].
-    ///
-    /// The caller asks [`Window::has_room`] first; `inflight_max` is at most 65 535, so a free identifier exists.
-    pub(super) fn start(&mut self, delivery: Delivery) -> PacketId {
-        let packet_id = self.next_packet_id();
+    /// A connection begins that takes `most` messages at a time: those beyond wait [MQTT-3.3.4-9].
+    pub(super) fn begin(&mut self, most: usize) {
+        for (place, entry) in self.entries.iter_mut().enumerate() {
+            entry.waits = place >= most;
+        }
+    }
+
+    /// Lets the first that waits go, when there is room for it among `most`.
+    pub(super) fn poll_waiting(&mut self, most: usize) -> Option<&Inflight> {
+        let place = self.entries.iter().take(most).position(|entry| entry.waits)?;
+        let entry = self.entries.get_mut(place)?;
+        entry.waits = false;
+        Some(entry)
+    }
+
+    /// An identifier that is not in use [MQTT-2.3.1-4]. The caller asks [`Window::has_room`] first; at most 65 535 are
+    /// in flight, so a free one exists.
+    pub(super) fn claim(&mut self) -> PacketId {
+        self.next_packet_id()
+    }
+
+    /// Takes `delivery` in under the identifier that was claimed last.
+    pub(super) fn start(&mut self, packet_id: PacketId, delivery: Delivery) {
         let awaits = if delivery.qos == QoS::ExactlyOnce { Awaits::Received } else { Awaits::Ack };
         self.bytes += delivery.bytes();
-        self.entries.push_back(Inflight { packet_id, awaits, delivery, step: self.steps });
-        packet_id
+        self.entries.push_back(Inflight { packet_id, awaits, delivery, waits: false, step: self.steps });
+    }
+
+    /// Takes out the deliveries that `is_taken`, oldest first.
+    pub(super) fn extract(&mut self, is_taken: impl Fn(&Inflight) -> bool) -> Vec<Delivery> {
+        let (taken, kept): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut self.entries).into_iter().partition(is_taken);
+        self.entries = kept;
+        self.bytes -= taken.iter().map(|entry| entry.delivery.bytes()).sum::<usize>();
+        taken.into_iter().map(|entry| entry.delivery).collect()
     }
 
     /// Ends the delivery that awaits exactly this acknowledgement; `None` when there is none.
@@ -108,6 +121,11 @@ impl Window {
         let entry = self.entries.get_mut(place)?;
         entry.awaits = Awaits::Complete;
         Some(entry.delivery.arrival)
+    }
+
+    /// Whether a delivery goes under this identifier.
+    pub(super) fn is_in_flight(&self, packet_id: PacketId) -> bool {
+        self.entries.iter().any(|entry| entry.packet_id == packet_id)
     }
 
     fn position(&self, packet_id: PacketId, awaits: Awaits) -> Option<usize> {
@@ -138,33 +156,43 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use super::super::message::Message;
     use super::*;
     use crate::mqtt::TopicName;
 
     fn delivery(arrival: u64, qos: QoS) -> Delivery {
-        let message = Message { topic: TopicName::new("t").unwrap(), payload: bytes::Bytes::new() };
-        Delivery { arrival, message: Arc::new(message), qos, retain: false }
+        let message = Message::new(TopicName::new("t").unwrap(), bytes::Bytes::new());
+        Delivery { arrival, message: Arc::new(message), qos, retain: false, marks: None }
+    }
+
+    /// Claims an identifier and starts a delivery under it.
+    fn start(window: &mut Window, arrival: u64, qos: QoS) -> PacketId {
+        let packet_id = window.claim();
+        window.start(packet_id, delivery(arrival, qos));
+        packet_id
     }
 
     #[test]
     fn identifiers_wrap_around_and_pass_over_those_in_use() {
         let mut window = Window::default();
-        let first = window.start(delivery(0, QoS::AtLeastOnce));
+        let first = start(&mut window, 0, QoS::AtLeastOnce);
         for arrival in 1..65_535 {
-            let packet_id = window.start(delivery(arrival, QoS::AtLeastOnce));
+            let packet_id = start(&mut window, arrival, QoS::AtLeastOnce);
             assert!(window.finish(packet_id, Awaits::Ack).is_some());
         }
         assert_eq!(first.get(), 1);
-        assert_eq!(window.start(delivery(70_000, QoS::AtLeastOnce)).get(), 2);
+        assert_eq!(start(&mut window, 70_000, QoS::AtLeastOnce).get(), 2);
     }
 
     #[test]
     fn several_identifiers_in_use_are_passed_over_and_none_is_given_twice() {
         let mut window = Window::default();
-        let stuck: Vec<u16> = (0..5).map(|arrival| window.start(delivery(arrival, QoS::AtLeastOnce)).get()).collect();
+        let stuck: Vec<u16> = (0..5).map(|arrival| start(&mut window, arrival, QoS::AtLeastOnce).get()).collect();
         window.finish(PacketId::new(3).unwrap(), Awaits::Ack).unwrap();
         for arrival in 0..200_000 {
-            let packet_id = window.start(delivery(arrival, QoS::AtLeastOnce));
+            let packet_id = start(&mut window, arrival, QoS::AtLeastOnce);
             assert!(packet_id.get() == 3 || !stuck.contains(&packet_id.get()), "{} is in use", packet_id.get());
             window.finish(packet_id, Awaits::Ack).unwrap();
         }
@@ -173,7 +201,7 @@ mod tests {
     #[test]
     fn only_the_awaited_acknowledgement_moves_a_delivery() {
         let mut window = Window::default();
-        let packet_id = window.start(delivery(7, QoS::ExactlyOnce));
+        let packet_id = start(&mut window, 7, QoS::ExactlyOnce);
         assert!(window.finish(packet_id, Awaits::Ack).is_none());
         assert!(window.finish(packet_id, Awaits::Complete).is_none());
         assert_eq!(window.release(packet_id), Some(7));

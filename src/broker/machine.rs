@@ -6,16 +6,16 @@ use foldhash::fast::FixedState;
 use slotmap::SlotMap;
 
 use super::connection::{Connection, Origin};
-use super::output::{Change, CloseReason, ConnectionId, Output, SendClass, Ticket};
+use super::output::{CloseReason, ConnectionId, Output, SendClass, Ticket};
 use super::persist::Persist;
 use super::retained::RetainedMessages;
-use super::route::Publication;
 use super::session::{Session, SessionKey};
-use super::subscriptions::Subscriptions;
-use super::timers::Timers;
+use super::subscriptions::{Found, Subscriptions};
+use super::system::System;
+use super::timers::{Timer, Timers};
 use super::{Options, handle};
 use crate::base::clock::Monotonic;
-use crate::mqtt::{ClientId, DecodeError, Frame, Packet, QoS};
+use crate::mqtt::{ClientId, DecodeError, Frame, Packet, ProtocolVersion};
 
 /// Deadlines without a connection that are not worth tidying up.
 const DEAD_TIMERS_MAX: usize = 64;
@@ -26,6 +26,8 @@ const DEAD_TIMERS_MAX: usize = 64;
 #[derive(Debug)]
 pub struct Broker {
     pub(super) options: Options,
+    /// When the latest input came.
+    pub(super) now: Monotonic,
     pub(super) connections: SlotMap<ConnectionId, Connection>,
     pub(super) sessions: SlotMap<SessionKey, Session>,
     pub(super) sessions_by_client: HashMap<ClientId, SessionKey, FixedState>,
@@ -36,12 +38,18 @@ pub struct Broker {
     /// Requests to load; they go out behind the request to persist what they may read.
     pub(super) loads: VecDeque<Output>,
     pub(super) timers: Timers,
+    /// The deadline of the live entry for retained messages.
+    pub(super) retained_timer: Option<Monotonic>,
+    /// What `$SYS` tells.
+    pub(super) system: System,
     /// Numbers messages as they arrive.
     pub(super) arrivals: u64,
     /// Names clients that leave their name to the broker.
     pub(super) random: fastrand::Rng,
     /// Kept between publications, so that a fan-out allocates nothing.
-    pub(super) receivers: Vec<(SessionKey, QoS)>,
+    pub(super) found: Found,
+    /// Whether the disk has no room: what needs some is refused where the protocol has a word for that.
+    pub(super) is_disk_full: bool,
 }
 
 /// Behind what a frame has to wait.
@@ -49,7 +57,8 @@ pub struct Broker {
 pub(super) enum Behind {
     /// CONNACK and earlier deliveries that wait: deliveries keep their order [MQTT-4.6.0-6].
     Greeting,
-    /// Everything recorded so far: deliveries of a message that goes onward only when it is durable.
+    /// Everything recorded so far, and later deliveries behind it: those of a message that goes onward only when it is
+    /// durable, and those of QoS 2 whose identifier must be durable first.
     Origin,
     /// All earlier answers to this connection: acknowledgements keep their order [MQTT-4.6.0-2].
     Answers,
@@ -72,6 +81,7 @@ impl Broker {
         let hasher = FixedState::with_seed(seed);
         Self {
             options,
+            now: Monotonic::ZERO,
             connections: SlotMap::with_key(),
             sessions: SlotMap::with_key(),
             sessions_by_client: HashMap::with_hasher(hasher),
@@ -81,14 +91,19 @@ impl Broker {
             outputs: VecDeque::new(),
             loads: VecDeque::new(),
             timers: Timers::default(),
+            retained_timer: None,
+            system: System::default(),
             arrivals: 0,
             random: fastrand::Rng::with_seed(seed),
-            receivers: Vec::new(),
+            found: Found::default(),
+            is_disk_full: false,
         }
     }
 
     /// A client's transport is there; its CONNECT is awaited.
     pub fn handle_open(&mut self, origin: Origin, now: Monotonic) -> ConnectionId {
+        self.now = now;
+        self.system.counters.sockets += 1;
         let connection = self.connections.insert(Connection::new(origin, now));
         self.arm(connection);
         connection
@@ -96,8 +111,10 @@ impl Broker {
 
     /// A packet came. One of a connection that has ended is passed over.
     pub fn handle_packet(&mut self, connection: ConnectionId, packet: Packet<'_>, now: Monotonic) {
+        self.now = now;
         let Some(record) = self.connections.get_mut(connection) else { return };
         record.heard = now;
+        self.system.counters.messages_received += 1;
         if record.asking.is_some() {
             return self.violate(connection, "a packet before CONNACK while the login is verified", "section 3.1.4");
         }
@@ -109,13 +126,22 @@ impl Broker {
         }
     }
 
-    /// Bytes came that are no packet. The connection ends; an unknown protocol level is answered first [MQTT-3.1.2-2].
-    pub fn handle_malformed(&mut self, connection: ConnectionId, error: DecodeError) {
-        handle::malformed(self, connection, error);
+    /// Bytes came that are no packet. The connection ends; an unknown protocol level is answered first [MQTT-3.1.2-2],
+    /// and a CONNECT that says to be of `version` 5 [MQTT-3.1.4-1].
+    pub fn handle_malformed(
+        &mut self,
+        connection: ConnectionId,
+        error: DecodeError,
+        version: Option<ProtocolVersion>,
+        now: Monotonic,
+    ) {
+        self.now = now;
+        handle::malformed(self, connection, error, version);
     }
 
     /// A client's transport is gone without a DISCONNECT.
-    pub fn handle_close(&mut self, connection: ConnectionId) {
+    pub fn handle_close(&mut self, connection: ConnectionId, now: Monotonic) {
+        self.now = now;
         self.forget(connection, WillFate::Publish);
     }
 
@@ -126,19 +152,41 @@ impl Broker {
         self.outputs.extend(held);
     }
 
-    /// Time has passed: ends connections that were silent for too long.
+    /// Time has passed: ends connections that were silent for too long, and sessions and messages that have expired;
+    /// publishes wills whose delay is over.
     pub fn handle_timeout(&mut self, now: Monotonic) {
-        while let Some((deadline, connection)) = self.timers.pop_due(now) {
-            let Some(record) = self.connections.get_mut(connection) else { continue };
-            if record.timer != Some(deadline) {
+        self.now = now;
+        while let Some((deadline, timer)) = self.timers.pop_due(now) {
+            if self.live_deadline(timer) != Some(deadline) {
                 continue;
             }
-            record.timer = None;
-            let reason = if record.session.is_some() { CloseReason::KeepAlive } else { CloseReason::ConnectTimeout };
-            match record.deadline(self.options.connect_timeout) {
-                Some(deadline) if deadline <= now => self.end(connection, reason, WillFate::Publish),
-                _ => self.arm(connection),
+            match timer {
+                Timer::Connection(connection) => self.time_out(connection),
+                Timer::Session(session) => self.look_after(session),
+                Timer::Retained => self.expire_retained(),
+                Timer::System => self.publish_system(),
             }
+        }
+    }
+
+    /// Ends a connection whose client has not been heard for too long.
+    fn time_out(&mut self, connection: ConnectionId) {
+        let Some(record) = self.connections.get_mut(connection) else { return };
+        record.timer = None;
+        let reason = if record.session.is_some() { CloseReason::KeepAlive } else { CloseReason::ConnectTimeout };
+        match record.deadline(self.options.connect_timeout) {
+            Some(deadline) if deadline <= self.now => self.end(connection, reason, WillFate::Publish),
+            _ => self.arm(connection),
+        }
+    }
+
+    /// The deadline that `timer`'s owner waits for.
+    fn live_deadline(&self, timer: Timer) -> Option<Monotonic> {
+        match timer {
+            Timer::Connection(connection) => self.connections.get(connection).and_then(|record| record.timer),
+            Timer::Session(session) => self.sessions.get(session).and_then(|session| session.timer),
+            Timer::Retained => self.retained_timer,
+            Timer::System => self.system.timer,
         }
     }
 
@@ -158,19 +206,19 @@ impl Broker {
         let Some(deadline) = record.deadline(self.options.connect_timeout) else { return };
         if record.timer.is_none_or(|timer| deadline < timer) {
             record.timer = Some(deadline);
-            self.timers.set(connection, deadline);
+            self.timers.set(Timer::Connection(connection), deadline);
         }
         self.forget_dead_timers();
     }
 
     /// A deadline may lie a day ahead: those of connections that are gone go before they outnumber the others.
-    fn forget_dead_timers(&mut self) {
-        if self.timers.len() <= 2 * self.connections.len() + DEAD_TIMERS_MAX {
+    pub(super) fn forget_dead_timers(&mut self) {
+        if self.timers.len() <= 2 * (self.connections.len() + self.sessions.len()) + DEAD_TIMERS_MAX {
             return;
         }
-        let connections = &self.connections;
-        let timer = |connection| connections.get(connection).and_then(|record| record.timer);
-        self.timers.retain(|deadline, connection| timer(connection) == Some(deadline));
+        let mut timers = std::mem::take(&mut self.timers);
+        timers.retain(|deadline, timer| self.live_deadline(timer) == Some(deadline));
+        self.timers = timers;
     }
 
     /// Sends a frame that must arrive.
@@ -179,12 +227,13 @@ impl Broker {
     }
 
     pub(super) fn send(&mut self, connection: ConnectionId, frame: Frame, class: SendClass, behind: Behind) {
+        self.system.counters.messages_sent += 1;
         let output = Output::RequestSend { connection, frame, class };
         self.put(connection, output, behind);
     }
 
     /// Puts `output` behind what it has to wait for.
-    fn put(&mut self, connection: ConnectionId, output: Output, behind: Behind) {
+    pub(super) fn put(&mut self, connection: ConnectionId, output: Output, behind: Behind) {
         let Some(record) = self.connections.get_mut(connection) else { return };
         let awaited = match behind {
             Behind::Greeting => record.deliveries_until,
@@ -199,49 +248,6 @@ impl Broker {
             if matches!(behind, Behind::Greeting | Behind::Origin) {
                 record.deliveries_until = record.held_until;
             }
-        }
-    }
-
-    /// Ends a connection whose client broke a rule.
-    pub(super) fn violate(&mut self, connection: ConnectionId, what: &'static str, clause: &'static str) {
-        self.end(connection, CloseReason::Violation { what, clause }, WillFate::Publish);
-    }
-
-    /// Ends a connection from this side, behind the answers it still gets.
-    pub(super) fn end(&mut self, connection: ConnectionId, reason: CloseReason, will: WillFate) {
-        self.put(connection, Output::RequestClose { connection, reason }, Behind::Answers);
-        self.forget(connection, will);
-    }
-
-    /// Forgets a connection: its session stays or goes, its will is published or void.
-    fn forget(&mut self, connection: ConnectionId, fate: WillFate) {
-        let Some(record) = self.connections.remove(connection) else { return };
-        let Some(key) = record.session else { return };
-        let had_will = record.will.is_some();
-        let will = record.will.filter(|will| fate == WillFate::Publish && self.may_write(key, will.topic.as_str()));
-        if let Some(session) = self.sessions.get_mut(key) {
-            session.connection = None;
-            if had_will {
-                self.persist.record(Change::WillCleared { client_id: session.client_id.clone() });
-            }
-            if !session.is_persistent() {
-                self.remove_session(key);
-            }
-        }
-        if let Some(will) = will {
-            self.route(&Publication::from_will(&will), false);
-        }
-    }
-
-    /// Removes a session with its subscriptions and queue.
-    pub(super) fn remove_session(&mut self, key: SessionKey) {
-        let Some(session) = self.sessions.remove(key) else { return };
-        self.sessions_by_client.remove(&session.client_id);
-        for filter in session.subscriptions.keys() {
-            self.subscriptions.remove(filter, key);
-        }
-        if session.is_persistent() {
-            self.persist.record(Change::SessionEnded { client_id: session.client_id });
         }
     }
 }

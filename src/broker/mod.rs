@@ -3,31 +3,43 @@
 //! - Holds sessions, subscriptions, retained messages, wills and deadlines.
 //! - Never enters: a clock, a socket, a file, a task, a lock. Equal inputs give equal outputs.
 //! - Uses `base`, `mqtt` and, for what a client may do, `access`.
-//! - Follows MQTT Version 3.1.1 chapters 3 and 4.
+//! - Follows chapters 3 and 4 of MQTT Version 5.0, and of Version 3.1.1 where that differs. Clauses in brackets are
+//!   version 5's where both have the rule.
 //!
 //! One rule: mutate with `handle_*`, then drain `poll_output()` until it gives `None`.
 
+mod alias;
 mod authenticate;
+mod change;
 mod connection;
+mod deliver;
+mod ending;
+mod forms;
 mod handle;
 mod inflight;
 mod machine;
+mod message;
 mod output;
 mod persist;
 mod restore;
 mod retained;
 mod route;
 mod session;
+mod share;
 pub mod state;
 mod subscriptions;
+mod system;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod will;
 
 pub use authenticate::{Standing, Verdict};
+pub use change::Change;
 pub use connection::Origin;
 pub use machine::Broker;
-pub use output::{Change, CloseReason, ConnectionId, Message, Output, SendClass, Ticket};
+pub use message::{Delivery, Granted, Marks, Message, Terms};
+pub use output::{CloseReason, ConnectionId, Output, SendClass, Ticket};
 
 use std::time::Duration;
 
@@ -66,6 +78,17 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// Whether what is recorded can be read back: then long queues of persistent sessions are left to the disk.
     pub spills_queues: bool,
+    /// QoS 2 messages of one client of version 5 that wait for their PUBREL, at least 1; one more ends its connection
+    /// with 0x93. CONNACK tells it as the receive maximum.
+    pub receive_max: u16,
+    /// Topic aliases of one connection of version 5, each way; a greater one ends its connection with 0x94. CONNACK
+    /// tells it.
+    pub topic_aliases_max: u16,
+    /// Seconds that a session outlives its connection at most; [`Terms::FOREVER_S`] for no bound. Who asks for more is
+    /// told in version 5.
+    pub session_expiry_s_max: u32,
+    /// How often `$SYS/broker/…` is published; `None` for never.
+    pub system_interval: Option<Duration>,
     /// The longest keep-alive; a client that asks for more, or for none, is held to it. `None` for no bound.
     pub keep_alive_max: Option<Duration>,
 }
@@ -101,6 +124,10 @@ impl Default for Options {
             topic_levels_max: 128,
             connect_timeout: Duration::from_secs(10),
             spills_queues: false,
+            receive_max: 1_000,
+            topic_aliases_max: 16,
+            session_expiry_s_max: Terms::FOREVER_S,
+            system_interval: Some(Duration::from_secs(10)),
             keep_alive_max: None,
         }
     }

@@ -1,10 +1,9 @@
 //! What the machine wants done: `Request…` must be carried out, in order; `Notify…` may be ignored.
 
-use std::sync::Arc;
-
 use thiserror::Error;
 
-use crate::mqtt::{ClientId, ConnectReturnCode, DecodeError, Frame, PacketId, QoS, TopicFilter, TopicName, Will};
+use super::change::Change;
+use crate::mqtt::{ClientId, DecodeError, Frame, Password, ReasonCode, TopicName};
 
 slotmap::new_key_type! {
     /// A connection, from `handle_open` to its end. An identifier is never given twice.
@@ -57,7 +56,7 @@ pub enum Output {
         /// The user name; `None` for an anonymous client.
         user_name: Option<String>,
         /// The password.
-        password: Option<bytes::Bytes>,
+        password: Option<Password>,
         /// The client identifier, which an access control list may name.
         client_id: ClientId,
     },
@@ -104,9 +103,9 @@ pub enum CloseReason {
     /// The client said DISCONNECT.
     #[error("disconnected")]
     Disconnected,
-    /// A CONNECT was refused; CONNACK told why.
-    #[error("refused with CONNACK {code}: {0:?}", code = *.0 as u8)]
-    Refused(ConnectReturnCode),
+    /// A CONNECT was refused; CONNACK told why, 3.1.1 in its nearest return code.
+    #[error("refused: {0}")]
+    Refused(ReasonCode),
     /// Another connection came with the same client identifier [MQTT-3.1.4-2].
     #[error("another connection uses its client identifier [MQTT-3.1.4-2]")]
     TakenOver,
@@ -119,9 +118,14 @@ pub enum CloseReason {
     /// No CONNECT came in time.
     #[error("no CONNECT in time [MQTT-3.1.4-5]")]
     ConnectTimeout,
+    /// The process ends.
+    #[error("the broker is shutting down")]
+    ShuttingDown,
     /// A packet that is well formed but not allowed here.
     #[error("{what} [{clause}]")]
     Violation {
+        /// Version 5's word for it.
+        code: ReasonCode,
         /// What was done.
         what: &'static str,
         /// The clause against it.
@@ -137,118 +141,17 @@ impl CloseReason {
     pub const fn is_peers_fault(&self) -> bool {
         matches!(self, Self::Violation { .. } | Self::Malformed(_))
     }
-}
 
-/// An application message as it is stored and shared.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// Where it was published.
-    pub topic: TopicName,
-    /// Its payload.
-    pub payload: bytes::Bytes,
-}
-
-/// One durable fact. Sessions are named by client identifier, messages by their arrival number.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Change {
-    /// A persistent session exists.
-    SessionStarted {
-        /// Whose.
-        client_id: ClientId,
-    },
-    /// A session and all that belongs to it is gone.
-    SessionEnded {
-        /// Whose.
-        client_id: ClientId,
-    },
-    /// A subscription was made or replaced.
-    Subscribed {
-        /// Whose.
-        client_id: ClientId,
-        /// To what.
-        filter: TopicFilter,
-        /// The granted quality of service.
-        qos: QoS,
-    },
-    /// A subscription is gone.
-    Unsubscribed {
-        /// Whose.
-        client_id: ClientId,
-        /// From what.
-        filter: TopicFilter,
-    },
-    /// A message waits for a session, queued or in flight.
-    Enqueued {
-        /// For whom.
-        client_id: ClientId,
-        /// Its arrival number; greater ones came later.
-        arrival: u64,
-        /// The message.
-        message: Arc<Message>,
-        /// The quality of service of this delivery, 1 or 2.
-        qos: QoS,
-        /// Whether it is delivered as retained.
-        retain: bool,
-    },
-    /// A waiting message went out under a packet identifier.
-    Sent {
-        /// To whom.
-        client_id: ClientId,
-        /// Which message.
-        arrival: u64,
-        /// Under which identifier.
-        packet_id: PacketId,
-    },
-    /// The receiver has the message of QoS 2 and PUBREL follows.
-    Released {
-        /// To whom.
-        client_id: ClientId,
-        /// Which message.
-        arrival: u64,
-    },
-    /// A message no longer waits: delivered, or dropped from a full queue.
-    Dequeued {
-        /// For whom.
-        client_id: ClientId,
-        /// Which message.
-        arrival: u64,
-    },
-    /// A PUBLISH of QoS 2 with this identifier was taken from a persistent session.
-    Received {
-        /// From whom.
-        client_id: ClientId,
-        /// Its identifier.
-        packet_id: PacketId,
-    },
-    /// Its PUBREL came; the identifier is free again.
-    Forgotten {
-        /// From whom.
-        client_id: ClientId,
-        /// The identifier.
-        packet_id: PacketId,
-    },
-    /// A topic's retained message.
-    Retained {
-        /// The message.
-        message: Arc<Message>,
-        /// Its quality of service. Those of QoS 0 may be written late.
-        qos: QoS,
-    },
-    /// A topic has no retained message any more.
-    RetainedCleared {
-        /// The topic.
-        topic: TopicName,
-    },
-    /// A connected client's will.
-    WillSet {
-        /// Whose.
-        client_id: ClientId,
-        /// The will.
-        will: Will,
-    },
-    /// The will was published or is void.
-    WillCleared {
-        /// Whose.
-        client_id: ClientId,
-    },
+    /// What DISCONNECT says of it; `None` where none is sent.
+    pub fn code(&self) -> Option<ReasonCode> {
+        Some(match self {
+            Self::Disconnected | Self::Refused(_) | Self::ConnectTimeout => return None,
+            Self::TakenOver => ReasonCode::SessionTakenOver,
+            Self::KeepAlive => ReasonCode::KeepAliveTimeout,
+            Self::Expelled => ReasonCode::NotAuthorized,
+            Self::ShuttingDown => ReasonCode::ServerShuttingDown,
+            Self::Violation { code, .. } => *code,
+            Self::Malformed(error) => error.reason(),
+        })
+    }
 }

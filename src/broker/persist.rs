@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::output::{Change, Output, Ticket};
+use super::change::Change;
+use super::output::{Output, Ticket};
 
 /// The open ticket, the requested ones, and what waits for them.
 #[derive(Debug)]

@@ -1,70 +1,124 @@
 //! The machine after a restart: sessions, queues, retained messages and wills from the durable state.
 
-use super::inflight::{Awaits, Delivery, Inflight};
+use std::time::Duration;
+
+use super::RESERVED_CLIENT_ID_PREFIX;
+use super::authenticate::Standing;
+use super::change::Change;
+use super::inflight::{Awaits, Inflight};
 use super::machine::Broker;
-use super::output::Change;
+use super::message::{Delivery, Terms};
 use super::retained::Retained;
 use super::route::Publication;
-use super::session::{Lifetime, Session};
-use super::state::{self, Phase, SessionState, State};
+use super::session::{Session, WaitingWill};
+use super::state::{self, Kept, KeptWill, Phase, SessionState, State};
+use crate::access::Rights;
+use crate::base::clock::Monotonic;
 use crate::mqtt::{ClientId, QoS};
 
 impl Broker {
-    /// Takes over what outlived the last process, before the first connection. Wills of the clients that were connected
-    /// then are published [MQTT-3.1.2-8].
-    pub fn restore(&mut self, state: State) {
+    /// Takes over what outlived the last process, before the first connection. `judge` says of each user name and client
+    /// identifier what it may do today. Wills of the clients that were connected then are published [MQTT-3.1.2-8], or
+    /// wait for their delay from now on.
+    pub fn restore(&mut self, state: State, now: Monotonic, mut judge: impl FnMut(Option<&str>, &str) -> Standing) {
+        self.now = now;
         let State { sessions, retained, wills, next_arrival } = state;
         self.arrivals = next_arrival.saturating_sub(1);
         for session in sessions {
-            self.restore_session(session);
+            self.restore_session(session, &mut judge);
         }
         for state::Retained { message, qos } in retained {
             self.retained.set(Retained { message, qos }, &self.options);
         }
-        for (client_id, will) in wills {
-            self.persist.record(Change::WillCleared { client_id });
-            self.route(&Publication::from_will(&will), false);
+        self.expire_retained();
+        for will in wills {
+            self.restore_will(will, &mut judge);
+        }
+        let keys: Vec<_> = self.sessions.keys().collect();
+        for key in keys {
+            self.look_after(key);
         }
     }
 
     /// A piece of a queue was read; an empty one means that there is no more.
-    pub fn handle_loaded(&mut self, client_id: &ClientId, deliveries: Vec<state::Delivery>) {
+    pub fn handle_loaded(&mut self, client_id: &ClientId, deliveries: Vec<Delivery>) {
         let Some(&key) = self.sessions_by_client.get(client_id) else { return };
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let dropped = session.queue.handle_loaded(deliveries.into_iter().map(waiting).collect(), &self.options);
+        let dropped = session.queue.handle_loaded(deliveries, &self.options);
         self.drop_from(key, dropped);
         self.pump(key);
     }
 
-    fn restore_session(&mut self, state: SessionState) {
-        let SessionState { client_id, subscriptions, received, deliveries, rest } = state;
-        let mut session = Session::new(client_id.clone(), Lifetime::Persistent);
+    fn restore_session(&mut self, state: SessionState, judge: &mut dyn FnMut(Option<&str>, &str) -> Standing) {
+        let SessionState { client_id, terms, subscriptions, received, deliveries, rest } = state;
+        let Some(rights) = rights(judge, terms.user.as_deref(), &client_id) else {
+            // nobody who is given the name later inherits it
+            return self.persist.record(Change::SessionEnded { client_id });
+        };
+        let mut session = Session::new(client_id.clone(), terms.expiry_interval_s);
+        (session.is_kept, session.is_recorded, session.rights) = (true, true, rights);
+        (session.user, session.ends) = (terms.user, terms.ends);
+        if session.ends.is_none() && session.expiry_interval_s < Terms::FOREVER_S {
+            // its client was connected
+            session.ends = Some(self.now + Duration::from_secs(session.expiry_interval_s.into()));
+            let change = Change::SessionKept { client_id: client_id.clone(), terms: session.terms() };
+            self.persist.record(change);
+        }
         session.received.extend(received);
         session.subscriptions.extend(subscriptions.iter().cloned());
-        let (sent, first): (Vec<_>, Vec<_>) = deliveries.into_iter().partition(|delivery| delivery.sent.is_some());
+        let (sent, first): (Vec<_>, Vec<_>) = deliveries.into_iter().partition(|kept| kept.sent.is_some());
         session.window.restore(sent.into_iter().filter_map(inflight).collect());
         let count = usize::try_from(rest.count).unwrap_or(usize::MAX);
         let bytes = usize::try_from(rest.bytes).unwrap_or(usize::MAX);
-        session.queue.restore(first.into_iter().map(waiting).collect(), count, bytes);
+        session.queue.restore(first.into_iter().map(|kept| kept.delivery).collect(), count, bytes);
         let key = self.sessions.insert(session);
         self.sessions_by_client.insert(client_id, key);
-        for (filter, qos) in &subscriptions {
-            self.subscriptions.insert(filter, key, *qos);
+        for (filter, granted) in &subscriptions {
+            self.subscriptions.insert(filter, key, *granted);
+        }
+    }
+
+    fn restore_will(&mut self, kept: KeptWill, judge: &mut dyn FnMut(Option<&str>, &str) -> Standing) {
+        let KeptWill { client_id, user, will, due } = kept;
+        let key = self.sessions_by_client.get(&client_id).copied();
+        let delay = Duration::from_secs(will.delay_interval_s.into());
+        if let Some(session) = key.and_then(|key| self.sessions.get_mut(key))
+            && (due.is_some() || !delay.is_zero())
+        {
+            let due = due.unwrap_or_else(|| self.now + delay);
+            session.will = Some(Box::new(WaitingWill { will, due }));
+            return self.persist.record(Change::WillDelayed { client_id, due });
+        }
+        let rights = rights(judge, user.as_deref(), &client_id);
+        self.persist.record(Change::WillCleared { client_id });
+        if rights.is_some_and(|rights| rights.may_write(will.topic.as_str())) {
+            self.route(&Publication { from: key, ..Publication::from_will(&will) }, false);
         }
     }
 }
 
-fn waiting(delivery: state::Delivery) -> Delivery {
-    let state::Delivery { arrival, message, qos, retain, .. } = delivery;
-    Delivery { arrival, message, qos, retain }
+/// What the client may do, the gateway's own clients everything; `None` when its user is gone.
+fn rights(
+    judge: &mut dyn FnMut(Option<&str>, &str) -> Standing,
+    user: Option<&str>,
+    client_id: &ClientId,
+) -> Option<Rights> {
+    if client_id.as_str().starts_with(RESERVED_CLIENT_ID_PREFIX) {
+        return Some(Rights::everything());
+    }
+    match judge(user, client_id.as_str()) {
+        Standing::Stays(rights) => Some(rights),
+        Standing::Unproven | Standing::Gone => None,
+    }
 }
 
-fn inflight(delivery: state::Delivery) -> Option<Inflight> {
-    let sent = delivery.sent?;
+fn inflight(kept: Kept) -> Option<Inflight> {
+    let Kept { delivery, sent } = kept;
+    let sent = sent?;
     let awaits = match (delivery.qos, sent.phase) {
         (_, Phase::Released) => Awaits::Complete,
         (QoS::ExactlyOnce, Phase::Sent) => Awaits::Received,
         (_, Phase::Sent) => Awaits::Ack,
     };
-    Some(Inflight::restored(sent.packet_id, awaits, waiting(delivery)))
+    Some(Inflight::restored(sent.packet_id, awaits, delivery))
 }

@@ -1,11 +1,12 @@
 //! The last retained message of each topic (section 3.3.1.3), in a tree of topic levels.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Options;
-use super::output::Message;
-use crate::mqtt::{QoS, TopicFilter};
+use super::message::Message;
+use crate::base::clock::Monotonic;
+use crate::mqtt::{QoS, TopicFilter, TopicName};
 
 /// A retained message with the quality of service it was published with.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub(super) struct RetainedMessages {
     root: Node,
     count: usize,
     bytes: usize,
+    /// Those that expire, by when.
+    expiring: BTreeSet<(Monotonic, TopicName)>,
 }
 
 #[derive(Debug, Default)]
@@ -40,13 +43,39 @@ impl RetainedMessages {
             return false;
         }
         (self.count, self.bytes) = (count, bytes);
-        self.root.set(topic.as_str().split('/'), retained);
+        let expires = retained.message.expires;
+        if let Some(earlier) = self.root.set(topic.as_str().split('/'), retained) {
+            self.forget_expiry(&earlier);
+        }
+        self.expiring.extend(expires.map(|expires| (expires, topic)));
         true
+    }
+
+    /// How many there are, and the bytes of their topics, payloads and properties.
+    pub(super) const fn size(&self) -> (usize, usize) {
+        (self.count, self.bytes)
+    }
+
+    /// When the first of them expires.
+    pub(super) fn next_expiry(&self) -> Option<Monotonic> {
+        self.expiring.first().map(|(expires, _)| *expires)
+    }
+
+    /// The topic of one that has expired.
+    pub(super) fn poll_expired(&self, now: Monotonic) -> Option<TopicName> {
+        self.expiring.first().filter(|(expires, _)| *expires <= now).map(|(_, topic)| topic.clone())
+    }
+
+    fn forget_expiry(&mut self, retained: &Retained) {
+        if let Some(expires) = retained.message.expires {
+            self.expiring.remove(&(expires, retained.message.topic.clone()));
+        }
     }
 
     /// Forgets the topic's message; `false` when there was none.
     pub(super) fn clear(&mut self, topic: &str) -> bool {
         let Some(retained) = self.root.take(topic.split('/')) else { return false };
+        self.forget_expiry(&retained);
         self.count -= 1;
         self.bytes -= cost(&retained);
         true
@@ -68,9 +97,10 @@ impl Node {
         }
     }
 
-    fn set<'a>(&mut self, mut levels: impl Iterator<Item = &'a str>, retained: Retained) {
+    /// Gives the earlier one.
+    fn set<'a>(&mut self, mut levels: impl Iterator<Item = &'a str>, retained: Retained) -> Option<Retained> {
         match levels.next() {
-            None => self.retained = Some(retained),
+            None => self.retained.replace(retained),
             Some(level) => self.children.entry(level.into()).or_default().set(levels, retained),
         }
     }
@@ -122,17 +152,16 @@ impl Node {
 }
 
 fn cost(retained: &Retained) -> usize {
-    retained.message.topic.as_str().len() + retained.message.payload.len()
+    retained.message.bytes()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mqtt::TopicName;
     use proptest::prelude::*;
 
     fn retained(topic: &str) -> Retained {
-        let message = Message { topic: TopicName::new(topic).unwrap(), payload: "x".into() };
+        let message = Message::new(TopicName::new(topic).unwrap(), "x".into());
         Retained { message: Arc::new(message), qos: QoS::AtMostOnce }
     }
 

@@ -1,103 +1,196 @@
-//! From one publication to its receivers: encoded once a quality of service, shared by all who get the same bytes.
+//! From one publication to its receivers.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
-
-use super::inflight::Delivery;
+use super::change::Change;
+use super::deliver::Way;
+use super::forms::{Content, Forms, Own};
 use super::machine::{Behind, Broker};
-use super::output::{Change, Message, Output, SendClass};
+use super::message::{Delivery, Granted, Marks};
+use super::output::Output;
 use super::retained::Retained;
-use super::session::{QUEUE_IN_MEMORY_MAX, SessionKey};
-use crate::mqtt::{Frame, PacketId, ProtocolVersion, Publish, PublishTemplate, QoS, TopicName, Will};
+use super::session::{Session, SessionKey};
+use super::share::Rank;
+use super::subscriptions::{Found, Match};
+use super::timers::Timer;
+use crate::mqtt::{Publish, QoS, SubscriptionId, TopicFilter, TopicName, Will};
 
 /// A message on its way through, borrowed from wherever it came.
 pub(super) struct Publication<'a> {
-    topic: &'a str,
-    payload: &'a [u8],
-    qos: QoS,
-    retain: bool,
+    pub(super) content: Content<'a>,
+    pub(super) qos: QoS,
+    pub(super) retain: bool,
+    /// Whose it is, where it may not come back to [MQTT-3.8.3-3].
+    pub(super) from: Option<SessionKey>,
+}
+
+/// What came of a publication.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Routed {
+    /// Whether an acknowledgement has to wait for durability.
+    pub(super) must_wait: bool,
+    /// Whether anybody subscribes to it.
+    pub(super) has_receivers: bool,
 }
 
 impl<'a> Publication<'a> {
-    pub(super) fn from_publish(publish: &Publish<'a>) -> Self {
-        Self { topic: publish.topic, payload: publish.payload, qos: publish.qos, retain: publish.retain }
+    pub(super) fn from_publish(publish: &Publish<'a>, from: SessionKey) -> Self {
+        let content = Content {
+            topic: publish.topic,
+            payload: publish.payload,
+            properties: publish.properties.message,
+            expiry_s: publish.properties.message_expiry_interval_s,
+        };
+        Self { content, qos: publish.qos, retain: publish.retain, from: Some(from) }
     }
 
     pub(super) fn from_will(will: &'a Will) -> Self {
-        Self { topic: will.topic.as_str(), payload: &will.payload, qos: will.qos, retain: will.retain }
-    }
-}
-
-/// Forms of one publication, each made when the first receiver needs it.
-struct Forms<'a> {
-    publication: &'a Publication<'a>,
-    message: Option<Arc<Message>>,
-    /// By quality of service.
-    templates: [Option<PublishTemplate>; 3],
-}
-
-impl Forms<'_> {
-    fn template(&mut self, qos: QoS) -> &PublishTemplate {
-        let Publication { topic, payload, .. } = self.publication;
-        let [q0, q1, q2] = &mut self.templates;
-        let place = match qos {
-            QoS::AtMostOnce => q0,
-            QoS::AtLeastOnce => q1,
-            QoS::ExactlyOnce => q2,
+        let content = Content {
+            topic: will.topic.as_str(),
+            payload: &will.payload,
+            properties: will.properties.as_ref(),
+            expiry_s: will.message_expiry_interval_s,
         };
-        // what goes on to an existing subscription is not marked as retained [MQTT-3.3.1-9]
-        place.get_or_insert_with(|| PublishTemplate::new(topic, payload, qos, false, ProtocolVersion::V311))
+        Self { content, qos: will.qos, retain: will.retain, from: None }
+    }
+}
+
+/// One receiver's subscriptions that match, taken together.
+struct Share {
+    granted: Granted,
+    subscription_ids: Vec<SubscriptionId>,
+    filter: Option<TopicFilter>,
+}
+
+impl Share {
+    /// The highest quality of service of all [MQTT-3.3.4-2], the identifiers of all [MQTT-3.3.4-4]; `None` when none of
+    /// them wants what `is_own`.
+    fn of(matches: &[Match], is_own: bool) -> Option<Self> {
+        let mut wanted = matches.iter().map(|found| found.granted).filter(|granted| !(granted.no_local && is_own));
+        let mut granted = wanted.next()?;
+        let mut subscription_ids: Vec<SubscriptionId> = granted.id.into_iter().collect();
+        for other in wanted {
+            granted.qos = granted.qos.max(other.qos);
+            granted.retain_as_published |= other.retain_as_published;
+            subscription_ids.extend(other.id);
+        }
+        Some(Self { granted, subscription_ids, filter: None })
     }
 
-    /// The message to keep; `None` only for a topic that is none, which the decoder does not let in.
-    fn message(&mut self) -> Option<Arc<Message>> {
-        if self.message.is_none() {
-            let topic = TopicName::new(self.publication.topic).ok()?;
-            let payload = Bytes::copy_from_slice(self.publication.payload);
-            self.message = Some(Arc::new(Message { topic, payload }));
-        }
-        self.message.clone()
+    fn marks(&self) -> Option<Box<Marks>> {
+        let is_plain = self.subscription_ids.is_empty() && self.filter.is_none();
+        (!is_plain)
+            .then(|| Box::new(Marks { subscription_ids: self.subscription_ids.clone(), share: self.filter.clone() }))
     }
 }
 
 impl Broker {
     /// Gives a publication to everyone it concerns, and keeps it when it is retained. With `held`, it goes onward only
-    /// when everything recorded so far is durable. Returns whether an acknowledgement has to wait for durability.
-    pub(super) fn route(&mut self, publication: &Publication<'_>, held: bool) -> bool {
-        let mut forms = Forms { publication, message: None, templates: [const { None }; 3] };
-        let mut must_wait = publication.retain && self.retain(&mut forms);
-        let mut receivers = std::mem::take(&mut self.receivers);
-        self.subscriptions.collect(publication.topic, &mut receivers);
-        for (session, granted) in receivers.drain(..) {
-            // [MQTT-3.8.4-6]
-            must_wait |= match granted.min(publication.qos) {
-                QoS::AtMostOnce => self.pass_on(session, &mut forms, held),
-                qos => self.deliver_new(session, qos, &mut forms, held),
-            };
+    /// when everything recorded so far is durable.
+    pub(super) fn route(&mut self, publication: &Publication<'_>, held: bool) -> Routed {
+        let mut forms = Forms::new(publication.content, self.now);
+        let mut must_wait = publication.retain && self.retain(&mut forms, publication.qos);
+        let mut found = std::mem::take(&mut self.found);
+        self.collect(publication.content.topic, &mut found);
+        let has_receivers = !found.own.is_empty() || !found.shared.is_empty();
+        for matches in found.own.chunk_by(|a, b| a.session == b.session) {
+            let Some(first) = matches.first() else { continue };
+            let is_own = publication.from == Some(first.session);
+            if let Some(share) = Share::of(matches, is_own) {
+                must_wait |= self.hand_on(first.session, &share, publication, &mut forms, held);
+            }
         }
-        self.receivers = receivers;
-        must_wait
+        for (member, filter) in found.shared.drain(..) {
+            let subscription_ids = member.granted.id.into_iter().collect();
+            let share = Share { granted: member.granted, subscription_ids, filter: Some(filter) };
+            must_wait |= self.hand_on(member.session, &share, publication, &mut forms, held);
+        }
+        found.own.clear();
+        self.found = found;
+        Routed { must_wait, has_receivers }
     }
 
-    fn retain(&mut self, forms: &mut Forms<'_>) -> bool {
-        let Publication { payload, qos, .. } = *forms.publication;
+    fn collect(&mut self, topic: &str, found: &mut Found) {
+        let sessions = &self.sessions;
+        self.subscriptions.collect(topic, found, &|key| match sessions.get(key) {
+            Some(session) if !session.rights.may_read(topic) => Rank::Unfit,
+            Some(session) if session.connection.is_some() => Rank::Connected,
+            Some(_) => Rank::Absent,
+            None => Rank::Unfit,
+        });
+    }
+
+    /// Gives a publication to one session. Returns whether an acknowledgement has to wait for durability.
+    fn hand_on(
+        &mut self,
+        session: SessionKey,
+        share: &Share,
+        publication: &Publication<'_>,
+        forms: &mut Forms<'_>,
+        held: bool,
+    ) -> bool {
+        // [MQTT-3.3.1-12], [MQTT-3.3.1-13]
+        let retain = share.granted.retain_as_published && publication.retain;
+        // [MQTT-3.8.4-8]
+        match share.granted.qos.min(publication.qos) {
+            QoS::AtMostOnce => {
+                self.pass_on(session, share, retain, forms, held);
+                false
+            }
+            qos => {
+                let Some(message) = forms.message() else { return false };
+                self.arrivals += 1;
+                let delivery = Delivery { arrival: self.arrivals, message, qos, retain, marks: share.marks() };
+                self.deliver(session, delivery, Way { held, forms: Some(forms) })
+            }
+        }
+    }
+
+    /// Whether a PUBLISH of QoS 1 or 2 is acknowledged only when something is written.
+    pub(super) fn needs_disk(&mut self, from: SessionKey, publish: &Publish<'_>) -> bool {
+        let is_kept = |broker: &Self, key| broker.sessions.get(key).is_some_and(Session::is_persistent);
+        let takes_identifier = publish.qos == QoS::ExactlyOnce && is_kept(self, from);
+        let mut found = Found::default();
+        self.collect(publish.topic, &mut found);
+        let mut matches = found.own.into_iter().chain(found.shared.into_iter().map(|(member, _)| member));
+        takes_identifier
+            || publish.retain
+            || matches.any(|found| found.granted.qos > QoS::AtMostOnce && is_kept(self, found.session))
+    }
+
+    /// QoS 0: now or never.
+    fn pass_on(&mut self, session: SessionKey, share: &Share, retain: bool, forms: &mut Forms<'_>, held: bool) {
+        let Some(session) = self.sessions.get(session) else { return };
+        let Some(connection) = session.connection else { return };
+        if !session.rights.may_read(forms.content.topic) {
+            return;
+        }
+        let Some(record) = self.connections.get_mut(connection) else { return };
+        let subscription_ids = &share.subscription_ids;
+        let own = Own { qos: QoS::AtMostOnce, retain, dup: false, packet_id: None, subscription_ids };
+        if let Some((frame, class)) = forms.frame(record, &own) {
+            let behind = if held { Behind::Origin } else { Behind::Greeting };
+            self.count_sent(forms.content.payload.len());
+            self.send(connection, frame, class, behind);
+        }
+    }
+
+    fn retain(&mut self, forms: &mut Forms<'_>, qos: QoS) -> bool {
         let Some(message) = forms.message() else { return false };
-        if payload.is_empty() {
-            // [MQTT-3.3.1-10], [MQTT-3.3.1-11]
+        if message.payload.is_empty() {
+            // [MQTT-3.3.1-6], [MQTT-3.3.1-7]
             return self.clear_retained(&message.topic);
         }
         if !self.retained.set(Retained { message: message.clone(), qos }, &self.options) {
             self.outputs.push_back(Output::NotifyRetainedFull { topic: message.topic.clone() });
-            // an older one would be taken for the newest [MQTT-3.3.1-7]
+            // an older one would be taken for the newest [MQTT-3.3.1-5]
             return self.clear_retained(&message.topic);
         }
+        self.arm_retained();
         self.persist.record(Change::Retained { message, qos });
         qos != QoS::AtMostOnce
     }
 
     /// Forgets what is retained under `topic`; tells whether there was anything.
-    fn clear_retained(&mut self, topic: &TopicName) -> bool {
+    pub(super) fn clear_retained(&mut self, topic: &TopicName) -> bool {
         let cleared = self.retained.clear(topic.as_str());
         if cleared {
             self.persist.record(Change::RetainedCleared { topic: topic.clone() });
@@ -105,135 +198,41 @@ impl Broker {
         cleared
     }
 
-    /// QoS 0: now or never.
-    fn pass_on(&mut self, session: SessionKey, forms: &mut Forms<'_>, held: bool) -> bool {
-        let Some(session) = self.sessions.get(session) else { return false };
-        let Some(connection) = session.connection else { return false };
-        if !session.rights.may_read(forms.publication.topic) {
-            return false;
+    /// Forgets what has expired [MQTT-3.3.2-5], and wakes for the next.
+    pub(super) fn expire_retained(&mut self) {
+        self.retained_timer = None;
+        while let Some(topic) = self.retained.poll_expired(self.now) {
+            self.clear_retained(&topic);
         }
-        let frame = forms.template(QoS::AtMostOnce).frame(None, false);
-        let behind = if held { Behind::Origin } else { Behind::Greeting };
-        self.send(connection, frame, SendClass::MayDrop, behind);
-        false
+        self.arm_retained();
     }
 
-    fn deliver_new(&mut self, session: SessionKey, qos: QoS, forms: &mut Forms<'_>, held: bool) -> bool {
-        let Some(message) = forms.message() else { return false };
-        self.arrivals += 1;
-        let delivery = Delivery { arrival: self.arrivals, message, qos, retain: false };
-        self.deliver(session, delivery, held, |packet_id| forms.template(qos).frame(Some(packet_id), false))
-    }
-
-    /// QoS 1 and 2: into the window when there is room and nobody waits before it, else into the queue.
-    /// Returns whether an acknowledgement has to wait for durability.
-    pub(super) fn deliver(
-        &mut self,
-        key: SessionKey,
-        delivery: Delivery,
-        held: bool,
-        encode: impl FnOnce(PacketId) -> Frame,
-    ) -> bool {
-        let Some(session) = self.sessions.get_mut(key) else { return false };
-        if !session.rights.may_read(delivery.message.topic.as_str()) {
-            return false;
-        }
-        let is_persistent = session.is_persistent();
-        if is_persistent {
-            self.persist.record(enqueued(&session.client_id, &delivery));
-        }
-        let has_room = session.queue.is_empty() && session.window.has_room(&self.options);
-        if session.connection.is_some() && has_room {
-            self.start(key, delivery, held, encode);
-        } else {
-            self.queue(key, delivery);
-        }
-        is_persistent
-    }
-
-    fn queue(&mut self, key: SessionKey, delivery: Delivery) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        let spills = self.options.spills_queues && session.is_persistent();
-        let dropped = session.queue.push(delivery, &self.options, spills);
-        self.drop_from(key, dropped);
-        self.load(key);
-    }
-
-    /// Says of deliveries that had to go from a full queue that they are gone.
-    pub(super) fn drop_from(&mut self, key: SessionKey, dropped: Vec<Delivery>) {
-        let Some(session) = self.sessions.get(key) else { return };
-        for Delivery { arrival, .. } in dropped {
-            let client_id = session.client_id.clone();
-            if session.is_persistent() {
-                self.persist.record(Change::Dequeued { client_id: client_id.clone(), arrival });
-            }
-            self.outputs.push_back(Output::NotifyDropped { client_id });
+    pub(super) fn arm_retained(&mut self) {
+        let Some(deadline) = self.retained.next_expiry() else { return };
+        if self.retained_timer.is_none_or(|timer| deadline < timer) {
+            self.retained_timer = Some(deadline);
+            self.timers.set(Timer::Retained, deadline);
         }
     }
 
-    /// Moves queued deliveries into the window as long as there is room. What may not be read any more goes.
-    pub(super) fn pump(&mut self, key: SessionKey) {
-        while let Some(session) = self.sessions.get_mut(key)
-            && session.connection.is_some()
-            && session.window.has_room(&self.options)
-            && let Some(delivery) = session.queue.pop()
-        {
-            if !session.rights.may_read(delivery.message.topic.as_str()) {
-                if session.is_persistent() {
-                    let client_id = session.client_id.clone();
-                    self.persist.record(Change::Dequeued { client_id, arrival: delivery.arrival });
-                }
-                continue;
-            }
-            let template = template_of(&delivery);
-            self.start(key, delivery, false, |packet_id| template.frame(Some(packet_id), false));
+    /// Gives what an absent member of a group would have had to another one. What is in flight with QoS 2 stays
+    /// [MQTT-4.8.2-5].
+    pub(super) fn reassign(&mut self, deliveries: Vec<Delivery>) {
+        for delivery in deliveries {
+            let Some(filter) = delivery.marks.as_ref().and_then(|marks| marks.share.clone()) else { continue };
+            let (sessions, topic) = (&self.sessions, delivery.message.topic.as_str());
+            let member = self.subscriptions.pick(&filter, &|key| match sessions.get(key) {
+                Some(session) if !session.rights.may_read(topic) => Rank::Unfit,
+                Some(session) if session.connection.is_some() => Rank::Connected,
+                Some(_) => Rank::Absent,
+                None => Rank::Unfit,
+            });
+            let Some(Match { session, granted }) = member else { continue };
+            self.arrivals += 1;
+            let marks = Marks { subscription_ids: granted.id.into_iter().collect(), share: Some(filter) };
+            let qos = delivery.qos.min(granted.qos);
+            let again = Delivery { arrival: self.arrivals, qos, marks: Some(Box::new(marks)), ..delivery };
+            self.deliver(session, again, Way::LATE);
         }
-        self.load(key);
-    }
-
-    /// Asks for more of a queue that only the disk has: for a connected client, or because the oldest have to go.
-    pub(super) fn load(&mut self, key: SessionKey) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        let is_wanted = session.connection.is_some() || session.queue.is_full(&self.options);
-        if is_wanted && let Some(after) = session.queue.poll_load() {
-            let client_id = session.client_id.clone();
-            self.loads.push_back(Output::RequestLoad { client_id, after, count: QUEUE_IN_MEMORY_MAX });
-        }
-    }
-
-    /// Gives a delivery its identifier and sends it. A QoS 2 identifier of a persistent session is durable first.
-    fn start(&mut self, key: SessionKey, delivery: Delivery, held: bool, encode: impl FnOnce(PacketId) -> Frame) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        let Some(connection) = session.connection else { return };
-        let (arrival, qos) = (delivery.arrival, delivery.qos);
-        let packet_id = session.window.start(delivery);
-        let mut behind = Behind::Greeting;
-        if session.is_persistent() {
-            let client_id = session.client_id.clone();
-            self.persist.record(Change::Sent { client_id, arrival, packet_id });
-            if qos == QoS::ExactlyOnce {
-                behind = Behind::Durability;
-            }
-        }
-        if held {
-            behind = Behind::Origin;
-        }
-        self.answer(connection, encode(packet_id), behind);
-    }
-}
-
-/// Encodes a delivery that waited.
-pub(super) fn template_of(delivery: &Delivery) -> PublishTemplate {
-    let Message { topic, payload } = &*delivery.message;
-    PublishTemplate::new(topic.as_str(), payload, delivery.qos, delivery.retain, ProtocolVersion::V311)
-}
-
-fn enqueued(client_id: &crate::mqtt::ClientId, delivery: &Delivery) -> Change {
-    Change::Enqueued {
-        client_id: client_id.clone(),
-        arrival: delivery.arrival,
-        message: delivery.message.clone(),
-        qos: delivery.qos,
-        retain: delivery.retain,
     }
 }

@@ -4,36 +4,48 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use foldhash::fast::FixedState;
 
-use super::inflight::{Delivery, Window};
+use super::inflight::Window;
+use super::message::{Delivery, Granted, Terms};
 use super::output::ConnectionId;
 use super::{Options, Overflow};
 use crate::access::Rights;
-use crate::mqtt::{ClientId, PacketId, QoS, TopicFilter};
+use crate::base::clock::Monotonic;
+use crate::mqtt::{ClientId, PacketId, TopicFilter, Will};
 
 slotmap::new_key_type! {
     /// A session, from its start to its end.
     pub(super) struct SessionKey;
 }
 
-/// How long a session lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lifetime {
-    /// As long as its connection: clean session 1.
-    Connection,
-    /// Until a client takes it over and cleans it: clean session 0.
-    Persistent,
+/// A will whose client is gone, until its delay is over.
+#[derive(Debug)]
+pub(super) struct WaitingWill {
+    pub(super) will: Will,
+    pub(super) due: Monotonic,
 }
 
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) client_id: ClientId,
-    pub(super) lifetime: Lifetime,
     /// The user that it belongs to; `None` as long as only anonymous clients had it.
     pub(super) user: Option<Box<str>>,
     /// What its client may do, as of its last connection or of the last reload.
     pub(super) rights: Rights,
     pub(super) connection: Option<ConnectionId>,
-    pub(super) subscriptions: HashMap<TopicFilter, QoS, FixedState>,
+    /// Whether it is kept on disk: it is, or was made to be, one that outlives its connection.
+    pub(super) is_kept: bool,
+    /// Whether that was said already.
+    pub(super) is_recorded: bool,
+    /// Seconds that it outlives its connection: [`Terms::FOREVER_S`] for ever.
+    pub(super) expiry_interval_s: u32,
+    /// Deliveries that may be in flight, as its client's connection allows.
+    pub(super) inflight_max: u16,
+    /// When it ends; `None` while its client is connected, and for ever.
+    pub(super) ends: Option<Monotonic>,
+    /// The deadline of its live entry in the timers.
+    pub(super) timer: Option<Monotonic>,
+    pub(super) will: Option<Box<WaitingWill>>,
+    pub(super) subscriptions: HashMap<TopicFilter, Granted, FixedState>,
     pub(super) window: Window,
     pub(super) queue: Queue,
     /// Identifiers of QoS 2 messages taken but not yet released.
@@ -41,13 +53,20 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(client_id: ClientId, lifetime: Lifetime) -> Self {
+    /// One without a client, which lives `expiry_interval_s` longer than its connection.
+    pub(super) fn new(client_id: ClientId, expiry_interval_s: u32) -> Self {
         Self {
             client_id,
-            lifetime,
             user: None,
             rights: Rights::everything(),
             connection: None,
+            is_kept: expiry_interval_s > 0,
+            is_recorded: false,
+            expiry_interval_s,
+            inflight_max: u16::MAX,
+            ends: None,
+            timer: None,
+            will: None,
             subscriptions: HashMap::with_hasher(FixedState::default()),
             window: Window::default(),
             queue: Queue::default(),
@@ -55,8 +74,25 @@ impl Session {
         }
     }
 
+    /// Whether changes of it are to be made durable.
     pub(super) fn is_persistent(&self) -> bool {
-        self.lifetime == Lifetime::Persistent
+        self.is_kept
+    }
+
+    /// What is to be known of it after a restart.
+    pub(super) fn terms(&self) -> Terms {
+        Terms { user: self.user.clone(), expiry_interval_s: self.expiry_interval_s, ends: self.ends }
+    }
+
+    /// When to look after it next: it ends, or its will is due; `None` for never.
+    pub(super) fn deadline(&self) -> Option<Monotonic> {
+        let due = self.will.as_ref().map(|waiting| waiting.due);
+        self.ends.into_iter().chain(due).min()
+    }
+
+    /// Whether one more delivery may be in flight.
+    pub(super) fn has_room(&self, options: &Options) -> bool {
+        self.window.has_room(options.inflight_max.min(usize::from(self.inflight_max)), options.queue_bytes_max)
     }
 }
 
@@ -80,6 +116,11 @@ pub(super) struct Queue {
 impl Queue {
     pub(super) fn is_empty(&self) -> bool {
         self.deliveries.is_empty() && self.on_disk == 0
+    }
+
+    /// How many deliveries wait, and the bytes of their messages.
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.deliveries.len() + self.on_disk, self.bytes)
     }
 
     /// Begins again with what is on disk: the first deliveries, and number and bytes of those behind them.
@@ -152,6 +193,14 @@ impl Queue {
             dropped.push(oldest);
         }
         dropped
+    }
+
+    /// Takes out those that `is_taken`, oldest first.
+    pub(super) fn extract(&mut self, is_taken: impl Fn(&Delivery) -> bool) -> Vec<Delivery> {
+        let (taken, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.deliveries).into_iter().partition(is_taken);
+        self.deliveries = kept.into();
+        self.bytes = self.bytes.saturating_sub(taken.iter().map(Delivery::bytes).sum());
+        taken
     }
 
     /// Takes the delivery that has waited longest.

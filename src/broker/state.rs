@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::output::Message;
+use super::message::{Delivery, Granted, Message, Terms};
+use crate::base::clock::Monotonic;
 use crate::mqtt::{ClientId, PacketId, QoS, TopicFilter, Will};
 
 /// Everything that outlived the last process. Queues longer than `deliveries_max` are told by number only.
@@ -12,8 +13,9 @@ pub struct State {
     pub sessions: Vec<SessionState>,
     /// The retained messages, in no particular order.
     pub retained: Vec<Retained>,
-    /// Wills of the clients that were connected when the process ended, in no particular order.
-    pub wills: Vec<(ClientId, Will)>,
+    /// Wills of the clients that were connected when the process ended, and those that waited for their delay, in no
+    /// particular order.
+    pub wills: Vec<KeptWill>,
     /// The first arrival number that was never given.
     pub next_arrival: u64,
 }
@@ -23,12 +25,14 @@ pub struct State {
 pub struct SessionState {
     /// Whose.
     pub client_id: ClientId,
-    /// What it subscribes to, with the granted quality of service.
-    pub subscriptions: Vec<(TopicFilter, QoS)>,
+    /// For whom and how long. Moments are of this boot; those of an earlier one are told by the wall clock.
+    pub terms: Terms,
+    /// What it subscribes to.
+    pub subscriptions: Vec<(TopicFilter, Granted)>,
     /// Identifiers of QoS 2 messages taken but not yet released.
     pub received: Vec<PacketId>,
     /// All that is in flight and the first of what waits, by arrival.
-    pub deliveries: Vec<Delivery>,
+    pub deliveries: Vec<Kept>,
     /// What waits behind them, on disk.
     pub rest: Backlog,
 }
@@ -38,23 +42,30 @@ pub struct SessionState {
 pub struct Backlog {
     /// How many.
     pub count: u64,
-    /// Bytes of their topics and payloads.
+    /// Bytes of their topics, payloads and properties.
     pub bytes: u64,
 }
 
-/// A message on its way to one session.
+/// A delivery as it was when the last process ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// Its arrival number; greater ones came later.
-    pub arrival: u64,
-    /// The message; shared by the deliveries that were enqueued together.
-    pub message: Arc<Message>,
-    /// 1 or 2.
-    pub qos: QoS,
-    /// Whether it is delivered as retained.
-    pub retain: bool,
+pub struct Kept {
+    /// The delivery.
+    pub delivery: Delivery,
     /// Set when it is in flight.
     pub sent: Option<Sent>,
+}
+
+/// A will as it was when the last process ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptWill {
+    /// Whose.
+    pub client_id: ClientId,
+    /// The verified user.
+    pub user: Option<Box<str>>,
+    /// The will.
+    pub will: Will,
+    /// When it is to be published, where it waited for its delay; `None` where its client was connected.
+    pub due: Option<Monotonic>,
 }
 
 /// How far a delivery in flight has come.

@@ -7,6 +7,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::life;
 use crate::base::clock;
+use crate::base::ids::BootId;
 use crate::base::progress::Progress;
 use crate::broker::state::State;
 use crate::config::{EmbeddedBroker, StorageOptions};
@@ -75,8 +76,9 @@ impl BrokerThread {
 fn open_store(storage: &StorageOptions) -> anyhow::Result<(Store, State)> {
     let options = store::Options { sync: storage.sync, coalesce: storage.coalesce, ..store::Options::default() };
     let path = storage.directory.join("broker.db");
-    let (store, state, damages) =
-        Store::open(&path, options).with_context(|| format!("cannot open the broker's state {}", path.display()))?;
+    let clocks = store::Clocks { boot_id: BootId::read(), monotonic: clock::monotonic(), wall: clock::wall() };
+    let (store, state, damages) = Store::open(&path, options, clocks)
+        .with_context(|| format!("cannot open the broker's state {}", path.display()))?;
     for damage in damages {
         tracing::error!("{damage}");
     }

@@ -1,9 +1,10 @@
 //! `[broker]`: whether the gateway is the broker or a client of another one.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::section::{Read, Section};
-use super::value::choice;
+use super::value::{choice, duration};
 use super::{access, external, limits, listener};
 use crate::agent::BrokerAddress;
 use crate::server::{Access, ListenerOptions};
@@ -25,6 +26,9 @@ pub(super) struct Connection {
     pub(super) keep_alive: Duration,
 }
 
+/// 0 for never.
+const SYS_INTERVAL: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
+
 #[derive(Clone, Copy)]
 enum Mode {
     Embedded,
@@ -40,10 +44,15 @@ pub(super) fn read(section: &mut Section<'_>) -> Read<Broker> {
     // a password file with problems is one all the same
     let has_passwords = access.as_ref().map_or(true, |access| access.passwords.is_some());
     let listeners = listener::read(section, has_passwords);
+    let sys_interval = section.required("sys_interval", duration(SYS_INTERVAL));
     let limits = section.section("limits", limits::read);
     let external = section.section("external", external::read);
     match (mode?, external?) {
-        (Mode::Embedded, _) => Ok(Broker::Embedded { listeners: listeners?, limits: limits?, access: access? }),
+        (Mode::Embedded, _) => {
+            let mut limits = limits?;
+            limits.machine.system_interval = Some(sys_interval?).filter(|interval| !interval.is_zero());
+            Ok(Broker::Embedded { listeners: listeners?, limits, access: access? })
+        }
         (Mode::External, Some(connection)) => Ok(Broker::External(connection)),
         (Mode::External, None) => {
             let text = "is \"external\", which needs broker.external.url = \"mqtt://HOST:PORT\"";

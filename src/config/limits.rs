@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::section::{Read, Section};
 use super::value::{choice, duration, integer, size};
-use crate::broker::{Options, Overflow, TOPIC_LEVELS_MAX};
+use crate::broker::{Options, Overflow, TOPIC_LEVELS_MAX, Terms};
 
 /// Limits of the machine and of its sockets.
 pub(super) struct Limits {
@@ -19,6 +19,12 @@ const COUNT: RangeInclusive<usize> = 1..=100_000_000;
 
 /// Any count that fits two bytes of the protocol.
 const SHORT: RangeInclusive<usize> = 1..=65_535;
+
+/// 0 for none.
+const ALIASES: RangeInclusive<usize> = 0..=65_535;
+
+/// Up to what four bytes of seconds hold, less the number that means for ever (section 3.1.2.11.2).
+const SESSION_EXPIRY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(4_294_967_294);
 
 const LEVELS: RangeInclusive<usize> = 1..=TOPIC_LEVELS_MAX;
 
@@ -56,6 +62,9 @@ fn read_machine(section: &mut Section<'_>) -> Read<Options> {
     let topic_levels = section.required("topic_levels", integer(LEVELS));
     let connect_timeout = section.required("connect_timeout", duration(CONNECT_TIMEOUT));
     let keep_alive = section.optional("keep_alive", duration(KEEP_ALIVE));
+    let receive_maximum = section.required("receive_maximum", integer(SHORT));
+    let topic_aliases = section.required("topic_aliases", integer(ALIASES));
+    let session_expiry = section.optional("session_expiry", duration(SESSION_EXPIRY));
     Ok(Options {
         packet_bytes_max: packet?,
         inflight_max: inflight?,
@@ -70,5 +79,18 @@ fn read_machine(section: &mut Section<'_>) -> Read<Options> {
         connect_timeout: connect_timeout?,
         keep_alive_max: keep_alive?,
         spills_queues: false,
+        receive_max: short(receive_maximum?),
+        topic_aliases_max: short(topic_aliases?),
+        system_interval: None,
+        session_expiry_s_max: session_expiry?.map_or(Terms::FOREVER_S, whole_seconds),
     })
+}
+
+/// What a range has bounded already.
+fn short(number: usize) -> u16 {
+    u16::try_from(number).unwrap_or(u16::MAX)
+}
+
+fn whole_seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(Terms::FOREVER_S)
 }

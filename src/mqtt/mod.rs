@@ -32,15 +32,15 @@ mod round_trips;
 #[cfg(test)]
 mod vectors_of_5;
 
-pub use decode::{DecodeError, Decoded, decode};
+pub use decode::{DecodeError, Decoded, connect_version, decode};
 pub use encode::encode;
 pub use frame::{Frame, PublishTemplate};
 pub use message::{
     MessageFields, MessageProperties, MessagePropertiesRef, PublishProperties, SubscriptionId, SubscriptionIds,
 };
 pub use packet::{
-    Acknowledgement, Auth, ClientId, ConnAck, Connect, Disconnect, Packet, PacketId, ProtocolVersion, Publish, QoS,
-    RetainHandling, SubAck, Subscribe, Subscription, UnsubAck, Unsubscribe, Will,
+    Acknowledgement, Auth, ClientId, ConnAck, Connect, Disconnect, Packet, PacketId, Password, ProtocolVersion,
+    Publish, QoS, RetainHandling, SubAck, Subscribe, Subscription, UnsubAck, Unsubscribe, Will,
 };
 pub use properties::{Properties, PropertyFields};
 pub use property::PropertyId;

@@ -5,7 +5,7 @@ use super::properties::Properties;
 use super::reason::ReasonCode;
 use super::topic::{TopicFilter, TopicName};
 
-pub use super::scalar::{ClientId, PacketId, ProtocolVersion, QoS};
+pub use super::scalar::{ClientId, PacketId, Password, ProtocolVersion, QoS};
 
 /// What a client asks the server to publish when it is gone without a DISCONNECT (section 3.1.2.5).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub struct Connect {
     /// The user name.
     pub user_name: Option<String>,
     /// The password: any bytes.
-    pub password: Option<bytes::Bytes>,
+    pub password: Option<Password>,
 }
 
 /// CONNACK (section 3.2).
@@ -321,6 +321,18 @@ pub enum Packet<'a> {
 }
 
 impl Packet<'_> {
+    /// The same without reason string and user properties, for an answer that is larger than its receiver takes.
+    #[must_use]
+    pub fn without_problem_information(self) -> Self {
+        let bare = Properties::without_problem_information;
+        match self {
+            Self::PubAck(ack) => Self::PubAck(Acknowledgement { properties: bare(ack.properties), ..ack }),
+            Self::PubRec(ack) => Self::PubRec(Acknowledgement { properties: bare(ack.properties), ..ack }),
+            Self::SubAck(ack) => Self::SubAck(SubAck { properties: bare(ack.properties), ..ack }),
+            other => other,
+        }
+    }
+
     /// The version that it is written in on a connection of `version`: a CONNECT tells its own.
     pub(super) const fn version_in(&self, version: ProtocolVersion) -> ProtocolVersion {
         match self {

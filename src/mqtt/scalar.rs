@@ -2,7 +2,10 @@
 
 use std::fmt;
 use std::num::NonZeroU16;
+use std::ops::Deref;
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 /// The level of the protocol that a CONNECT names (section 3.1.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,6 +68,30 @@ impl PacketId {
     /// The number.
     pub const fn get(self) -> u16 {
         self.0.get()
+    }
+}
+
+/// A password: any bytes. `Debug` prints `***`, so that no log can carry it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(Bytes);
+
+impl From<Bytes> for Password {
+    fn from(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+}
+
+impl Deref for Password {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
     }
 }
 

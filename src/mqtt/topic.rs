@@ -1,5 +1,6 @@
 //! Topic names and topic filters (section 4.7).
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -78,6 +79,13 @@ impl TopicName {
 
     /// The text.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// So that a table by topic can be asked with the text of a packet.
+impl Borrow<str> for TopicName {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

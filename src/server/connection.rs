@@ -13,7 +13,7 @@ use super::hub::{After, Shared};
 use super::stream::{Reader, Stream};
 use crate::base::clock;
 use crate::broker::ConnectionId;
-use crate::mqtt::{Decoded, Packet, ProtocolVersion, decode};
+use crate::mqtt::{Decoded, Packet, ProtocolVersion, connect_version, decode};
 
 /// Takes a socket in and reads it in a task of its own. Beyond the limit of connections it is closed at once.
 pub(super) fn open(shared: &Rc<Shared>, stream: Stream, door: Door) {
@@ -101,6 +101,7 @@ fn poll_turn(
     if bytes.is_empty() {
         return Poll::Ready(Ok(Turn::Closed));
     }
+    shared.received.set(shared.received.get() + bytes.len() as u64);
     let taken = input.take(shared, connection, bytes);
     let copy = |at| Bytes::copy_from_slice(bytes.get(at..).unwrap_or_default());
     Poll::Ready(Ok(input.keep(taken, copy, bytes.len())))
@@ -153,7 +154,7 @@ impl Input {
                 }
                 Ok(Decoded::Incomplete { .. }) => continue,
                 Err(error) => {
-                    shared.malformed(connection, error);
+                    shared.malformed(connection, error, connect_version(source));
                     return Taken::Over;
                 }
             };

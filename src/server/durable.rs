@@ -6,8 +6,7 @@ use std::sync::mpsc::TrySendError;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
-use crate::broker::state::Delivery;
-use crate::broker::{Change, Ticket};
+use crate::broker::{Change, Delivery, Ticket};
 use crate::mqtt::ClientId;
 use crate::store::{Answer, Loaded, Request, Store, StoreError, StoreThread, ThreadOptions};
 
@@ -37,6 +36,8 @@ pub(super) enum Meaning {
     Written(Ticket),
     /// A piece of a queue.
     Loaded(ClientId, Vec<Delivery>),
+    /// Whether the disk is full, or fails otherwise.
+    Disk(bool),
     /// Nothing.
     None,
 }
@@ -126,7 +127,7 @@ pub(super) fn read(answer: Answer<Ticket>) -> Meaning {
         Answer::Waits(..) => Meaning::None,
         Answer::Trouble(cause) => {
             error!(%cause, "state cannot be written: what needs it waits for its acknowledgement until there is room");
-            Meaning::None
+            Meaning::Disk(true)
         }
         Answer::Damaged(damage) => {
             error!("{damage}");
@@ -134,7 +135,7 @@ pub(super) fn read(answer: Answer<Ticket>) -> Meaning {
         }
         Answer::Recovered => {
             info!("state is written again");
-            Meaning::None
+            Meaning::Disk(false)
         }
     }
 }

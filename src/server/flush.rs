@@ -102,7 +102,10 @@ fn write(shared: &Shared, connection: ConnectionId) -> Flushed {
         peer.outbox.slices(&mut slices);
         match peer.writer.try_write_vectored(&slices) {
             Ok(0) => return Flushed::Failed,
-            Ok(count) => peer.outbox.advance(count, pool),
+            Ok(count) => {
+                shared.sent.set(shared.sent.get() + count as u64);
+                peer.outbox.advance(count, pool);
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flushed::Blocked,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => return Flushed::Failed,

@@ -11,7 +11,7 @@ use tracing::info;
 use super::hub::{Hub, Shared};
 use crate::access::{self, Acl, Passwords};
 use crate::broker::{ConnectionId, Origin, Standing, Verdict};
-use crate::mqtt::{ClientId, ConnectReturnCode};
+use crate::mqtt::{ClientId, ConnectReturnCode, Password};
 
 /// Logins that may wait for the thread; one more is refused with CONNACK 3.
 const LOGINS_MAX: usize = 32;
@@ -55,7 +55,7 @@ impl Door {
 pub(super) struct Login {
     connection: ConnectionId,
     user: Box<str>,
-    password: Option<bytes::Bytes>,
+    password: Option<Password>,
     client_id: ClientId,
 }
 
@@ -74,6 +74,15 @@ impl Gate {
     fn accepted(&self, user: Option<Box<str>>, client_id: &ClientId) -> Verdict {
         let rights = self.access.acl.rights(user.as_deref(), client_id.as_str());
         Verdict::Accepted { user, rights }
+    }
+
+    /// What becomes of a session from before this start.
+    pub(super) fn standing_today(&self, user: Option<&str>, client_id: &str) -> Standing {
+        let passwords = self.access.passwords.as_ref();
+        match user {
+            Some(user) if !passwords.is_some_and(|passwords| passwords.has_user(user)) => Standing::Gone,
+            user => Standing::Stays(self.access.acl.rights(user, client_id)),
+        }
     }
 
     /// What becomes of a client that is in, now that the files say something else than `earlier`.
@@ -97,7 +106,7 @@ impl Hub {
         &mut self,
         connection: ConnectionId,
         user_name: Option<String>,
-        password: Option<bytes::Bytes>,
+        password: Option<Password>,
         client_id: ClientId,
     ) -> bool {
         let Some(peer) = self.peers.get_mut(connection) else { return false };

@@ -17,7 +17,7 @@ use super::stream::Writer;
 use crate::base::clock::{self, Monotonic};
 use crate::broker::state::State;
 use crate::broker::{Broker, CloseReason, ConnectionId, Output, SendClass, Ticket};
-use crate::mqtt::{DecodeError, Frame, Packet};
+use crate::mqtt::{DecodeError, Frame, Packet, ProtocolVersion};
 use crate::store::Answer;
 
 /// Outputs after which a connection's turn is over, so that a packet to many receivers is not followed by a thousand
@@ -42,6 +42,9 @@ pub(super) struct Shared {
     pub(super) send_buffer_bytes_max: usize,
     pub(super) connections_max: usize,
     pub(super) packet_bytes_max: usize,
+    /// Bytes that came from sockets, and that they took.
+    pub(super) received: Cell<u64>,
+    pub(super) sent: Cell<u64>,
     /// Whether a flush is asked for already.
     flush_asked: Cell<bool>,
 }
@@ -99,6 +102,8 @@ impl Shared {
             send_buffer_bytes_max: options.send_buffer_bytes_max,
             connections_max: options.connections_max,
             packet_bytes_max,
+            received: Cell::new(0),
+            sent: Cell::new(0),
             flush_asked: Cell::new(false),
         }
     }
@@ -133,9 +138,9 @@ impl Shared {
     }
 
     /// Tells the machine of bytes that are no packet.
-    pub(super) fn malformed(&self, connection: ConnectionId, error: DecodeError) {
+    pub(super) fn malformed(&self, connection: ConnectionId, error: DecodeError, version: Option<ProtocolVersion>) {
         let mut hub = self.hub.borrow_mut();
-        hub.broker.handle_malformed(connection, error);
+        hub.broker.handle_malformed(connection, error, version, clock::monotonic());
         self.carry_out(&mut hub);
     }
 
@@ -148,7 +153,7 @@ impl Shared {
             }
             peer.stop();
         }
-        hub.broker.handle_close(connection);
+        hub.broker.handle_close(connection, clock::monotonic());
         self.carry_out(&mut hub);
     }
 
@@ -159,6 +164,7 @@ impl Shared {
         while let Some(connection) = hub.pop_overdue(now) {
             hub.peers.remove(connection).iter().for_each(Peer::stop);
         }
+        hub.broker.handle_traffic(self.received.get(), self.sent.get());
         hub.broker.handle_timeout(now);
         self.carry_out(&mut hub);
         hub.armed = hub.next_deadline();
@@ -168,7 +174,22 @@ impl Shared {
     /// Begins with what outlived the last process.
     pub(super) fn restore(&self, state: State) {
         let mut hub = self.hub.borrow_mut();
-        hub.broker.restore(state);
+        let Hub { broker, gate, .. } = &mut *hub;
+        broker.restore(state, clock::monotonic(), |user, client_id| gate.standing_today(user, client_id));
+        self.carry_out(&mut hub);
+    }
+
+    /// Begins to serve.
+    pub(super) fn start(&self) {
+        let mut hub = self.hub.borrow_mut();
+        hub.broker.handle_start(clock::monotonic());
+        self.carry_out(&mut hub);
+    }
+
+    /// Says goodbye to everybody who can be told.
+    pub(super) fn shut_down(&self) {
+        let mut hub = self.hub.borrow_mut();
+        hub.broker.handle_shutdown(clock::monotonic());
         self.carry_out(&mut hub);
     }
 
@@ -178,6 +199,7 @@ impl Shared {
         match durable::read(answer) {
             Meaning::Written(ticket) => hub.broker.handle_persisted(ticket),
             Meaning::Loaded(client_id, deliveries) => hub.broker.handle_loaded(&client_id, deliveries),
+            Meaning::Disk(is_full) => hub.broker.handle_disk(is_full),
             Meaning::None => {}
         }
         let was_choked = hub.durable.is_choked();
@@ -344,7 +366,7 @@ mod tests {
     async fn what_waits_for_a_closing_peer_outlives_the_next_connection() {
         let shared = shared();
         let (first, _reader, _far) = open(&shared);
-        shared.malformed(first, DecodeError::UnsupportedProtocolLevel(9));
+        shared.malformed(first, DecodeError::UnsupportedProtocolLevel(9), None);
         let (_second, _reader, _far) = open(&shared);
         let waiting = shared.hub.borrow().peers.get(first).map(|peer| peer.outbox.bytes());
         assert_eq!(waiting, Some(4), "CONNACK with its refusal");
@@ -354,7 +376,7 @@ mod tests {
     async fn a_closing_peer_that_takes_nothing_is_let_go_in_time() {
         let shared = shared();
         let (stuck, _reader, _far) = open(&shared);
-        shared.malformed(stuck, DecodeError::UnsupportedProtocolLevel(9));
+        shared.malformed(stuck, DecodeError::UnsupportedProtocolLevel(9), None);
         let now = clock::monotonic();
         assert!(shared.timeout(now).is_some_and(|deadline| deadline <= now + LINGER));
         assert!(shared.hub.borrow().peers.get(stuck).is_some());

@@ -175,6 +175,7 @@ impl Server {
                 shared
             }
         };
+        shared.start();
         let mut listening = tokio::task::JoinSet::new();
         for listener in self.listeners {
             listening.spawn_local(listener.run(shared.clone()));
@@ -186,6 +187,7 @@ impl Server {
         tokio::task::spawn_local(beat(progress));
         let _ = stop.wait_for(|stop| *stop).await;
         listening.shutdown().await;
+        shared.shut_down();
         let _ = tokio::time::timeout(FAREWELL, flush::finish(&shared)).await;
         let durable = std::mem::replace(&mut shared.hub.borrow_mut().durable, Durable::Memory(VecDeque::new()));
         durable.stop().map_err(std::io::Error::other)

@@ -2,11 +2,14 @@
 
 use std::collections::HashMap;
 
+use super::boot::Boots;
 use crate::mqtt::{ClientId, TopicFilter, TopicName};
 
 /// Where everything with a name stands.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Book {
+    /// What moments in rows count from.
+    pub(super) boots: Boots,
     pub(super) sessions: HashMap<ClientId, Entry>,
     pub(super) retained: HashMap<TopicName, i64>,
     pub(super) wills: HashMap<ClientId, i64>,
@@ -47,11 +50,19 @@ pub(super) enum Effect {
     RetainedCleared(TopicName),
     WillSet(ClientId, i64),
     WillCleared(ClientId),
+    /// When the present boot was.
+    BootWritten(i64),
     /// The first piece of garbage has nothing before this, or is gone.
     Swept(Option<i64>),
 }
 
 impl Book {
+    /// Of a file without rows.
+    pub(super) fn new(boots: Boots) -> Self {
+        let (sessions, retained, wills, garbage) = (HashMap::new(), HashMap::new(), HashMap::new(), Vec::new());
+        Self { boots, sessions, retained, wills, garbage, last_key: 0 }
+    }
+
     /// A key that was never given. Keys of sessions, subscriptions, retained messages and wills are one sequence, so
     /// that a session never gets the key of one whose deliveries are not yet swept.
     pub(super) fn fresh_key(&mut self) -> i64 {
@@ -91,6 +102,7 @@ impl Book {
             Effect::WillCleared(client_id) => {
                 self.wills.remove(&client_id);
             }
+            Effect::BootWritten(offset_ms) => self.boots.set_written(offset_ms),
             Effect::Swept(lowest) => self.swept(lowest),
         }
     }

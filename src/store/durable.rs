@@ -6,17 +6,19 @@ use std::time::Duration;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::book::Book;
+use super::boot::{self, Clocks};
 use super::connection::{self, Room};
 use super::error::{Damage, StoreError};
 use super::loaded::Loaded;
-use super::pending::{DeliveryChange, NewDelivery, Pending};
+use super::pending::{DeliveryChange, Pending};
+use super::read::Piece;
 use super::reserve::Reserve;
 use super::schema::{self, Header};
 use super::write::Writer;
 use super::{Options, Sync, read, salvage};
-use crate::base::clock::{self, Monotonic};
+use crate::base::clock::{self, Monotonic, Wall};
 use crate::broker::Change;
-use crate::broker::state::{Delivery, State};
+use crate::broker::state::{Kept, State};
 use crate::mqtt::ClientId;
 
 /// Time between two tries to write what found no room.
@@ -28,6 +30,7 @@ pub struct Store {
     path: PathBuf,
     connection: Connection,
     options: Options,
+    clocks: Clocks,
     /// Found since the file was opened.
     damages: Vec<Damage>,
     book: Book,
@@ -52,13 +55,20 @@ impl Store {
     /// Opens the state at `path`, making an empty one when there is none. A damaged file is set aside as
     /// `<path>.damaged-<unix time>`, and what is readable in it is taken over: then there is an entry in the third part.
     ///
+    /// Moments in the state are of the present boot, which `clocks` tells. Those of an earlier one are told by the wall
+    /// clock as it was last known then and is now, and lie not before this boot.
+    ///
     /// # Errors
     /// [`StoreError::Newer`] and [`StoreError::Foreign`] for files that are to be left alone, [`StoreError::InUse`]
     /// when another process has it, and whatever the system says.
-    pub fn open(path: impl Into<PathBuf>, options: Options) -> Result<(Self, State, Vec<Damage>), StoreError> {
+    pub fn open(
+        path: impl Into<PathBuf>,
+        options: Options,
+        clocks: Clocks,
+    ) -> Result<(Self, State, Vec<Damage>), StoreError> {
         let path = path.into();
         let mut damages = Vec::new();
-        let (connection, state, book) = open_any(&path, &options, &mut damages)?;
+        let (connection, state, book) = open_any(&path, &options, &clocks, &mut damages)?;
         let store = Self {
             connection,
             book,
@@ -66,11 +76,19 @@ impl Store {
             reserve: Reserve::new(&path),
             path,
             options,
+            clocks,
             damages: Vec::new(),
             unflushed_since: None,
             retry_at: None,
         };
         Ok((store, state, damages))
+    }
+
+    /// Says what both clocks say now. When the wall clock has moved against the other one by more than a second since that
+    /// was last written, the next commit writes it, so that a later boot tells the moments of this one rightly.
+    pub fn note_time(&mut self, now: Monotonic, wall: Wall) {
+        (self.clocks.monotonic, self.clocks.wall) = (now, wall);
+        self.book.boots.set_offset(self.clocks.offset_ms());
     }
 
     /// Makes `changes` durable, with everything that could not be written before. One transaction, one flush.
@@ -133,18 +151,18 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub fn load(&mut self, client_id: &ClientId, after: u64, count: usize) -> Result<Loaded, StoreError> {
-        let mut loaded = match self.load_written(client_id, after, count) {
+        let Piece { deliveries, damaged } = match self.load_written(client_id, after, count) {
             Err(StoreError::Damaged(reason)) => {
                 self.heal(reason)?;
                 self.load_written(client_id, after, count)
             }
             other => other,
         }?;
-        for arrival in &loaded.damaged {
+        for arrival in &damaged {
             self.pending.remove(client_id, *arrival);
         }
-        self.merge(client_id, after, count, &mut loaded.deliveries);
-        Ok(loaded)
+        let merged = self.merge(client_id, after, count, deliveries);
+        Ok(Loaded { deliveries: merged.into_iter().map(|kept| kept.delivery).collect(), damaged })
     }
 
     /// What was found broken since the file was opened: it was set aside then, and what was readable taken over, as in
@@ -164,10 +182,10 @@ impl Store {
         written
     }
 
-    fn load_written(&self, client_id: &ClientId, after: u64, count: usize) -> Result<Loaded, StoreError> {
+    fn load_written(&self, client_id: &ClientId, after: u64, count: usize) -> Result<Piece, StoreError> {
         match self.book.sessions.get(client_id) {
-            Some(entry) => Ok(read::load(&self.connection, entry, after, count)?),
-            None => Ok(Loaded::default()),
+            Some(entry) => Ok(read::load(&self.connection, &self.book.boots, entry, after, count)?),
+            None => Ok(Piece::default()),
         }
     }
 
@@ -179,30 +197,30 @@ impl Store {
             self.damages.push(salvage::salvage(&self.path, &self.options, reason, clock::wall())?);
         }
         let options = Options { deliveries_max: 0, ..self.options.clone() };
-        let (connection, _, book) = open_any(&self.path, &options, &mut self.damages)?;
+        let (connection, _, book) = open_any(&self.path, &options, &self.clocks, &mut self.damages)?;
         (self.connection, self.book) = (connection, book);
         Ok(())
     }
 
     /// Adds what is not on disk yet, and takes out what is there no longer.
-    fn merge(&self, client_id: &ClientId, after: u64, count: usize, deliveries: &mut Vec<Delivery>) {
+    fn merge(&self, client_id: &ClientId, after: u64, count: usize, mut deliveries: Vec<Kept>) -> Vec<Kept> {
         let parts = &self.pending.deliveries;
         let is_whole = deliveries.len() < count;
-        let last = deliveries.last().map_or(after, |delivery| delivery.arrival);
-        deliveries.retain(|delivery| delivery.sent.is_none() && !parts.contains_key(&delivery.arrival));
+        let last = deliveries.last().map_or(after, |kept| kept.delivery.arrival);
+        deliveries.retain(|kept| kept.sent.is_none() && !parts.contains_key(&kept.delivery.arrival));
         for (arrival, part) in parts.range(after.saturating_add(1)..) {
             if !is_whole && *arrival > last {
                 break;
             }
-            if let DeliveryChange::Insert(NewDelivery { message, qos, retain, sent: None }) = &part.what
+            if let DeliveryChange::Insert(kept @ Kept { sent: None, .. }) = &part.what
                 && part.client_id == *client_id
             {
-                let (message, qos, retain) = (message.clone(), *qos, *retain);
-                deliveries.push(Delivery { arrival: *arrival, message, qos, retain, sent: None });
+                deliveries.push(kept.clone());
             }
         }
-        deliveries.sort_unstable_by_key(|delivery| delivery.arrival);
+        deliveries.sort_unstable_by_key(|kept| kept.delivery.arrival);
         deliveries.truncate(count);
+        deliveries
     }
 
     fn late_due(&self) -> Option<Monotonic> {
@@ -260,7 +278,7 @@ impl Store {
         }
         match scope {
             Scope::Everything => self.pending.clear(),
-            Scope::Relief => self.pending.clear_relief(),
+            Scope::Relief => self.pending.clear_relief(&self.book),
         }
         self.unflushed_since.get_or_insert(now);
         Ok(())
@@ -268,19 +286,30 @@ impl Store {
 }
 
 /// Opens the file, or one with what is readable in it.
-fn open_any(path: &Path, options: &Options, damages: &mut Vec<Damage>) -> Result<Opened, StoreError> {
+fn open_any(path: &Path, options: &Options, clocks: &Clocks, damages: &mut Vec<Damage>) -> Result<Opened, StoreError> {
     salvage::prepare(path, options, clock::wall())?;
-    match open_sound(path, options) {
+    match open_sound(path, options, clocks) {
         Err(StoreError::Damaged(reason)) => {
             damages.push(salvage::salvage(path, options, reason, clock::wall())?);
-            open_sound(path, options)
+            open_sound(path, options, clocks)
+        }
+        other => other,
+    }
+}
+
+/// Brings the file to this format, on a full disk with the room that is kept for such needs.
+fn migrate(connection: &mut Connection, found: i64, path: &Path) -> Result<(), StoreError> {
+    match schema::migrate(connection, found) {
+        Err(StoreError::Full) => {
+            Reserve::new(path).spend()?;
+            schema::migrate(connection, found)
         }
         other => other,
     }
 }
 
 /// Opens a file that is whole.
-fn open_sound(path: &Path, options: &Options) -> Result<Opened, StoreError> {
+fn open_sound(path: &Path, options: &Options, clocks: &Clocks) -> Result<Opened, StoreError> {
     schema::check_fixed_bytes(path)?;
     let mut connection = connection::open(path, options)?;
     let found = match schema::header(&connection)? {
@@ -294,8 +323,12 @@ fn open_sound(path: &Path, options: &Options) -> Result<Opened, StoreError> {
     };
     connection::check_writable(&connection, path)?;
     connection::use_log(&connection, options.sync)?;
-    schema::migrate(&mut connection, found)?;
+    // a file that is as large as it may be gets its new tables nevertheless
+    connection::limit(&connection, options.bytes_max, Room::Spare)?;
+    migrate(&mut connection, found, path)?;
+    connection::limit(&connection, options.bytes_max, Room::Normal)?;
     connection::shrink(&connection)?;
-    let (state, book) = read::read(&connection, options)?;
+    boot::forget(&connection)?;
+    let (state, book) = read::read(&connection, options, clocks)?;
     Ok((connection, state, book))
 }

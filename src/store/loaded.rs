@@ -1,6 +1,6 @@
 //! A piece of a queue that was on disk.
 
-use crate::broker::state::Delivery;
+use crate::broker::Delivery;
 
 /// An answer of [`Store::load`](super::Store::load).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

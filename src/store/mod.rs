@@ -3,8 +3,9 @@
 //! - Holds the file's connection, the net difference between what was asked and what is on disk ([`Store`]), and the
 //!   keys of rows by name, so that the file needs no index.
 //! - Never enters: rules of MQTT. A [`Change`](crate::broker::Change) is a fact to keep, whatever it means. Time comes
-//!   as an argument; only [`StoreThread`] and the name of a file set aside read a clock.
-//! - Uses `base`, `mqtt` (types only) and `broker` (`Change`, `Message`).
+//!   as an argument; only [`StoreThread`] and the name of a file set aside read a clock. Moments outlive their boot
+//!   (`boot`).
+//! - Uses `base`, `mqtt` (types only) and `broker` (`Change` and what it is made of).
 //! - The file: `schema`; every row carries a CRC-32 of its values. WAL, flushed at each commit under [`Sync::Always`].
 //!
 //! Four conditions make SQLite write little: the queue's key is one global arrival number (`schema`), the log is
@@ -15,6 +16,7 @@
 //! Start reading at [`Store::open`] and [`Store::commit`], then `pending` and `write`.
 
 mod book;
+mod boot;
 mod connection;
 mod durable;
 mod error;
@@ -29,7 +31,8 @@ mod table;
 mod thread;
 mod write;
 
-pub use crate::broker::state::{Backlog, Delivery, Phase, Retained, Sent, SessionState, State};
+pub use crate::broker::state::{Backlog, Kept, KeptWill, Phase, Retained, Sent, SessionState, State};
+pub use boot::Clocks;
 pub use durable::Store;
 pub use error::{Damage, StoreError};
 pub use loaded::Loaded;

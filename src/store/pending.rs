@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::book::Book;
 use crate::base::clock::Monotonic;
-use crate::broker::state::{Phase, Retained, Sent};
-use crate::broker::{Change, Message};
-use crate::mqtt::{ClientId, PacketId, QoS, TopicFilter, TopicName, Will};
+use crate::broker::state::{Kept, KeptWill, Phase, Retained, Sent};
+use crate::broker::{Change, Delivery, Granted, Message, Terms};
+use crate::mqtt::{ClientId, PacketId, QoS, TopicFilter, TopicName};
 
 /// Facts by what they are about, the last one wins.
 #[derive(Debug, Default)]
@@ -21,8 +22,7 @@ pub(super) struct Pending {
     pub(super) deliveries: BTreeMap<u64, DeliveryPart>,
     /// `None`: cleared.
     pub(super) retained: BTreeMap<TopicName, Option<Retained>>,
-    /// `None`: cleared.
-    pub(super) wills: BTreeMap<ClientId, Option<Will>>,
+    pub(super) wills: BTreeMap<ClientId, WillChange>,
     /// Retained messages of QoS 0 that may be written later.
     late: BTreeMap<TopicName, Arc<Message>>,
     /// When the first of them came.
@@ -34,9 +34,10 @@ pub(super) struct Pending {
 pub(super) struct SessionPart {
     /// The one on disk is gone; what follows belongs to a new one.
     pub(super) ended: bool,
-    pub(super) started: bool,
+    /// It is there, on these terms.
+    pub(super) kept: Option<Terms>,
     /// `None`: unsubscribed.
-    pub(super) subscriptions: BTreeMap<TopicFilter, Option<QoS>>,
+    pub(super) subscriptions: BTreeMap<TopicFilter, Option<Granted>>,
     /// Whether it is remembered or forgotten.
     pub(super) received: BTreeMap<PacketId, bool>,
 }
@@ -51,7 +52,7 @@ pub(super) struct DeliveryPart {
 #[derive(Debug)]
 pub(super) enum DeliveryChange {
     /// Not on disk yet.
-    Insert(NewDelivery),
+    Insert(Kept),
     /// On disk, went out under an identifier.
     Sent(Sent),
     /// On disk under an identifier, the receiver has it.
@@ -60,22 +61,25 @@ pub(super) enum DeliveryChange {
     Remove,
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct NewDelivery {
-    pub(super) message: Arc<Message>,
-    pub(super) qos: QoS,
-    pub(super) retain: bool,
-    pub(super) sent: Option<Sent>,
+/// What happened to a will.
+#[derive(Debug)]
+pub(super) enum WillChange {
+    /// A new one, or another in its place.
+    Set(KeptWill),
+    /// The one on disk waits until then.
+    Delayed(Monotonic),
+    /// The one on disk is no longer needed.
+    Cleared,
 }
 
 impl Pending {
     /// Takes a fact in.
     pub(super) fn record(&mut self, change: &Change, now: Monotonic) {
         match change {
-            Change::SessionStarted { client_id } => self.session(client_id).started = true,
+            Change::SessionKept { client_id, terms } => self.session(client_id).kept = Some(terms.clone()),
             Change::SessionEnded { client_id } => self.end_session(client_id),
-            Change::Subscribed { client_id, filter, qos } => {
-                self.session(client_id).subscriptions.insert(filter.clone(), Some(*qos));
+            Change::Subscribed { client_id, filter, granted } => {
+                self.session(client_id).subscriptions.insert(filter.clone(), Some(*granted));
             }
             Change::Unsubscribed { client_id, filter } => {
                 self.session(client_id).subscriptions.insert(filter.clone(), None);
@@ -86,21 +90,23 @@ impl Pending {
             Change::Forgotten { client_id, packet_id } => {
                 self.session(client_id).received.insert(*packet_id, false);
             }
-            Change::WillSet { client_id, will } => {
-                self.wills.insert(client_id.clone(), Some(will.clone()));
+            Change::WillSet { client_id, user, will } => {
+                let kept = KeptWill { client_id: client_id.clone(), user: user.clone(), will: will.clone(), due: None };
+                self.wills.insert(client_id.clone(), WillChange::Set(kept));
             }
+            Change::WillDelayed { client_id, due } => self.delay_will(client_id, *due),
             Change::WillCleared { client_id } => {
-                self.wills.insert(client_id.clone(), None);
+                self.wills.insert(client_id.clone(), WillChange::Cleared);
             }
-            delivery => self.record_message(delivery, now),
+            message => self.record_message(message, now),
         }
     }
 
     fn record_message(&mut self, change: &Change, now: Monotonic) {
         match change {
-            Change::Enqueued { client_id, arrival, message, qos, retain } => {
-                let delivery = NewDelivery { message: message.clone(), qos: *qos, retain: *retain, sent: None };
-                self.set_delivery(client_id, *arrival, DeliveryChange::Insert(delivery));
+            Change::Enqueued { client_id, delivery } => {
+                let kept = Kept { delivery: delivery.clone(), sent: None };
+                self.set_delivery(client_id, delivery.arrival, DeliveryChange::Insert(kept));
             }
             Change::Sent { client_id, arrival, packet_id } => self.send(client_id, *arrival, *packet_id),
             Change::Released { client_id, arrival } => self.release(client_id, *arrival),
@@ -123,6 +129,17 @@ impl Pending {
         self.deliveries.retain(|_, part| part.client_id != *client_id);
     }
 
+    fn delay_will(&mut self, client_id: &ClientId, due: Monotonic) {
+        match self.wills.get_mut(client_id) {
+            Some(WillChange::Set(kept)) => kept.due = Some(due),
+            // there is none any more
+            Some(WillChange::Cleared) => {}
+            Some(WillChange::Delayed(_)) | None => {
+                self.wills.insert(client_id.clone(), WillChange::Delayed(due));
+            }
+        }
+    }
+
     fn set_delivery(&mut self, client_id: &ClientId, arrival: u64, what: DeliveryChange) {
         self.deliveries.insert(arrival, DeliveryPart { client_id: client_id.clone(), what });
     }
@@ -130,14 +147,14 @@ impl Pending {
     fn send(&mut self, client_id: &ClientId, arrival: u64, packet_id: PacketId) {
         let sent = Sent { packet_id, phase: Phase::Sent };
         match self.deliveries.get_mut(&arrival) {
-            Some(DeliveryPart { what: DeliveryChange::Insert(delivery), .. }) => delivery.sent = Some(sent),
+            Some(DeliveryPart { what: DeliveryChange::Insert(kept), .. }) => kept.sent = Some(sent),
             _ => self.set_delivery(client_id, arrival, DeliveryChange::Sent(sent)),
         }
     }
 
     fn release(&mut self, client_id: &ClientId, arrival: u64) {
         match self.deliveries.get_mut(&arrival).map(|part| &mut part.what) {
-            Some(DeliveryChange::Insert(NewDelivery { sent: Some(sent), .. }) | DeliveryChange::Sent(sent)) => {
+            Some(DeliveryChange::Insert(Kept { sent: Some(sent), .. }) | DeliveryChange::Sent(sent)) => {
                 sent.phase = Phase::Released;
             }
             _ => self.set_delivery(client_id, arrival, DeliveryChange::Released),
@@ -193,24 +210,26 @@ impl Pending {
         self.wills.clear();
     }
 
-    /// What needs no room is on disk; the rest stays.
-    pub(super) fn clear_relief(&mut self) {
-        self.sessions.retain(|_, part| {
+    /// What needs no room is on disk, as the book knows already; the rest stays.
+    pub(super) fn clear_relief(&mut self, book: &Book) {
+        self.sessions.retain(|client_id, part| {
             part.ended = false;
-            part.subscriptions.retain(|_, qos| qos.is_some());
+            // the row of a session that was there was written anew in place
+            part.kept.take_if(|_| book.sessions.contains_key(client_id));
+            part.subscriptions.retain(|_, granted| granted.is_some());
             part.received.retain(|_, remembered| *remembered);
-            part.started || !part.subscriptions.is_empty() || !part.received.is_empty()
+            part.kept.is_some() || !part.subscriptions.is_empty() || !part.received.is_empty()
         });
         self.deliveries.retain(|_, part| matches!(part.what, DeliveryChange::Insert(_)));
         self.retained.retain(|_, retained| retained.is_some());
-        self.wills.retain(|_, will| will.is_some());
+        self.wills.retain(|_, will| matches!(will, WillChange::Set(_)));
     }
 
     /// Whether what this change is about is not as durable as the change asks.
     pub(super) fn concerns(&self, change: &Change) -> bool {
         match change {
-            Change::SessionStarted { client_id } | Change::SessionEnded { client_id } => {
-                self.sessions.get(client_id).is_some_and(|part| part.started || part.ended)
+            Change::SessionKept { client_id, .. } | Change::SessionEnded { client_id } => {
+                self.sessions.get(client_id).is_some_and(|part| part.kept.is_some() || part.ended)
             }
             Change::Subscribed { client_id, filter, .. } | Change::Unsubscribed { client_id, filter } => {
                 self.sessions.get(client_id).is_some_and(|part| part.subscriptions.contains_key(filter))
@@ -218,32 +237,45 @@ impl Pending {
             Change::Received { client_id, packet_id } | Change::Forgotten { client_id, packet_id } => {
                 self.sessions.get(client_id).is_some_and(|part| part.received.contains_key(packet_id))
             }
-            Change::Enqueued { arrival, .. }
+            Change::Enqueued { delivery: Delivery { arrival, .. }, .. }
             | Change::Sent { arrival, .. }
             | Change::Released { arrival, .. }
             | Change::Dequeued { arrival, .. } => self.deliveries.contains_key(arrival),
             Change::Retained { qos: QoS::AtMostOnce, .. } => false,
             Change::Retained { message, .. } => self.retained.contains_key(&message.topic),
             Change::RetainedCleared { topic } => self.retained.contains_key(topic),
-            Change::WillSet { client_id, .. } | Change::WillCleared { client_id } => self.wills.contains_key(client_id),
+            Change::WillSet { client_id, .. }
+            | Change::WillDelayed { client_id, .. }
+            | Change::WillCleared { client_id } => self.wills.contains_key(client_id),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::book::Effect;
+    use super::super::boot::{Boots, Clocks};
     use super::*;
+    use crate::base::clock::Wall;
+    use crate::base::ids::BootId;
+    use crate::mqtt::{MessageProperties, Will};
 
     fn client() -> ClientId {
         ClientId::new("c")
     }
 
     fn message(payload: &'static str) -> Arc<Message> {
-        Arc::new(Message { topic: TopicName::new("t").unwrap(), payload: payload.into() })
+        Arc::new(Message::new(TopicName::new("t").unwrap(), payload.into()))
+    }
+
+    fn book() -> Book {
+        let clocks = Clocks { boot_id: BootId::new("b"), monotonic: Monotonic::ZERO, wall: Wall::default() };
+        Book::new(Boots::new(&clocks))
     }
 
     fn enqueued(arrival: u64) -> Change {
-        Change::Enqueued { client_id: client(), arrival, message: message("x"), qos: QoS::ExactlyOnce, retain: false }
+        let delivery = Delivery { arrival, message: message("x"), qos: QoS::ExactlyOnce, retain: false, marks: None };
+        Change::Enqueued { client_id: client(), delivery }
     }
 
     fn sent(arrival: u64) -> Change {
@@ -273,8 +305,8 @@ mod tests {
     #[test]
     fn a_delivery_is_written_once_with_all_that_happened_to_it() {
         let pending = pending(&[enqueued(1), sent(1), Change::Released { client_id: client(), arrival: 1 }]);
-        let DeliveryChange::Insert(delivery) = &pending.deliveries[&1].what else { panic!("{pending:?}") };
-        assert_eq!(delivery.sent, Some(Sent { packet_id: PacketId::new(9).unwrap(), phase: Phase::Released }));
+        let DeliveryChange::Insert(kept) = &pending.deliveries[&1].what else { panic!("{pending:?}") };
+        assert_eq!(kept.sent, Some(Sent { packet_id: PacketId::new(9).unwrap(), phase: Phase::Released }));
     }
 
     #[test]
@@ -282,12 +314,12 @@ mod tests {
         let pending = pending(&[
             enqueued(1),
             Change::SessionEnded { client_id: client() },
-            Change::SessionStarted { client_id: client() },
+            Change::SessionKept { client_id: client(), terms: Terms::forever() },
             enqueued(2),
         ]);
         assert_eq!(pending.deliveries.keys().collect::<Vec<_>>(), [&2]);
         let part = &pending.sessions[&client()];
-        assert!(part.ended && part.started);
+        assert!(part.ended && part.kept.is_some());
     }
 
     #[test]
@@ -325,12 +357,63 @@ mod tests {
     fn relief_leaves_what_needs_room_and_concerns_tells_it() {
         let removed = Change::Dequeued { client_id: client(), arrival: 1 };
         let mut pending = pending(&[removed.clone(), enqueued(2), sent(2), sent(3)]);
-        pending.clear_relief();
+        pending.clear_relief(&book());
         assert_eq!(
             [&removed, &enqueued(2), &sent(2), &sent(3)].map(|c| pending.concerns(c)),
             [false, true, true, false]
         );
         pending.record(&Change::Dequeued { client_id: client(), arrival: 2 }, Monotonic::ZERO);
         assert!(pending.is_empty());
+    }
+
+    fn kept(ends: Option<Monotonic>) -> Change {
+        Change::SessionKept { client_id: client(), terms: Terms { ends, ..Terms::forever() } }
+    }
+
+    #[test]
+    fn new_terms_of_a_session_on_disk_need_no_room_and_those_of_a_new_one_do() {
+        let changes = [kept(None), kept(Some(Monotonic::ZERO))];
+        let mut fresh = pending(&changes);
+        assert_eq!(fresh.sessions[&client()].kept.as_ref().unwrap().ends, Some(Monotonic::ZERO));
+        fresh.clear_relief(&book());
+        assert!(fresh.concerns(&changes[1]));
+        let mut known = book();
+        known.apply(Effect::SessionStarted(client(), 1));
+        fresh.clear_relief(&known);
+        assert!(fresh.is_empty());
+    }
+
+    #[test]
+    fn a_delay_belongs_to_the_will_that_was_set_last() {
+        let (client_id, due) = (client(), Monotonic::from_boot(Duration::from_secs(9)));
+        let set = Change::WillSet { client_id: client(), user: None, will: will() };
+        let delayed = Change::WillDelayed { client_id: client(), due };
+        let due_of = |changes: &[Change]| match pending(changes).wills.remove(&client()) {
+            Some(WillChange::Set(kept)) => ("set", kept.due),
+            Some(WillChange::Delayed(due)) => ("delayed", Some(due)),
+            Some(WillChange::Cleared) => ("cleared", None),
+            None => ("none", None),
+        };
+        let cleared = Change::WillCleared { client_id };
+        assert_eq!(due_of(&[set.clone(), delayed.clone()]), ("set", Some(due)));
+        assert_eq!(due_of(&[delayed.clone(), set]), ("set", None));
+        assert_eq!(due_of(std::slice::from_ref(&delayed)), ("delayed", Some(due)));
+        assert_eq!(due_of(&[cleared, delayed.clone()]), ("cleared", None));
+        let mut relieved = pending(std::slice::from_ref(&delayed));
+        assert!(relieved.concerns(&delayed));
+        relieved.clear_relief(&book());
+        assert!(relieved.is_empty());
+    }
+
+    fn will() -> Will {
+        Will {
+            topic: TopicName::new("w").unwrap(),
+            payload: "gone".into(),
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            delay_interval_s: 9,
+            message_expiry_interval_s: None,
+            properties: MessageProperties::NONE,
+        }
     }
 }

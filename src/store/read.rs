@@ -8,12 +8,12 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::Options;
 use super::book::{Book, Entry, Garbage};
+use super::boot::{Boots, Clocks};
 use super::error::StoreError;
-use super::loaded::Loaded;
 use super::row::{self, received_parts, signed, unflags, unpack_sent, unsigned};
-use super::table::{DELIVERY, MESSAGE, RECEIVED, RETAINED, SESSION, SUBSCRIPTION, Table, WILL};
-use crate::broker::Message;
-use crate::broker::state::{Backlog, Delivery, Retained, SessionState, State};
+use super::table::{BOOT, DELIVERY, MESSAGE, RECEIVED, RETAINED, SESSION, SUBSCRIPTION, Table, WILL};
+use crate::broker::state::{Backlog, Kept, KeptWill, Retained, SessionState, State};
+use crate::broker::{Delivery, Message, Terms};
 use crate::mqtt::{ClientId, MessageProperties, QoS, TopicFilter, TopicName, Will};
 
 /// Payloads up to this size lie on the page of their row, or nearly: they are checked when the file is opened. Larger
@@ -21,16 +21,22 @@ use crate::mqtt::{ClientId, MessageProperties, QoS, TopicFilter, TopicName, Will
 const PAYLOAD_CHECKED_BYTES_MAX: u64 = 3_000;
 
 /// Columns of `delivery` with those of the message that it refers to left to a second look.
-const SCAN: &str = "SELECT id, session, flags, message, topic,
-  CASE WHEN length(payload) <= ?1 THEN payload END, crc, sent, length(payload), length(CAST(topic AS BLOB))
+const SCAN: &str = "SELECT id, session, flags, message, topic, CASE WHEN length(payload) <= ?1 THEN payload END,
+  expires, properties, marks, crc, sent,
+  length(payload), length(payload) + length(CAST(topic AS BLOB)) + coalesce(length(properties), 0)
   FROM delivery ORDER BY id";
+
+/// Where the marks and how far a delivery has come stand in `DELIVERY.select`; both lengths in [`SCAN`] follow.
+const MARKS: usize = 8;
+const SENT: usize = 10;
 
 /// Everything, and where it stands.
 ///
 /// # Errors
 /// [`StoreError::Damaged`] also when a single row is not what was written: the caller takes over the others.
-pub(super) fn read(connection: &Connection, options: &Options) -> Result<(State, Book), StoreError> {
-    let mut reader = Reader::new(connection, options);
+pub(super) fn read(connection: &Connection, options: &Options, clocks: &Clocks) -> Result<(State, Book), StoreError> {
+    let mut reader = Reader::new(connection, options, clocks);
+    reader.boots()?;
     reader.sessions()?;
     reader.subscriptions()?;
     reader.received()?;
@@ -64,9 +70,9 @@ impl From<Unsound> for StoreError {
 }
 
 impl<'a> Reader<'a> {
-    fn new(connection: &'a Connection, options: &'a Options) -> Self {
+    fn new(connection: &'a Connection, options: &'a Options, clocks: &Clocks) -> Self {
         let state = State { next_arrival: 1, ..State::default() };
-        let (book, messages) = (Book::default(), Messages::default());
+        let (book, messages) = (Book::new(Boots::new(clocks)), Messages::default());
         let (entries, places, garbage) = (Vec::new(), HashMap::new(), HashMap::new());
         Self { connection, options, state, book, entries, places, garbage, messages }
     }
@@ -98,13 +104,19 @@ impl<'a> Reader<'a> {
         (self.state, self.book)
     }
 
+    fn boots(&mut self) -> Result<(), StoreError> {
+        self.each(&BOOT, |reader, id, row| reader.book.boots.note(id, row))?;
+        self.book.boots.settle();
+        Ok(())
+    }
+
     fn sessions(&mut self) -> Result<(), StoreError> {
         self.each(&SESSION, |reader, id, row| {
-            let client_id = row::client_id(row, 1)?;
+            let (client_id, terms) = (row::client_id(row, 1)?, row::terms(row, 2, &reader.book.boots)?);
             reader.book.note_key(id);
             reader.entries.push(Entry { id, ..Entry::default() });
             reader.places.insert(id, reader.state.sessions.len());
-            reader.state.sessions.push(SessionState::new(client_id));
+            reader.state.sessions.push(SessionState::new(client_id, terms));
             Some(())
         })
     }
@@ -112,10 +124,10 @@ impl<'a> Reader<'a> {
     fn subscriptions(&mut self) -> Result<(), StoreError> {
         self.each(&SUBSCRIPTION, |reader, id, row| {
             let (session, filter) = (row::integer(row, 1)?, TopicFilter::new(row::text(row, 2)?).ok()?);
-            let (qos, _) = unflags(row::integer(row, 3)?)?;
+            let granted = row::granted(row, 3)?;
             reader.book.note_key(id);
             reader.entry(session)?.subscriptions.insert(filter.clone(), id);
-            reader.session(session)?.subscriptions.push((filter, qos));
+            reader.session(session)?.subscriptions.push((filter, granted));
             Some(())
         })
     }
@@ -130,7 +142,7 @@ impl<'a> Reader<'a> {
 
     fn retained(&mut self) -> Result<(), StoreError> {
         self.each(&RETAINED, |reader, id, row| {
-            let message = row::message(row, 2)?;
+            let message = row::message(row, 2, &reader.book.boots)?;
             let (qos, _) = unflags(row::integer(row, 1)?)?;
             reader.book.note_key(id);
             reader.book.retained.insert(message.topic.clone(), id);
@@ -141,10 +153,10 @@ impl<'a> Reader<'a> {
 
     fn wills(&mut self) -> Result<(), StoreError> {
         self.each(&WILL, |reader, id, row| {
-            let (client_id, will) = (row::client_id(row, 1)?, will(row)?);
+            let kept = kept_will(row, &reader.book.boots)?;
             reader.book.note_key(id);
-            reader.book.wills.insert(client_id.clone(), id);
-            reader.state.wills.push((client_id, will));
+            reader.book.wills.insert(kept.client_id.clone(), id);
+            reader.state.wills.push(kept);
             Some(())
         })
     }
@@ -165,7 +177,7 @@ impl<'a> Reader<'a> {
     fn delivery(&mut self, id: i64, row: &Row<'_>) -> Result<(), StoreError> {
         let unsound = || Unsound(DELIVERY.name, id);
         let session = row::integer(row, 1).ok_or_else(unsound)?;
-        let is_whole = row.get_ref(5)? != ValueRef::Null || row.get_ref(8)? == ValueRef::Null;
+        let is_whole = row.get_ref(5)? != ValueRef::Null || row.get_ref(SENT + 1)? == ValueRef::Null;
         if is_whole && !DELIVERY.is_sound(row) {
             return Err(unsound().into());
         }
@@ -175,12 +187,12 @@ impl<'a> Reader<'a> {
             return Ok(());
         };
         entry.add(id);
-        let sent = unpack_sent(id, row.get(7)?).map_err(|_| unsound())?;
+        let sent = unpack_sent(id, row.get(SENT)?).map_err(|_| unsound())?;
         let deliveries_max = self.options.deliveries_max;
         let is_taken = sent.is_some() || self.session(session).is_some_and(|session| session.has_room(deliveries_max));
         if is_taken {
-            let delivery = self.taken(id, row, is_whole)?.ok_or_else(unsound)?;
-            self.session(session).into_iter().for_each(|session| session.deliveries.push(delivery.clone()));
+            let kept = self.taken(id, row, is_whole)?.ok_or_else(unsound)?;
+            self.session(session).into_iter().for_each(|session| session.deliveries.push(kept.clone()));
         } else {
             let bytes = self.bytes(row)?.ok_or_else(unsound)?;
             self.session(session).into_iter().for_each(|session| session.rest.add(bytes));
@@ -188,26 +200,27 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn taken(&mut self, id: i64, row: &Row<'_>, is_whole: bool) -> rusqlite::Result<Option<Delivery>> {
+    fn taken(&mut self, id: i64, row: &Row<'_>, is_whole: bool) -> rusqlite::Result<Option<Kept>> {
+        let mut source = Source { connection: self.connection, boots: &self.book.boots, messages: &mut self.messages };
         if is_whole {
-            return decode(self.connection, &mut self.messages, row);
+            return source.decode(row);
         }
         let mut statement = self.connection.prepare_cached(&format!("{} WHERE id = ?1", DELIVERY.select))?;
-        statement.query_row([id], |row| decode(self.connection, &mut self.messages, row))
+        statement.query_row([id], |row| source.decode(row))
     }
 
     fn bytes(&mut self, row: &Row<'_>) -> rusqlite::Result<Option<u64>> {
         match row::integer(row, 3) {
             Some(message) => self.messages.bytes(self.connection, message),
-            None => Ok(row::integer(row, 8).zip(row::integer(row, 9)).and_then(|(a, b)| unsigned(a + b))),
+            None => Ok(row::integer(row, SENT + 2).and_then(unsigned)),
         }
     }
 }
 
 impl SessionState {
-    fn new(client_id: ClientId) -> Self {
+    fn new(client_id: ClientId, terms: Terms) -> Self {
         let (subscriptions, received, deliveries) = (Vec::new(), Vec::new(), Vec::new());
-        Self { client_id, subscriptions, received, deliveries, rest: Backlog::default() }
+        Self { client_id, terms, subscriptions, received, deliveries, rest: Backlog::default() }
     }
 
     /// Once one was left on disk, all later ones are: what is handed over has no holes.
@@ -231,33 +244,41 @@ struct Messages {
 }
 
 impl Messages {
-    fn get(&mut self, connection: &Connection, id: i64) -> rusqlite::Result<Option<Arc<Message>>> {
+    fn get(&mut self, connection: &Connection, boots: &Boots, id: i64) -> rusqlite::Result<Option<Arc<Message>>> {
         if let Some((known, message)) = &self.whole
             && *known == id
         {
             return Ok(Some(message.clone()));
         }
         let mut statement = connection.prepare_cached(&format!("{} WHERE id = ?1", MESSAGE.select))?;
-        let read = |row: &Row<'_>| Ok(MESSAGE.is_sound(row).then(|| row::message(row, 2)).flatten());
+        let read = |row: &Row<'_>| Ok(MESSAGE.is_sound(row).then(|| row::message(row, 2, boots)).flatten());
         let message = statement.query_row([id], read).optional()?.flatten();
         self.whole = message.clone().map(|message| (id, message));
         Ok(message)
     }
 
-    /// Bytes of topic and payload, without reading a large payload.
+    /// Bytes of topic, payload and properties, without reading a large payload.
     fn bytes(&mut self, connection: &Connection, id: i64) -> rusqlite::Result<Option<u64>> {
         if let Some((known, bytes)) = self.bytes
             && known == id
         {
             return Ok(Some(bytes));
         }
-        let mut statement = connection
-            .prepare_cached("SELECT length(CAST(topic AS BLOB)) + length(payload) FROM message WHERE id = ?1")?;
+        let mut statement = connection.prepare_cached(
+            "SELECT length(CAST(topic AS BLOB)) + length(payload) + coalesce(length(properties), 0)
+             FROM message WHERE id = ?1",
+        )?;
         let bytes: Option<i64> = statement.query_row([id], |row| row.get(0)).optional()?;
         let bytes = bytes.and_then(unsigned);
         self.bytes = bytes.map(|bytes| (id, bytes));
         Ok(bytes)
     }
+}
+
+/// The will in a row of `WILL.select`, and whose it is.
+fn kept_will(row: &Row<'_>, boots: &Boots) -> Option<KeptWill> {
+    let (user, due) = (row::user(row, 8)?, row::moment(row, 9, boots)?);
+    Some(KeptWill { client_id: row::client_id(row, 1)?, user, will: will(row)?, due })
 }
 
 /// The will in a row of `WILL.select`.
@@ -271,35 +292,60 @@ fn will(row: &Row<'_>) -> Option<Will> {
     Some(Will { topic, payload, qos, retain, delay_interval_s, message_expiry_interval_s, properties })
 }
 
-/// The delivery in a row of `DELIVERY.select`; `None` when it is not what was written.
-fn decode(connection: &Connection, messages: &mut Messages, row: &Row<'_>) -> rusqlite::Result<Option<Delivery>> {
-    let message = match row::integer(row, 3) {
-        Some(message) => messages.get(connection, message)?,
-        None => row::message(row, 4),
-    };
-    let id: i64 = row.get(0)?;
-    let rest = || {
-        let (qos, retain) = unflags(row::integer(row, 2)?).filter(|(qos, _)| *qos != QoS::AtMostOnce)?;
-        let sent = unpack_sent(id, row::integer(row, 7)?).ok()?;
-        Some(Delivery { arrival: unsigned(id)?, message: message?, qos, retain, sent })
-    };
-    Ok(rest().filter(|_| DELIVERY.is_sound(row)))
+/// What a row of `DELIVERY.select` is read with.
+struct Source<'a> {
+    connection: &'a Connection,
+    boots: &'a Boots,
+    messages: &'a mut Messages,
 }
 
-/// Up to `count` deliveries of a session behind arrival number `after` that were not sent yet.
+impl Source<'_> {
+    /// The delivery in a row; `None` when it is not what was written.
+    fn decode(&mut self, row: &Row<'_>) -> rusqlite::Result<Option<Kept>> {
+        let message = match row::integer(row, 3) {
+            Some(message) => self.messages.get(self.connection, self.boots, message)?,
+            None => row::message(row, 4, self.boots),
+        };
+        Ok(message.and_then(|message| kept(row, message)).filter(|_| DELIVERY.is_sound(row)))
+    }
+}
+
+fn kept(row: &Row<'_>, message: Arc<Message>) -> Option<Kept> {
+    let id = row::integer(row, 0)?;
+    let (qos, retain) = unflags(row::integer(row, 2)?).filter(|(qos, _)| *qos != QoS::AtMostOnce)?;
+    let delivery = Delivery { arrival: unsigned(id)?, message, qos, retain, marks: row::marks(row, MARKS)? };
+    Some(Kept { delivery, sent: unpack_sent(id, row::integer(row, SENT)?).ok()? })
+}
+
+/// A piece of a queue as it is on disk.
+#[derive(Debug, Default)]
+pub(super) struct Piece {
+    /// By arrival.
+    pub(super) deliveries: Vec<Kept>,
+    /// Arrival numbers of those that are not what was written.
+    pub(super) damaged: Vec<u64>,
+}
+
+/// Up to `count` deliveries of a session behind arrival number `after`.
 /// Cost: the deliveries of all sessions that lie between them.
-pub(super) fn load(connection: &Connection, entry: &Entry, after: u64, count: usize) -> rusqlite::Result<Loaded> {
-    let mut loaded = Loaded::default();
-    let mut messages = Messages::default();
+pub(super) fn load(
+    connection: &Connection,
+    boots: &Boots,
+    entry: &Entry,
+    after: u64,
+    count: usize,
+) -> rusqlite::Result<Piece> {
+    let mut piece = Piece::default();
+    let mut source = Source { connection, boots, messages: &mut Messages::default() };
     let sql = format!("{} WHERE id >= ?1 AND session = ?2 ORDER BY id LIMIT ?3", DELIVERY.select);
     let mut statement = connection.prepare_cached(&sql)?;
     let from = signed(after).saturating_add(1).max(entry.lowest);
     let mut rows = statement.query((from, entry.id, signed(count as u64)))?;
     while let Some(row) = rows.next()? {
-        match decode(connection, &mut messages, row)? {
-            Some(delivery) => loaded.deliveries.push(delivery),
-            None => loaded.damaged.extend(unsigned(row.get(0)?)),
+        match source.decode(row)? {
+            Some(kept) => piece.deliveries.push(kept),
+            None => piece.damaged.extend(unsigned(row.get(0)?)),
         }
     }
-    Ok(loaded)
+    Ok(piece)
 }

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rusqlite::Row;
+use rusqlite::types::ValueRef;
 
-use crate::broker::Message;
+use super::boot::Boots;
+use crate::base::clock::Monotonic;
 use crate::broker::state::{Phase, Sent};
-use crate::mqtt::{ClientId, PacketId, QoS, TopicName};
+use crate::broker::{Granted, Marks, Message, Terms};
+use crate::mqtt::{ClientId, MessageProperties, PacketId, QoS, SubscriptionId, TopicFilter, TopicName};
 
 /// A number that only ever counts up from 1, as SQLite's signed integer. 2^63 of them are never reached.
 pub(super) fn signed(number: u64) -> i64 {
@@ -26,6 +29,90 @@ pub(super) const fn flags(qos: QoS, retain: bool) -> i64 {
 pub(super) fn unflags(flags: i64) -> Option<(QoS, bool)> {
     let bits = u8::try_from(flags).ok().filter(|bits| *bits < 8)?;
     Some((QoS::from_bits(bits & 3)?, bits & 4 != 0))
+}
+
+/// The options of a subscription as in SUBSCRIBE (section 3.8.3.1), without its retain handling, which is over.
+pub(super) const fn options(granted: Granted) -> i64 {
+    granted.qos as i64 | (granted.no_local as i64) << 2 | (granted.retain_as_published as i64) << 3
+}
+
+/// What was granted, from the options and the identifier in two columns.
+pub(super) fn granted(row: &Row<'_>, options: usize) -> Option<Granted> {
+    let bits = u8::try_from(integer(row, options)?).ok().filter(|bits| *bits < 16)?;
+    let number = optional(integer, row, options + 1)?;
+    let id = number.map(|number| u32::try_from(number).ok().and_then(SubscriptionId::new));
+    let (no_local, retain_as_published) = (bits & 4 != 0, bits & 8 != 0);
+    Some(Granted { qos: QoS::from_bits(bits & 3)?, no_local, retain_as_published, id: flatten(id)? })
+}
+
+/// Marks as they are written.
+pub(super) fn pack_marks(marks: &Marks) -> Vec<u8> {
+    let ids = marks.subscription_ids.iter().flat_map(|id| id.get().to_be_bytes());
+    ids.chain(marks.share.iter().flat_map(|share| share.as_str().bytes())).collect()
+}
+
+/// The way back. The first byte of an identifier is below 16, that of a filter is not.
+pub(super) fn unpack_marks(mut bytes: &[u8]) -> Option<Marks> {
+    let mut marks = Marks::default();
+    while let Some((id, rest)) = bytes.split_first_chunk().filter(|(id, _)| u32::from_be_bytes(**id) >> 28 == 0) {
+        marks.subscription_ids.push(SubscriptionId::new(u32::from_be_bytes(*id))?);
+        bytes = rest;
+    }
+    if !bytes.is_empty() {
+        marks.share = Some(TopicFilter::new(std::str::from_utf8(bytes).ok()?).ok()?);
+    }
+    Some(marks)
+}
+
+/// The marks of a column, `None` inside for none.
+#[expect(clippy::option_option, reason = "the outer one says whether the column makes sense")]
+pub(super) fn marks(row: &Row<'_>, column: usize) -> Option<Option<Box<Marks>>> {
+    let marks = optional(blob, row, column)?.map(|bytes| unpack_marks(&bytes).map(Box::new));
+    flatten(marks)
+}
+
+/// Terms in three columns: user, seconds, moment.
+pub(super) fn terms(row: &Row<'_>, user: usize, boots: &Boots) -> Option<Terms> {
+    let expiry_interval_s = match optional(integer, row, user + 1)? {
+        Some(seconds) => u32::try_from(seconds).ok()?,
+        None => Terms::FOREVER_S,
+    };
+    Some(Terms { user: self::user(row, user)?, expiry_interval_s, ends: moment(row, user + 2, boots)? })
+}
+
+/// The user of a column, `None` inside for none.
+#[expect(clippy::option_option, reason = "the outer one says whether the column makes sense")]
+pub(super) fn user(row: &Row<'_>, column: usize) -> Option<Option<Box<str>>> {
+    Some(optional(text, row, column)?.map(Box::from))
+}
+
+/// The moment of a column, `None` inside for none, and for one that nobody can tell any more.
+#[expect(clippy::option_option, reason = "the outer one says whether the column makes sense")]
+pub(super) fn moment(row: &Row<'_>, column: usize, boots: &Boots) -> Option<Option<Monotonic>> {
+    Some(optional(integer, row, column)?.and_then(|packed| boots.unpack(packed)))
+}
+
+/// A column that may be empty.
+#[expect(clippy::option_option, reason = "the outer one says whether the column makes sense")]
+fn optional<'a, T>(
+    read: impl Fn(&'a Row<'_>, usize) -> Option<T>,
+    row: &'a Row<'_>,
+    column: usize,
+) -> Option<Option<T>> {
+    match row.get_ref(column).ok()? {
+        ValueRef::Null => Some(None),
+        _ => read(row, column).map(Some),
+    }
+}
+
+/// What is there has to make sense.
+#[expect(clippy::option_option, reason = "the outer one says whether the column makes sense")]
+fn flatten<T>(value: Option<Option<T>>) -> Option<Option<T>> {
+    match value {
+        Some(None) => None,
+        Some(some) => Some(some),
+        None => Some(None),
+    }
 }
 
 /// Key of a received identifier.
@@ -87,9 +174,15 @@ pub(super) fn blob(row: &Row<'_>, column: usize) -> Option<Bytes> {
     row.get_ref(column).ok()?.as_blob().ok().map(Bytes::copy_from_slice)
 }
 
-/// The message in two columns, topic first.
-pub(super) fn message(row: &Row<'_>, topic: usize) -> Option<Arc<Message>> {
-    Some(Arc::new(Message { topic: TopicName::new(text(row, topic)?).ok()?, payload: blob(row, topic + 1)? }))
+/// The message in four columns: topic, payload, moment, properties.
+pub(super) fn message(row: &Row<'_>, topic: usize, boots: &Boots) -> Option<Arc<Message>> {
+    let properties = optional(blob, row, topic + 3)?.map(MessageProperties::from_bytes).transpose().ok()?;
+    Some(Arc::new(Message {
+        topic: TopicName::new(text(row, topic)?).ok()?,
+        payload: blob(row, topic + 1)?,
+        properties: properties.unwrap_or_default(),
+        expires: moment(row, topic + 2, boots)?,
+    }))
 }
 
 #[cfg(test)]
@@ -124,5 +217,20 @@ mod tests {
         assert_eq!(unflags(8), None);
         let key = received_key(12, 65_535);
         assert_eq!(received_parts(key), Some((12, PacketId::new(65_535).unwrap())));
+    }
+
+    #[test]
+    fn marks_come_back_and_others_do_not() {
+        let id = |number| SubscriptionId::new(number).unwrap();
+        let share = TopicFilter::new("$share/s/a/#").ok();
+        for subscription_ids in [vec![], vec![id(1)], vec![id(268_435_455), id(7), id(65_536)]] {
+            for share in [None, share.clone()] {
+                let marks = Marks { subscription_ids: subscription_ids.clone(), share };
+                assert_eq!(unpack_marks(&pack_marks(&marks)), Some(marks));
+            }
+        }
+        for bytes in [&[0, 0, 0, 0][..], &[0, 0, 1], b"a/#/b", &[b'$', 0xff]] {
+            assert_eq!(unpack_marks(bytes), None, "{bytes:?}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, Row, params_from_iter};
+use rusqlite::{Connection, Row, Statement, params_from_iter};
 
 use super::error::{Damage, StoreError};
 use super::row::{pack_sent, unpack_sent};
@@ -179,8 +179,8 @@ impl Copy<'_> {
     ) -> Result<Walk, StoreError> {
         let mut last = range.0;
         let order = if direction == Direction::Up { "ASC" } else { "DESC" };
-        let sql = format!("{} WHERE id >= ?1 AND id < ?2 ORDER BY id {order}", table.select);
-        let Ok(mut statement) = source.prepare(&sql) else { return Ok(Walk::Ended) };
+        let condition = format!("WHERE id >= ?1 AND id < ?2 ORDER BY id {order}");
+        let Ok(mut statement) = prepare_select(source, table, &condition) else { return Ok(Walk::Ended) };
         let Ok(mut rows) = statement.query(range) else { return Ok(Walk::Broken(last)) };
         loop {
             match rows.next() {
@@ -213,10 +213,16 @@ impl Copy<'_> {
     }
 }
 
+/// Reads from a file of this format, or of format 1, whatever its header says.
+fn prepare_select<'a>(source: &'a Connection, table: &Table, condition: &str) -> rusqlite::Result<Statement<'a>> {
+    let prepare = |select: &str| source.prepare(&format!("{select} {condition}"));
+    prepare(table.select).or_else(|_| prepare(table.select_1))
+}
+
 /// How far a delivery has come; one whose mark changed begins anew, which at worst delivers it twice.
 fn mark(row: &Row<'_>) -> i64 {
     let id = row.get(0).unwrap_or_default();
-    let packed = row.get(7).unwrap_or_default();
+    let packed = row.get(DELIVERY.covered + 1).unwrap_or_default();
     if unpack_sent(id, packed).is_ok() { packed } else { pack_sent(id, None) }
 }
 

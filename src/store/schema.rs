@@ -17,10 +17,10 @@ use super::row::signed;
 pub(super) const APPLICATION_ID: i64 = 0x5347_4154;
 
 /// The format that this version writes; `user_version` in the file's header.
-pub(super) const FORMAT: i64 = 1;
+pub(super) const FORMAT: i64 = 2;
 
 /// The way from format N to N + 1 stands at place N.
-const STEPS: &[&str] = &[FORMAT_1];
+const STEPS: &[&str] = &[FORMAT_1, FORMAT_2];
 
 /// - `delivery.id` is the arrival number: one sequence for all sessions, so that a commit for ten of them touches one
 ///   page and not ten. It carries its message itself, or names a row of `message` when several sessions share it.
@@ -47,6 +47,32 @@ CREATE TABLE will (
   id INTEGER PRIMARY KEY, client_id TEXT NOT NULL, flags INTEGER NOT NULL, delay_s INTEGER NOT NULL, expiry_s INTEGER,
   crc INTEGER NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL, properties BLOB NOT NULL
 ) STRICT;
+";
+
+/// What version 5 of the protocol adds. Every column is empty where it is not used, which costs one byte, and stands
+/// behind those of format 1: rows of it are left as they are (see `table`).
+///
+/// - Moments (`ends`, `expires`, `due`) refer to a row of `boot` (see `boot`).
+/// - `session.expiry_s` is empty for ever; `ends` while its client is connected.
+/// - `subscription.qos` holds its options as in SUBSCRIBE (section 3.8.3.1), of which the QoS is the lowest two bits.
+/// - `delivery.marks`: identifiers of subscriptions, four bytes each, most significant first; then the shared filter.
+const FORMAT_2: &str = "
+CREATE TABLE boot (
+  id INTEGER PRIMARY KEY, boot_id TEXT NOT NULL, offset_ms INTEGER NOT NULL, crc INTEGER NOT NULL
+) STRICT;
+ALTER TABLE session ADD COLUMN user TEXT;
+ALTER TABLE session ADD COLUMN expiry_s INTEGER;
+ALTER TABLE session ADD COLUMN ends INTEGER;
+ALTER TABLE subscription ADD COLUMN identifier INTEGER;
+ALTER TABLE delivery ADD COLUMN expires INTEGER;
+ALTER TABLE delivery ADD COLUMN properties BLOB;
+ALTER TABLE delivery ADD COLUMN marks BLOB;
+ALTER TABLE message ADD COLUMN expires INTEGER;
+ALTER TABLE message ADD COLUMN properties BLOB;
+ALTER TABLE retained ADD COLUMN expires INTEGER;
+ALTER TABLE retained ADD COLUMN properties BLOB;
+ALTER TABLE will ADD COLUMN user TEXT;
+ALTER TABLE will ADD COLUMN due INTEGER;
 ";
 
 /// Bytes 16 to 24 of every file that this program makes (SQLite's file format, section 1.3): pages of 4096 bytes, a log

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::durable::Store;
 use super::error::{Damage, StoreError};
 use super::loaded::Loaded;
-use crate::base::clock;
+use crate::base::clock::{self, Monotonic};
 use crate::broker::Change;
 use crate::mqtt::ClientId;
 
@@ -134,12 +134,23 @@ impl<T: Clone, A: FnMut(Answer<T>)> Worker<T, A> {
             match self.wait(requests) {
                 Ok(first) => self.handle(first, requests),
                 Err(RecvTimeoutError::Timeout) => {
-                    let flushed = self.store.flush(clock::monotonic());
+                    let now = self.now();
+                    let flushed = self.store.flush(now);
                     self.conclude(flushed);
                 }
-                Err(RecvTimeoutError::Disconnected) => return self.store.close(clock::monotonic()),
+                Err(RecvTimeoutError::Disconnected) => {
+                    let now = self.now();
+                    return self.store.close(now);
+                }
             }
         }
+    }
+
+    /// Reads both clocks for a commit.
+    fn now(&mut self) -> Monotonic {
+        let now = clock::monotonic();
+        self.store.note_time(now, clock::wall());
+        now
     }
 
     fn wait(&self, requests: &Receiver<Request<T>>) -> Result<Request<T>, RecvTimeoutError> {
@@ -171,7 +182,8 @@ impl<T: Clone, A: FnMut(Answer<T>)> Worker<T, A> {
             return;
         }
         let changes: Vec<_> = group.iter().flat_map(|(_, changes)| changes).cloned().collect();
-        let written = self.store.commit(&changes, clock::monotonic());
+        let now = self.now();
+        let written = self.store.commit(&changes, now);
         if !self.delay.is_zero() {
             thread::sleep(self.delay);
         }

@@ -8,10 +8,11 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sensegate::base::clock::Monotonic;
-use sensegate::broker::{Change, Message};
+use sensegate::base::clock::{Monotonic, Wall};
+use sensegate::base::ids::BootId;
+use sensegate::broker::{Change, Delivery, Granted, Message, Terms};
 use sensegate::mqtt::{ClientId, MessageFields, MessageProperties, PacketId, QoS, TopicFilter, TopicName, Will};
-use sensegate::store::{Damage, Options, State, Store, StoreError};
+use sensegate::store::{Clocks, Damage, Options, State, Store, StoreError};
 
 /// A directory of its own with the name of a file in it.
 pub(crate) struct Place {
@@ -34,7 +35,13 @@ impl Place {
     }
 
     pub(crate) fn try_open(&self, options: Options) -> Result<(Store, State, Vec<Damage>), StoreError> {
-        Store::open(self.file(), options)
+        Store::open(self.file(), options, first_boot())
+    }
+
+    pub(crate) fn open_at(&self, clocks: Clocks) -> (Store, State) {
+        let (store, state, damages) = Store::open(self.file(), Options::default(), clocks).unwrap();
+        assert_eq!(damages, []);
+        (store, state)
     }
 
     /// What is there for the next process.
@@ -57,6 +64,15 @@ pub(crate) fn at(seconds: u64) -> Monotonic {
     Monotonic::from_boot(Duration::from_secs(seconds))
 }
 
+/// A boot, the seconds since it began, and the time of day.
+pub(crate) fn clocks(boot_id: &str, seconds: u64, unix_s: i64) -> Clocks {
+    Clocks { boot_id: BootId::new(boot_id), monotonic: at(seconds), wall: Wall::from_unix_ms(unix_s * 1000) }
+}
+
+pub(crate) fn first_boot() -> Clocks {
+    clocks("first", 0, 1_000_000)
+}
+
 pub(crate) fn client(name: &str) -> ClientId {
     ClientId::new(name)
 }
@@ -67,11 +83,11 @@ pub(crate) fn packet_id(number: u16) -> PacketId {
 
 pub(crate) fn message(topic: &str, payload: &[u8]) -> Arc<Message> {
     let payload = bytes::Bytes::copy_from_slice(payload);
-    Arc::new(Message { topic: TopicName::new(topic).unwrap(), payload })
+    Arc::new(Message::new(TopicName::new(topic).unwrap(), payload))
 }
 
 pub(crate) fn started(name: &str) -> Change {
-    Change::SessionStarted { client_id: client(name) }
+    Change::SessionKept { client_id: client(name), terms: Terms::forever() }
 }
 
 pub(crate) fn ended(name: &str) -> Change {
@@ -79,11 +95,16 @@ pub(crate) fn ended(name: &str) -> Change {
 }
 
 pub(crate) fn subscribed(name: &str, filter: &str, qos: QoS) -> Change {
-    Change::Subscribed { client_id: client(name), filter: TopicFilter::new(filter).unwrap(), qos }
+    Change::Subscribed {
+        client_id: client(name),
+        filter: TopicFilter::new(filter).unwrap(),
+        granted: Granted::new(qos),
+    }
 }
 
 pub(crate) fn enqueued_as(name: &str, arrival: u64, message: &Arc<Message>, qos: QoS) -> Change {
-    Change::Enqueued { client_id: client(name), arrival, message: message.clone(), qos, retain: false }
+    let delivery = Delivery { arrival, message: message.clone(), qos, retain: false, marks: None };
+    Change::Enqueued { client_id: client(name), delivery }
 }
 
 pub(crate) fn enqueued(name: &str, arrival: u64, payload: &[u8]) -> Change {
@@ -117,7 +138,7 @@ pub(crate) fn will(topic: &str) -> Will {
 
 /// Arrival numbers of what the first session has in memory.
 pub(crate) fn arrivals(state: &State) -> Vec<u64> {
-    state.sessions.iter().flat_map(|session| &session.deliveries).map(|delivery| delivery.arrival).collect()
+    state.sessions.iter().flat_map(|session| &session.deliveries).map(|kept| kept.delivery.arrival).collect()
 }
 
 /// This test's program again, for one test that acts as another process; `role` is what `role()` gives there.

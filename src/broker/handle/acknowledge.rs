@@ -1,47 +1,51 @@
 //! PUBACK, PUBREC, PUBREL and PUBCOMP (sections 3.4 to 3.7).
 
-use super::connect::pub_rel as pub_rel_frame;
-use crate::broker::inflight::{Awaits, Delivery};
+use super::answer;
+use crate::broker::change::Change;
+use crate::broker::inflight::Awaits;
 use crate::broker::machine::{Behind, Broker};
-use crate::broker::output::{Change, ConnectionId};
+use crate::broker::message::Delivery;
+use crate::broker::output::ConnectionId;
 use crate::broker::session::SessionKey;
-use crate::mqtt::{Acknowledgement, Frame, Packet, PacketId, ProtocolVersion};
+use crate::mqtt::{Acknowledgement, Packet, PacketId, ReasonCode};
 
-/// A delivery of QoS 1 has arrived. One that nobody awaits changes nothing.
+/// A delivery of QoS 1 has arrived, or is not wanted. One that nobody awaits changes nothing.
 pub(super) fn pub_ack(broker: &mut Broker, session: SessionKey, packet_id: PacketId) {
     finish(broker, session, packet_id, Awaits::Ack);
 }
 
-/// A delivery of QoS 2 has arrived; it is not sent again from now on [MQTT-4.3.3-1].
-pub(super) fn pub_rec(broker: &mut Broker, connection: ConnectionId, key: SessionKey, packet_id: PacketId) {
+/// A delivery of QoS 2 has arrived; it is not sent again from now on [MQTT-4.3.3-1]. With a failure it is over
+/// [MQTT-4.3.3-4].
+pub(super) fn pub_rec(broker: &mut Broker, connection: ConnectionId, key: SessionKey, ack: &Acknowledgement) {
+    if ack.reason.is_failure() {
+        return finish(broker, key, ack.packet_id, Awaits::Received);
+    }
     let Some(session) = broker.sessions.get_mut(key) else { return };
-    let mut behind = Behind::Answers;
-    if session.is_persistent() {
-        behind = Behind::Durability;
-        if let Some(arrival) = session.window.release(packet_id) {
-            let client_id = session.client_id.clone();
-            broker.persist.record(Change::Released { client_id, arrival });
-        }
-    } else {
-        session.window.release(packet_id);
+    let behind = if session.is_persistent() { Behind::Durability } else { Behind::Answers };
+    // a repeated PUBREC is answered again
+    let is_known = session.window.is_in_flight(ack.packet_id);
+    if let Some(arrival) = session.window.release(ack.packet_id)
+        && session.is_persistent()
+    {
+        let client_id = session.client_id.clone();
+        broker.persist.record(Change::Released { client_id, arrival });
     }
     // also for an identifier that nobody awaits: the receiver can only forget it by PUBREL
-    broker.answer(connection, pub_rel_frame(packet_id), behind);
+    let reason = if is_known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
+    answer(broker, connection, Packet::PubRel(Acknowledgement::new(ack.packet_id, reason)), behind);
 }
 
 /// A publisher lets go of a QoS 2 identifier; it is always told that this is done.
 pub(super) fn pub_rel(broker: &mut Broker, connection: ConnectionId, key: SessionKey, packet_id: PacketId) {
     let Some(session) = broker.sessions.get_mut(key) else { return };
-    let mut behind = Behind::Answers;
-    if session.is_persistent() {
-        behind = Behind::Durability;
-    }
-    if session.received.remove(&packet_id) && session.is_persistent() {
+    let behind = if session.is_persistent() { Behind::Durability } else { Behind::Answers };
+    let was_known = session.received.remove(&packet_id);
+    if was_known && session.is_persistent() {
         let client_id = session.client_id.clone();
         broker.persist.record(Change::Forgotten { client_id, packet_id });
     }
-    let frame = Frame::of(&Packet::PubComp(Acknowledgement::success(packet_id)), ProtocolVersion::V311);
-    broker.answer(connection, frame, behind);
+    let reason = if was_known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
+    answer(broker, connection, Packet::PubComp(Acknowledgement::new(packet_id, reason)), behind);
 }
 
 /// A delivery of QoS 2 is complete.
@@ -52,9 +56,6 @@ pub(super) fn pub_comp(broker: &mut Broker, session: SessionKey, packet_id: Pack
 fn finish(broker: &mut Broker, key: SessionKey, packet_id: PacketId, awaits: Awaits) {
     let Some(session) = broker.sessions.get_mut(key) else { return };
     let Some(Delivery { arrival, .. }) = session.window.finish(packet_id, awaits) else { return };
-    if session.is_persistent() {
-        let client_id = session.client_id.clone();
-        broker.persist.record(Change::Dequeued { client_id, arrival });
-    }
+    broker.dequeued(key, arrival);
     broker.pump(key);
 }

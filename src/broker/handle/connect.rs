@@ -1,27 +1,38 @@
 //! CONNECT (section 3.1): who comes in, and what is waiting for them.
 
+use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use crate::access::Rights;
-use crate::broker::RESERVED_CLIENT_ID_PREFIX;
-use crate::broker::connection::Origin;
-use crate::broker::inflight::Awaits;
+use crate::broker::alias::{Incoming, Outgoing};
+use crate::broker::change::Change;
+use crate::broker::connection::{Five, Origin};
 use crate::broker::machine::{Behind, Broker, WillFate};
-use crate::broker::output::{Change, CloseReason, ConnectionId, Output};
-use crate::broker::route::template_of;
-use crate::broker::session::{Lifetime, Session, SessionKey};
+use crate::broker::message::Terms;
+use crate::broker::output::{CloseReason, ConnectionId, Output};
+use crate::broker::session::{Session, SessionKey};
+use crate::broker::{Options, RESERVED_CLIENT_ID_PREFIX};
 use crate::mqtt::{
-    Acknowledgement, ClientId, ConnAck, Connect, ConnectReturnCode, DecodeError, Frame, Packet, ProtocolVersion,
+    ClientId, ConnAck, Connect, DecodeError, Frame, Packet, Properties, PropertyFields, ProtocolVersion, ReasonCode,
 };
 
 /// Refuses a CONNECT that nobody may send, and asks who sends any other. The house's own clients are known.
 pub(in crate::broker) fn connect(broker: &mut Broker, connection: ConnectionId, mut connect: Connect) {
-    if connect.will.as_ref().is_some_and(|will| !broker.options.allows_levels_of(will.topic.as_str())) {
-        return broker.violate(connection, "a will topic with more levels than topic_levels allows", "section 4.7.3");
+    let Some(record) = broker.connections.get_mut(connection) else { return };
+    record.version = connect.version;
+    if connect.version.has_properties() {
+        record.five = Some(Box::new(five(&connect, &broker.options)));
     }
-    match identify(broker, connection, &connect) {
-        Ok(client_id) => connect.client_id = client_id,
-        Err(code) => return refuse(broker, connection, code),
+    if let Err(code) = check(broker, connection, &connect) {
+        return refuse(broker, connection, code);
+    }
+    if connect.client_id.as_str().is_empty() {
+        let properties = std::mem::take(&mut connect.properties);
+        connect.client_id = invent(broker);
+        // [MQTT-3.2.2-16]: told with CONNACK
+        let assigned = Some(connect.client_id.as_str().to_owned());
+        let fields = PropertyFields { assigned_client_identifier: assigned, ..(*properties).clone() };
+        connect.properties = Properties::new(fields);
     }
     if is_house(broker, connection) {
         return admit(broker, connection, &connect, None, Rights::everything());
@@ -31,6 +42,44 @@ pub(in crate::broker) fn connect(broker: &mut Broker, connection: ConnectionId, 
     let password = connect.password.take();
     record.asking = Some(Box::new(connect));
     broker.outputs.push_back(Output::RequestAuthenticate { connection, user_name, password, client_id });
+}
+
+/// What a connection of version 5 is to be like.
+fn five(connect: &Connect, options: &Options) -> Five {
+    let Connect { properties, .. } = connect;
+    let packet_bytes_max =
+        properties.maximum_packet_size.map_or(usize::MAX, |most| usize::try_from(most.get()).unwrap_or(usize::MAX));
+    Five {
+        packet_bytes_max,
+        wants_reasons: properties.request_problem_information.unwrap_or(true),
+        is_sessionless: properties.session_expiry_interval_s.unwrap_or(0) == 0,
+        incoming: Incoming::default(),
+        outgoing: Outgoing::new(properties.topic_alias_maximum.unwrap_or(0).min(options.topic_aliases_max)),
+    }
+}
+
+/// Why nobody may connect so.
+fn check(broker: &Broker, connection: ConnectionId, connect: &Connect) -> Result<(), ReasonCode> {
+    let Connect { version, clean_session, client_id, will, .. } = connect;
+    let client_id = client_id.as_str();
+    if connect.properties.authentication_method.is_some() {
+        // [MQTT-4.12.0-1]
+        return Err(ReasonCode::BadAuthenticationMethod);
+    }
+    if will.as_ref().is_some_and(|will| !broker.options.allows_levels_of(will.topic.as_str())) {
+        return Err(ReasonCode::TopicNameInvalid);
+    }
+    let may_be_empty = match version {
+        ProtocolVersion::V31 => false,
+        // [MQTT-3.1.3-8]
+        ProtocolVersion::V311 => *clean_session,
+        ProtocolVersion::V5 => true,
+    };
+    let is_reserved = client_id.starts_with(RESERVED_CLIENT_ID_PREFIX) && !is_house(broker, connection);
+    if is_reserved || client_id.is_empty() && !may_be_empty {
+        return Err(ReasonCode::ClientIdentifierNotValid);
+    }
+    Ok(())
 }
 
 /// Seats a client whose name is verified, unless its session is another user's or there is no room for one.
@@ -44,10 +93,9 @@ pub(in crate::broker) fn admit(
     if let Err(code) = check_seat(broker, connection, &connect.client_id, user.as_deref()) {
         return refuse(broker, connection, code);
     }
-    let (session, session_present) = seat(broker, connect.client_id.clone(), connect.clean_session);
-    if let Some(session) = broker.sessions.get_mut(session) {
-        (session.user, session.rights) = (user, rights);
-    }
+    let expiry_interval_s = expiry_interval_s(connect, &broker.options);
+    let (session, session_present) = seat(broker, connect, expiry_interval_s);
+    adopt(broker, session, user, rights, expiry_interval_s);
     attach(broker, connection, session, connect);
     // [MQTT-3.2.0-1]: whatever else goes to this client waits for what CONNACK waits for
     let greeting = broker.persist.newest();
@@ -55,39 +103,33 @@ pub(in crate::broker) fn admit(
         record.greeting = greeting;
         record.deliveries_until = greeting;
     }
-    let accepted = conn_ack(ConnectReturnCode::Accepted, session_present);
-    broker.answer(connection, accepted, Behind::Durability);
+    greet(broker, connection, connect, session_present);
     notify(broker, connection, session, session_present);
-    resume(broker, connection, session);
+    broker.resume(session);
     broker.arm(connection);
 }
 
-/// Ends a connection that sent no packet. A protocol level that is not served gets CONNACK 1 [MQTT-3.1.2-2].
-pub(in crate::broker) fn malformed(broker: &mut Broker, connection: ConnectionId, error: DecodeError) {
-    let is_new = broker.connections.get(connection).is_some_and(|record| record.session.is_none());
-    match error {
-        DecodeError::UnsupportedProtocolLevel(_) if is_new => {
-            refuse(broker, connection, ConnectReturnCode::UnacceptableProtocolVersion);
-        }
-        error => broker.end(connection, CloseReason::Malformed(error), WillFate::Publish),
+/// Ends a connection that sent no packet. A protocol level that is not served gets CONNACK 1 [MQTT-3.1.2-2], a CONNECT
+/// of version 5 the error's own code.
+pub(in crate::broker) fn malformed(
+    broker: &mut Broker,
+    connection: ConnectionId,
+    error: DecodeError,
+    version: Option<ProtocolVersion>,
+) {
+    let Some(record) = broker.connections.get_mut(connection) else { return };
+    let is_new = record.session.is_none() && record.asking.is_none();
+    let has_answer = matches!(error, DecodeError::UnsupportedProtocolLevel(_)) || version == Some(ProtocolVersion::V5);
+    if is_new && has_answer {
+        record.version = version.unwrap_or(ProtocolVersion::V311);
+        let code = error.reason();
+        broker.answer(connection, conn_ack(code, record_version(broker, connection)), Behind::Answers);
     }
+    broker.end(connection, CloseReason::Malformed(error), WillFate::Publish);
 }
 
-/// The client's identifier, given or made, or the code that refuses it.
-fn identify(broker: &mut Broker, connection: ConnectionId, connect: &Connect) -> Result<ClientId, ConnectReturnCode> {
-    if connect.version != ProtocolVersion::V311 {
-        // [MQTT-3.1.2-2]
-        return Err(ConnectReturnCode::UnacceptableProtocolVersion);
-    }
-    let asked = connect.client_id.as_str();
-    if asked.is_empty() && !connect.clean_session {
-        // [MQTT-3.1.3-8]
-        return Err(ConnectReturnCode::IdentifierRejected);
-    }
-    if asked.starts_with(RESERVED_CLIENT_ID_PREFIX) && !is_house(broker, connection) {
-        return Err(ConnectReturnCode::IdentifierRejected);
-    }
-    Ok(if asked.is_empty() { invent(broker) } else { connect.client_id.clone() })
+fn record_version(broker: &Broker, connection: ConnectionId) -> ProtocolVersion {
+    broker.connections.get(connection).map_or(ProtocolVersion::V311, |record| record.version)
 }
 
 fn is_house(broker: &Broker, connection: ConnectionId) -> bool {
@@ -101,14 +143,14 @@ fn check_seat(
     connection: ConnectionId,
     client_id: &ClientId,
     user: Option<&str>,
-) -> Result<(), ConnectReturnCode> {
+) -> Result<(), ReasonCode> {
     let known = broker.sessions_by_client.get(client_id).and_then(|key| broker.sessions.get(*key));
     match known.map(|session| session.user.as_deref()) {
-        Some(Some(owner)) if user != Some(owner) => Err(ConnectReturnCode::IdentifierRejected),
+        Some(Some(owner)) if user != Some(owner) => Err(ReasonCode::ClientIdentifierNotValid),
         Some(_) => Ok(()),
         // strangers' sessions do not keep the house out of its own broker
         None if broker.sessions.len() < broker.options.sessions_max || is_house(broker, connection) => Ok(()),
-        None => Err(ConnectReturnCode::ServerUnavailable),
+        None => Err(ReasonCode::ServerUnavailable),
     }
 }
 
@@ -117,92 +159,130 @@ fn invent(broker: &mut Broker) -> ClientId {
     ClientId::new(format!("auto-{:016x}{:016x}", broker.random.u64(..), broker.random.u64(..)))
 }
 
-/// Finds or makes the client's session; tells whether an earlier one is taken up [MQTT-3.1.2-4], [MQTT-3.2.2-2].
-fn seat(broker: &mut Broker, client_id: ClientId, clean_session: bool) -> (SessionKey, bool) {
-    let find = |broker: &Broker| broker.sessions_by_client.get(&client_id).copied();
+/// How long the client's session outlives its connection. Before version 5: not at all, or for ever. No longer than the
+/// options allow.
+fn expiry_interval_s(connect: &Connect, options: &Options) -> u32 {
+    let asked = match connect.version {
+        ProtocolVersion::V5 => connect.properties.session_expiry_interval_s.unwrap_or(0),
+        _ if connect.clean_session => 0,
+        _ => Terms::FOREVER_S,
+    };
+    asked.min(options.session_expiry_s_max)
+}
+
+/// Finds or makes the client's session; tells whether an earlier one is taken up [MQTT-3.1.2-5], [MQTT-3.2.2-2].
+fn seat(broker: &mut Broker, connect: &Connect, expiry_interval_s: u32) -> (SessionKey, bool) {
+    let client_id = &connect.client_id;
+    let find = |broker: &Broker| broker.sessions_by_client.get(client_id).copied();
     if let Some(other) = find(broker).and_then(|key| broker.sessions.get(key)).and_then(|session| session.connection) {
-        // [MQTT-3.1.4-2]
+        // [MQTT-3.1.4-3]
         broker.end(other, CloseReason::TakenOver, WillFate::Publish);
     }
     match find(broker) {
-        Some(key) if !clean_session => (key, true),
+        Some(key) if !connect.clean_session => {
+            broker.discard_waiting_will(key);
+            (key, true)
+        }
         earlier => {
-            // [MQTT-3.1.2-6]
+            // [MQTT-3.1.2-4]
             if let Some(key) = earlier {
                 broker.remove_session(key);
             }
-            let lifetime = if clean_session { Lifetime::Connection } else { Lifetime::Persistent };
-            if lifetime == Lifetime::Persistent {
-                broker.persist.record(Change::SessionStarted { client_id: client_id.clone() });
-            }
-            let key = broker.sessions.insert(Session::new(client_id.clone(), lifetime));
-            broker.sessions_by_client.insert(client_id, key);
+            let key = broker.sessions.insert(Session::new(client_id.clone(), expiry_interval_s));
+            broker.sessions_by_client.insert(client_id.clone(), key);
             (key, false)
         }
     }
 }
 
+/// Gives the session to its client, on its terms. They are recorded when they are new, or other than before.
+fn adopt(broker: &mut Broker, key: SessionKey, user: Option<Box<str>>, rights: Rights, expiry_interval_s: u32) {
+    let Some(session) = broker.sessions.get_mut(key) else { return };
+    let earlier = session.terms();
+    (session.user, session.rights) = (user, rights);
+    (session.expiry_interval_s, session.ends, session.timer) = (expiry_interval_s, None, None);
+    let terms = session.terms();
+    let is_new = !std::mem::replace(&mut session.is_recorded, true);
+    if session.is_persistent() && (is_new || terms != earlier) {
+        broker.persist.record(Change::SessionKept { client_id: session.client_id.clone(), terms });
+    }
+}
+
 fn attach(broker: &mut Broker, connection: ConnectionId, key: SessionKey, connect: &Connect) {
-    let keep_alive_max = broker.options.keep_alive_max;
+    let options = &broker.options;
     let Some(record) = broker.connections.get_mut(connection) else { return };
     let Some(session) = broker.sessions.get_mut(key) else { return };
     record.session = Some(key);
-    record.silence_max = silence_max(connect.keep_alive_s, keep_alive_max);
+    record.silence_max = silence_max(connect.keep_alive_s, options.keep_alive_max);
     record.timer = None;
-    record.will.clone_from(&connect.will);
+    record.will = connect.will.clone().map(Box::new);
     session.connection = Some(connection);
+    let receive_max = connect.properties.receive_maximum.map_or(u16::MAX, NonZeroU16::get);
+    session.inflight_max = receive_max.min(u16::try_from(options.inflight_max).unwrap_or(u16::MAX));
     if let Some(will) = &connect.will {
-        let client_id = session.client_id.clone();
-        broker.persist.record(Change::WillSet { client_id, will: will.clone() });
+        let (client_id, user) = (session.client_id.clone(), session.user.clone());
+        broker.persist.record(Change::WillSet { client_id, user, will: will.clone() });
     }
 }
 
-/// One and a half keep-alive times [MQTT-3.1.2-24]; 0 turns the mechanism off, unless there is a maximum.
-fn silence_max(keep_alive_s: u16, keep_alive_max: Option<Duration>) -> Option<Duration> {
+/// The keep-alive that counts: 0 turns the mechanism off, unless there is a maximum.
+fn keep_alive(keep_alive_s: u16, keep_alive_max: Option<Duration>) -> Option<Duration> {
     let asked = (keep_alive_s > 0).then(|| Duration::from_secs(u64::from(keep_alive_s)));
-    let keep_alive = match (asked, keep_alive_max) {
+    match (asked, keep_alive_max) {
         (Some(asked), Some(most)) => Some(asked.min(most)),
         (asked, most) => asked.or(most),
-    };
-    keep_alive.map(|keep_alive| keep_alive.mul_f64(1.5))
-}
-
-/// Sends again what was not acknowledged, in the order of the first time [MQTT-4.4.0-1], then what was queued.
-fn resume(broker: &mut Broker, connection: ConnectionId, key: SessionKey) {
-    let Some(session) = broker.sessions.get(key) else { return };
-    let again: Vec<Frame> = session
-        .window
-        .iter()
-        .map(|entry| match entry.awaits {
-            Awaits::Complete => pub_rel(entry.packet_id),
-            // [MQTT-3.3.1-1]
-            Awaits::Ack | Awaits::Received => template_of(&entry.delivery).frame(Some(entry.packet_id), true),
-        })
-        .collect();
-    for frame in again {
-        broker.answer(connection, frame, Behind::Answers);
     }
-    broker.pump(key);
 }
 
-/// PUBREL.
-pub(super) fn pub_rel(packet_id: crate::mqtt::PacketId) -> Frame {
-    Frame::of(&Packet::PubRel(Acknowledgement::success(packet_id)), ProtocolVersion::V311)
+/// One and a half keep-alive times [MQTT-3.1.2-22].
+fn silence_max(keep_alive_s: u16, keep_alive_max: Option<Duration>) -> Option<Duration> {
+    keep_alive(keep_alive_s, keep_alive_max).map(|keep_alive| keep_alive.mul_f64(1.5))
+}
+
+/// CONNACK. Version 5 is told what is other than it asked for, and the broker's limits.
+fn greet(broker: &mut Broker, connection: ConnectionId, connect: &Connect, session_present: bool) {
+    let mut accepted = ConnAck::new(session_present && connect.version != ProtocolVersion::V31, ReasonCode::Success);
+    if connect.version.has_properties() {
+        accepted.properties = Properties::new(terms(connect, &broker.options));
+    }
+    broker.answer(connection, Frame::of(&Packet::ConnAck(accepted), connect.version), Behind::Durability);
+}
+
+fn terms(connect: &Connect, options: &Options) -> PropertyFields {
+    let asked_s = connect.properties.session_expiry_interval_s.unwrap_or(0);
+    let granted_s = expiry_interval_s(connect, options);
+    let keep_alive_s = keep_alive(connect.keep_alive_s, options.keep_alive_max)
+        .map_or(0, |keep_alive| u16::try_from(keep_alive.as_secs()).unwrap_or(u16::MAX));
+    PropertyFields {
+        session_expiry_interval_s: (granted_s != asked_s).then_some(granted_s),
+        receive_maximum: NonZeroU16::new(options.receive_max).filter(|most| most.get() < u16::MAX),
+        maximum_packet_size: u32::try_from(options.packet_bytes_max).ok().and_then(NonZeroU32::new),
+        topic_alias_maximum: (options.topic_aliases_max > 0).then_some(options.topic_aliases_max),
+        assigned_client_identifier: connect.properties.assigned_client_identifier.clone(),
+        // [MQTT-3.2.2-21]
+        server_keep_alive_s: (keep_alive_s != connect.keep_alive_s).then_some(keep_alive_s),
+        ..PropertyFields::default()
+    }
 }
 
 fn notify(broker: &mut Broker, connection: ConnectionId, key: SessionKey, session_present: bool) {
     let Some(session) = broker.sessions.get(key) else { return };
     let client_id = session.client_id.clone();
+    let counters = &mut broker.system.counters;
+    counters.connections += 1;
+    counters.clients_maximum = counters.clients_maximum.max(broker.connections.len() as u64);
     broker.outputs.push_back(Output::NotifyConnected { connection, client_id, session_present });
 }
 
-/// Answers with a code other than 0 and ends the connection [MQTT-3.2.2-5].
-pub(in crate::broker) fn refuse(broker: &mut Broker, connection: ConnectionId, code: ConnectReturnCode) {
-    // [MQTT-3.2.2-4]
-    broker.answer(connection, conn_ack(code, false), Behind::Answers);
+/// Answers with a code other than success and ends the connection [MQTT-3.2.2-7].
+pub(in crate::broker) fn refuse(broker: &mut Broker, connection: ConnectionId, code: ReasonCode) {
+    // [MQTT-3.2.2-6]
+    let frame = conn_ack(code, record_version(broker, connection));
+    broker.answer(connection, frame, Behind::Answers);
     broker.end(connection, CloseReason::Refused(code), WillFate::Discard);
 }
 
-fn conn_ack(code: ConnectReturnCode, session_present: bool) -> Frame {
-    Frame::of(&Packet::ConnAck(ConnAck::new(session_present, code.into())), ProtocolVersion::V311)
+/// CONNACK that refuses.
+fn conn_ack(code: ReasonCode, version: ProtocolVersion) -> Frame {
+    Frame::of(&Packet::ConnAck(ConnAck::new(false, code)), version)
 }

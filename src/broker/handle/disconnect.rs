@@ -2,8 +2,22 @@
 
 use crate::broker::machine::{Broker, WillFate};
 use crate::broker::output::{CloseReason, ConnectionId};
+use crate::broker::session::SessionKey;
+use crate::mqtt::{Disconnect, ReasonCode};
 
-/// Ends the connection in good order: the will is void [MQTT-3.14.4-3].
-pub(super) fn disconnect(broker: &mut Broker, connection: ConnectionId) {
-    broker.end(connection, CloseReason::Disconnected, WillFate::Discard);
+/// Ends the connection. In good order the will is void [MQTT-3.14.4-3]; with any other reason it is published.
+pub(super) fn disconnect(broker: &mut Broker, connection: ConnectionId, key: SessionKey, disconnect: &Disconnect) {
+    if let Some(seconds) = disconnect.properties.session_expiry_interval_s {
+        let was_zero = broker.connections.get(connection).and_then(|record| record.five.as_ref());
+        if seconds > 0 && was_zero.is_some_and(|five| five.is_sessionless) {
+            let what = "a session that ends with its connection is to be kept after all";
+            return broker.violate(connection, what, "section 3.14.2.2.2");
+        }
+        if let Some(session) = broker.sessions.get_mut(key) {
+            session.expiry_interval_s = seconds.min(broker.options.session_expiry_s_max);
+        }
+    }
+    let is_normal = disconnect.reason == ReasonCode::NORMAL_DISCONNECTION;
+    let fate = if is_normal { WillFate::Discard } else { WillFate::Publish };
+    broker.end(connection, CloseReason::Disconnected, fate);
 }

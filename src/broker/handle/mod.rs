@@ -9,10 +9,11 @@ mod unsubscribe;
 
 pub(super) use connect::{admit, connect, malformed, refuse};
 
+use super::connection::Connection;
 use super::machine::{Behind, Broker};
 use super::output::ConnectionId;
 use super::session::SessionKey;
-use crate::mqtt::{Frame, Packet};
+use crate::mqtt::{Frame, Packet, Properties, ReasonCode};
 
 /// PINGRESP (section 3.13).
 const PINGRESP: [u8; 2] = [0xD0, 0x00];
@@ -22,17 +23,33 @@ pub(super) fn packet(broker: &mut Broker, connection: ConnectionId, session: Ses
     match packet {
         Packet::Publish(publish) => publish::publish(broker, connection, session, &publish),
         Packet::PubAck(ack) => acknowledge::pub_ack(broker, session, ack.packet_id),
-        Packet::PubRec(ack) => acknowledge::pub_rec(broker, connection, session, ack.packet_id),
+        Packet::PubRec(ack) => acknowledge::pub_rec(broker, connection, session, &ack),
         Packet::PubRel(ack) => acknowledge::pub_rel(broker, connection, session, ack.packet_id),
         Packet::PubComp(ack) => acknowledge::pub_comp(broker, session, ack.packet_id),
         Packet::Subscribe(subscribe) => subscribe::subscribe(broker, connection, session, &subscribe),
         Packet::Unsubscribe(unsubscribe) => unsubscribe::unsubscribe(broker, connection, session, &unsubscribe),
         // [MQTT-3.12.4-1]
         Packet::PingReq => broker.answer(connection, Frame::short(&PINGRESP), Behind::Answers),
-        Packet::Disconnect(_) => disconnect::disconnect(broker, connection),
+        Packet::Disconnect(packet) => disconnect::disconnect(broker, connection, session, &packet),
         Packet::Connect(_) | Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
-            broker.violate(connection, "a packet that only a server sends", "section 2.2.1");
+            broker.violate(connection, "a packet that only a server sends", "section 2.1.2");
         }
-        Packet::Auth(_) => broker.violate(connection, "AUTH without an authentication method", "MQTT-4.12.0-7"),
+        Packet::Auth(_) => broker.violate(connection, "AUTH without an authentication method", "MQTT-4.12.0-6"),
     }
+}
+
+/// Why something was not done, for a client that wants to know [MQTT-3.1.2-29].
+fn told(broker: &Broker, connection: ConnectionId, code: ReasonCode, why: &str) -> Properties {
+    let wants = broker.connections.get(connection).is_some_and(Connection::wants_reasons);
+    if wants && code.is_failure() { Properties::reason_string(why) } else { Properties::NONE }
+}
+
+/// Answers with `packet`; without its words where they make it larger than the client takes.
+fn answer(broker: &mut Broker, connection: ConnectionId, packet: Packet<'_>, behind: Behind) {
+    let Some(record) = broker.connections.get(connection) else { return };
+    let mut frame = Frame::of(&packet, record.version);
+    if !record.takes(frame.wire_len()) {
+        frame = Frame::of(&packet.without_problem_information(), record.version);
+    }
+    broker.answer(connection, frame, behind);
 }

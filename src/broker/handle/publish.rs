@@ -1,61 +1,124 @@
 //! PUBLISH from a client (section 3.3).
 
+use super::{answer, told};
+use crate::broker::change::Change;
 use crate::broker::machine::{Behind, Broker};
-use crate::broker::output::{Change, ConnectionId};
-use crate::broker::route::Publication;
+use crate::broker::output::ConnectionId;
+use crate::broker::route::{Publication, Routed};
 use crate::broker::session::SessionKey;
-use crate::mqtt::{Acknowledgement, Frame, Packet, PacketId, ProtocolVersion, Publish, QoS};
+use crate::mqtt::{Acknowledgement, Packet, PacketId, Publish, QoS, ReasonCode, TopicName};
 
 /// Takes a message in, gives it to everyone it concerns, and acknowledges it.
 pub(super) fn publish(broker: &mut Broker, connection: ConnectionId, session: SessionKey, publish: &Publish<'_>) {
+    broker.system.counters.publish_messages_received += 1;
+    broker.system.counters.publish_bytes_received += publish.payload.len() as u64;
+    if !publish.properties.subscription_ids.is_empty() {
+        return broker.violate(connection, "a subscription identifier in a client's PUBLISH", "MQTT-3.3.4-6");
+    }
+    let Some(alias) = publish.properties.topic_alias else {
+        return publish_to(broker, connection, session, publish);
+    };
+    if alias.get() > broker.options.topic_aliases_max {
+        let what = "a topic alias greater than the broker's maximum";
+        return broker.violate_as(connection, ReasonCode::TopicAliasInvalid, what, "MQTT-3.3.2-9");
+    }
+    let Some(five) = broker.connections.get_mut(connection).and_then(|record| record.five.as_mut()) else { return };
+    if let Ok(topic) = TopicName::new(publish.topic) {
+        five.incoming.set(alias, topic);
+        return publish_to(broker, connection, session, publish);
+    }
+    match five.incoming.get(alias) {
+        Some(topic) => publish_to(broker, connection, session, &Publish { topic: topic.as_str(), ..*publish }),
+        None => broker.violate(connection, "a topic alias that stands for nothing", "section 3.3.2.3.4"),
+    }
+}
+
+fn publish_to(broker: &mut Broker, connection: ConnectionId, session: SessionKey, publish: &Publish<'_>) {
     if !broker.options.allows_levels_of(publish.topic) {
-        return broker.violate(connection, "a topic with more levels than topic_levels allows", "section 4.7.3");
+        let what = "a topic with more levels than topic_levels allows";
+        return broker.violate_as(connection, ReasonCode::TopicNameInvalid, what, "section 4.7.3");
     }
     if !broker.may_write(session, publish.topic) {
-        return pass_over(broker, connection, publish);
+        return pass_over(broker, connection, publish, ReasonCode::NotAuthorized, "its client may not write there");
+    }
+    if broker.is_disk_full && is_refused_on_full_disk(broker, connection, session, publish) {
+        return pass_over(broker, connection, publish, ReasonCode::QuotaExceeded, "the broker's disk is full");
     }
     match (publish.qos, publish.packet_id) {
         (QoS::AtLeastOnce, Some(packet_id)) => {
-            let must_wait = broker.route(&Publication::from_publish(publish), false);
-            let ack = Packet::PubAck(Acknowledgement::success(packet_id));
-            acknowledge(broker, connection, &ack, must_wait);
+            let routed = broker.route(&Publication::from_publish(publish, session), false);
+            let ack = Packet::PubAck(Acknowledgement::new(packet_id, reason(routed)));
+            acknowledge(broker, connection, ack, routed.must_wait);
         }
-        (QoS::ExactlyOnce, Some(packet_id)) => {
-            let must_wait = take_once(broker, session, packet_id, publish);
-            let ack = Packet::PubRec(Acknowledgement::success(packet_id));
-            acknowledge(broker, connection, &ack, must_wait);
-        }
+        (QoS::ExactlyOnce, Some(packet_id)) => take_once(broker, connection, session, packet_id, publish),
         _ => {
-            broker.route(&Publication::from_publish(publish), false);
+            broker.route(&Publication::from_publish(publish, session), false);
         }
     }
 }
 
-/// Acknowledges a message that goes nowhere: version 3.1.1 has no way to say so [MQTT-3.3.5-2].
-fn pass_over(broker: &mut Broker, connection: ConnectionId, publish: &Publish<'_>) {
+fn reason(routed: Routed) -> ReasonCode {
+    if routed.has_receivers { ReasonCode::Success } else { ReasonCode::NoMatchingSubscribers }
+}
+
+/// Acknowledges a message that goes nowhere: only version 5 has a way to say so [MQTT-3.3.5-2].
+fn pass_over(broker: &mut Broker, connection: ConnectionId, publish: &Publish<'_>, code: ReasonCode, why: &str) {
     let Some(packet_id) = publish.packet_id else { return };
-    let ack = Acknowledgement::success(packet_id);
+    let properties = told(broker, connection, code, why);
+    let ack = Acknowledgement { packet_id, reason: code, properties };
     let ack = if publish.qos == QoS::ExactlyOnce { Packet::PubRec(ack) } else { Packet::PubAck(ack) };
-    acknowledge(broker, connection, &ack, false);
+    acknowledge(broker, connection, ack, false);
+}
+
+/// While the disk is full, version 5 is told so of what would have to be written.
+fn is_refused_on_full_disk(
+    broker: &mut Broker,
+    connection: ConnectionId,
+    session: SessionKey,
+    publish: &Publish<'_>,
+) -> bool {
+    let is_five = broker.connections.get(connection).is_some_and(|record| record.version.has_properties());
+    let is_repeated = || {
+        let known = broker.sessions.get(session).zip(publish.packet_id);
+        known.is_some_and(|(session, packet_id)| session.received.contains(&packet_id))
+    };
+    is_five && publish.qos > QoS::AtMostOnce && !is_repeated() && broker.needs_disk(session, publish)
 }
 
 /// Passes a QoS 2 message on at its first PUBLISH (section 4.3.3, method B): until PUBREL, its identifier stands for
-/// a message that was passed on already [MQTT-4.3.3-2].
-fn take_once(broker: &mut Broker, key: SessionKey, packet_id: PacketId, publish: &Publish<'_>) -> bool {
-    let Some(session) = broker.sessions.get_mut(key) else { return false };
+/// a message that was passed on already [MQTT-4.3.3-10].
+fn take_once(
+    broker: &mut Broker,
+    connection: ConnectionId,
+    key: SessionKey,
+    packet_id: PacketId,
+    publish: &Publish<'_>,
+) {
+    let receive_max = usize::from(broker.options.receive_max);
+    let is_five = broker.connections.get(connection).is_some_and(|record| record.version.has_properties());
+    let Some(session) = broker.sessions.get_mut(key) else { return };
     let is_persistent = session.is_persistent();
-    if !session.received.insert(packet_id) {
-        // the first copy may not be durable yet
-        return is_persistent;
+    let is_new = !session.received.contains(&packet_id);
+    if is_new && is_five && session.received.len() >= receive_max {
+        let what = "more QoS 2 messages at a time than the broker's receive maximum";
+        return broker.violate_as(connection, ReasonCode::ReceiveMaximumExceeded, what, "MQTT-3.3.4-7");
     }
+    if !is_new {
+        // the first copy may not be durable yet
+        let ack = Packet::PubRec(Acknowledgement::success(packet_id));
+        return acknowledge(broker, connection, ack, is_persistent);
+    }
+    session.received.insert(packet_id);
     if is_persistent {
         let client_id = session.client_id.clone();
         broker.persist.record(Change::Received { client_id, packet_id });
     }
-    broker.route(&Publication::from_publish(publish), is_persistent) || is_persistent
+    let routed = broker.route(&Publication::from_publish(publish, key), is_persistent);
+    let ack = Packet::PubRec(Acknowledgement::new(packet_id, reason(routed)));
+    acknowledge(broker, connection, ack, routed.must_wait || is_persistent);
 }
 
-fn acknowledge(broker: &mut Broker, connection: ConnectionId, ack: &Packet<'_>, must_wait: bool) {
+fn acknowledge(broker: &mut Broker, connection: ConnectionId, ack: Packet<'_>, must_wait: bool) {
     let behind = if must_wait { Behind::Durability } else { Behind::Answers };
-    broker.answer(connection, Frame::of(ack, ProtocolVersion::V311), behind);
+    answer(broker, connection, ack, behind);
 }

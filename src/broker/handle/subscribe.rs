@@ -2,73 +2,129 @@
 
 use std::collections::BTreeSet;
 
-use crate::broker::inflight::Delivery;
+use super::{answer, told};
+use crate::broker::change::Change;
+use crate::broker::deliver::Way;
 use crate::broker::machine::{Behind, Broker};
-use crate::broker::output::{Change, ConnectionId, SendClass};
+use crate::broker::message::{Delivery, Granted, Marks};
+use crate::broker::output::ConnectionId;
 use crate::broker::retained::Retained;
-use crate::broker::route::template_of;
 use crate::broker::session::{Session, SessionKey};
-use crate::mqtt::{Frame, Packet, ProtocolVersion, QoS, ReasonCode, SubAck, Subscribe, Subscription, TopicFilter};
+use crate::mqtt::{
+    Packet, ProtocolVersion, ReasonCode, RetainHandling, SubAck, Subscribe, Subscription, SubscriptionId, TopicFilter,
+};
 
 /// Takes the filters in, answers, then sends what is retained for them.
 pub(super) fn subscribe(broker: &mut Broker, connection: ConnectionId, session: SessionKey, subscribe: &Subscribe) {
-    let codes = subscribe.subscriptions.iter().map(|wanted| take(broker, session, wanted)).collect();
+    let id = subscribe.properties.subscription_identifier;
+    let taken: Vec<Taken> = subscribe.subscriptions.iter().map(|wanted| take(broker, session, wanted, id)).collect();
     let is_persistent = broker.sessions.get(session).is_some_and(Session::is_persistent);
-    let answer = Packet::SubAck(SubAck::new(subscribe.packet_id, codes));
     let behind = if is_persistent { Behind::Durability } else { Behind::Answers };
-    broker.answer(connection, Frame::of(&answer, ProtocolVersion::V311), behind);
-    replay(broker, connection, session, &subscribe.subscriptions);
+    let version = broker.connections.get(connection).map_or(ProtocolVersion::V311, |record| record.version);
+    let codes = taken.iter().zip(&subscribe.subscriptions).map(|(taken, wanted)| taken.code(wanted, version)).collect();
+    let mut suback = SubAck::new(subscribe.packet_id, codes);
+    if let Some(why) = taken.iter().find_map(|taken| taken.as_ref().err()) {
+        suback.properties = told(broker, connection, why.code, why.words);
+    }
+    answer(broker, connection, Packet::SubAck(suback), behind);
+    let asked = taken.into_iter().zip(&subscribe.subscriptions);
+    let replayed =
+        asked.filter_map(|(taken, wanted)| taken.ok().filter(|is_new| brings(wanted, *is_new)).map(|_| wanted));
+    let filters: BTreeSet<&TopicFilter> = replayed.map(|wanted| &wanted.filter).collect();
+    replay(broker, session, &filters, id);
 }
 
-/// Adds or replaces one subscription; the code for SUBACK.
-fn take(broker: &mut Broker, key: SessionKey, wanted: &Subscription) -> ReasonCode {
-    let Subscription { filter, qos, .. } = wanted;
-    let Some(session) = broker.sessions.get_mut(key) else { return ReasonCode::UnspecifiedError };
-    let is_new = !session.subscriptions.contains_key(filter);
-    let is_full = is_new && session.subscriptions.len() >= broker.options.subscriptions_max;
-    // what could never deliver anything is refused
-    let is_allowed = session.rights.could_read(filter);
-    if is_full || !is_allowed || !broker.options.allows_levels_of(filter.as_str()) {
-        return ReasonCode::UnspecifiedError;
-    }
-    session.subscriptions.insert(filter.clone(), *qos);
-    if session.is_persistent() {
-        let client_id = session.client_id.clone();
-        broker.persist.record(Change::Subscribed { client_id, filter: filter.clone(), qos: *qos });
-    }
-    broker.subscriptions.insert(filter, key, *qos);
-    ReasonCode::granted(*qos)
+/// Whether a subscription is new, or why there is none.
+type Taken = Result<bool, Refusal>;
+
+/// Why a filter was not taken.
+struct Refusal {
+    code: ReasonCode,
+    words: &'static str,
 }
 
-/// Sends the retained messages under these filters, also when they replace equal ones [MQTT-3.8.4-3]. Where several
-/// filters meet, a message comes once, with the highest quality of service: else one packet full of filters would call
-/// for a multiple of all that is retained.
-fn replay(broker: &mut Broker, connection: ConnectionId, key: SessionKey, wanted: &[Subscription]) {
-    for Retained { message, qos } in found(broker, key, wanted) {
-        broker.arrivals += 1;
-        // [MQTT-3.3.1-8]
-        let delivery = Delivery { arrival: broker.arrivals, message, qos, retain: true };
-        let template = template_of(&delivery);
-        if qos == QoS::AtMostOnce {
-            // not dropped: the server handles nothing more from a client that does not take its answers
-            broker.send(connection, template.frame(None, false), SendClass::Must, Behind::Greeting);
-        } else {
-            broker.deliver(key, delivery, false, |packet_id| template.frame(Some(packet_id), false));
+trait Code {
+    /// What SUBACK says. 3.1 has no word for a failure, 3.1.1 one for all.
+    fn code(&self, wanted: &Subscription, version: ProtocolVersion) -> ReasonCode;
+}
+
+impl Code for Taken {
+    fn code(&self, wanted: &Subscription, version: ProtocolVersion) -> ReasonCode {
+        match (self, version) {
+            (Ok(_), _) | (Err(_), ProtocolVersion::V31) => ReasonCode::granted(wanted.qos),
+            (Err(_), ProtocolVersion::V311) => ReasonCode::UnspecifiedError,
+            (Err(refusal), ProtocolVersion::V5) => refusal.code,
         }
     }
 }
 
-/// What is retained under those filters that were granted, in the order of its topics, with the quality of service it
-/// is to be sent with.
-fn found(broker: &Broker, key: SessionKey, wanted: &[Subscription]) -> Vec<Retained> {
+/// Adds or replaces one subscription.
+fn take(broker: &mut Broker, key: SessionKey, wanted: &Subscription, id: Option<SubscriptionId>) -> Taken {
+    let Subscription { filter, qos, no_local, retain_as_published, .. } = wanted;
+    let refused = |code, words| Err(Refusal { code, words });
+    let Some(session) = broker.sessions.get_mut(key) else { return refused(ReasonCode::UnspecifiedError, "") };
+    let is_new = !session.subscriptions.contains_key(filter);
+    if is_new && session.subscriptions.len() >= broker.options.subscriptions_max {
+        return refused(ReasonCode::QuotaExceeded, "the session has as many subscriptions as it may");
+    }
+    if filter.shared().is_err() || !broker.options.allows_levels_of(filter.as_str()) {
+        return refused(ReasonCode::TopicFilterInvalid, "the filter is no share, or has too many levels");
+    }
+    // what could never deliver anything is refused
+    if !session.rights.could_read(&plain(filter)) {
+        return refused(ReasonCode::NotAuthorized, "nothing under the filter may be read");
+    }
+    let granted = Granted { qos: *qos, no_local: *no_local, retain_as_published: *retain_as_published, id };
+    session.subscriptions.insert(filter.clone(), granted);
+    if session.is_persistent() {
+        let client_id = session.client_id.clone();
+        broker.persist.record(Change::Subscribed { client_id, filter: filter.clone(), granted });
+    }
+    broker.subscriptions.insert(filter, key, granted);
+    Ok(is_new)
+}
+
+/// The filter behind the name of a share.
+fn plain(filter: &TopicFilter) -> TopicFilter {
+    let shared = filter.shared().ok().flatten().and_then(|(_, filter)| TopicFilter::new(filter).ok());
+    shared.unwrap_or_else(|| filter.clone())
+}
+
+/// Whether retained messages come with it [MQTT-3.3.1-9] to [MQTT-3.3.1-11]; never with a shared one.
+fn brings(wanted: &Subscription, is_new: bool) -> bool {
+    let is_asked_for = match wanted.retain_handling {
+        RetainHandling::Send => true,
+        RetainHandling::SendIfNew => is_new,
+        RetainHandling::DoNotSend => false,
+    };
+    is_asked_for && !matches!(wanted.filter.shared(), Ok(Some(_)))
+}
+
+/// Sends the retained messages under these filters, also when they replace equal ones [MQTT-3.8.4-4]. Where several
+/// filters meet, a message comes once, with the highest quality of service: else one packet full of filters would call
+/// for a multiple of all that is retained.
+fn replay(broker: &mut Broker, key: SessionKey, filters: &BTreeSet<&TopicFilter>, id: Option<SubscriptionId>) {
+    for Retained { message, qos } in found(broker, key, filters) {
+        if message.is_expired(broker.now) {
+            continue;
+        }
+        broker.arrivals += 1;
+        let marks = id.map(|id| Box::new(Marks { subscription_ids: vec![id], share: None }));
+        // [MQTT-3.3.1-8]
+        let delivery = Delivery { arrival: broker.arrivals, message, qos, retain: true, marks };
+        broker.deliver(key, delivery, Way::LATE);
+    }
+}
+
+/// What is retained under those filters, in the order of its topics, with the quality of service it is to be sent with.
+fn found(broker: &Broker, key: SessionKey, filters: &BTreeSet<&TopicFilter>) -> Vec<Retained> {
     let Some(session) = broker.sessions.get(key) else { return Vec::new() };
-    let filters: BTreeSet<&TopicFilter> = wanted.iter().map(|wanted| &wanted.filter).collect();
     let mut found: Vec<Retained> = Vec::new();
-    for (filter, granted) in filters.into_iter().filter_map(|filter| session.subscriptions.get_key_value(filter)) {
+    for (filter, granted) in filters.iter().filter_map(|filter| session.subscriptions.get_key_value(*filter)) {
         let is_first = found.is_empty();
         let matching = broker.retained.matching(filter).into_iter();
         let matching = matching.filter(|retained| session.rights.may_read(retained.message.topic.as_str()));
-        found.extend(matching.map(|retained| Retained { qos: retained.qos.min(*granted), ..retained }));
+        found.extend(matching.map(|retained| Retained { qos: retained.qos.min(granted.qos), ..retained }));
         if !is_first {
             found.sort_by(|a, b| a.message.topic.cmp(&b.message.topic).then(b.qos.cmp(&a.qos)));
             found.dedup_by(|b, a| a.message.topic == b.message.topic);

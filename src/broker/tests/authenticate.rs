@@ -53,7 +53,7 @@ fn a_refusal_is_told_in_connack_and_leaves_nothing_behind() {
     world.broker.handle_verdict(client, Verdict::Refused(ConnectReturnCode::NotAuthorized));
     world.drain();
     assert_eq!(world.take(client), ["connack 5 present=false"]);
-    assert_eq!(world.reason(client), Some(&CloseReason::Refused(ConnectReturnCode::NotAuthorized)));
+    assert_eq!(world.reason(client), Some(&CloseReason::Refused(ReasonCode::NotAuthorized)));
     let next = world.connect(user("ann", "c"));
     world.broker.handle_verdict(next, accepted("ann"));
     world.drain();

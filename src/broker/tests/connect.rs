@@ -1,7 +1,6 @@
 //! Coming in, being taken over, falling silent.
 
 use super::*;
-use crate::mqtt::ConnectReturnCode;
 
 #[test]
 fn the_first_packet_must_be_connect_and_only_the_first() {
@@ -20,7 +19,7 @@ fn an_empty_identifier_needs_a_clean_session() {
     let mut world = World::new();
     let refused = world.connect(Connect { clean_session: false, ..hello("") });
     assert_eq!(world.take(refused), ["connack 2 present=false"]);
-    assert_eq!(world.reason(refused), Some(&CloseReason::Refused(ConnectReturnCode::IdentifierRejected)));
+    assert_eq!(world.reason(refused), Some(&CloseReason::Refused(ReasonCode::ClientIdentifierNotValid)));
     let (first, second) = (world.join("", true), world.join("", true));
     assert!(world.reason(first).is_none() && world.reason(second).is_none());
 }
@@ -117,7 +116,7 @@ fn a_connection_that_never_says_connect_is_closed_in_time() {
 fn a_protocol_level_that_is_not_served_is_answered_with_code_1() {
     let mut world = World::new();
     let future = world.open();
-    world.broker.handle_malformed(future, crate::mqtt::DecodeError::UnsupportedProtocolLevel(9));
+    world.broker.handle_malformed(future, crate::mqtt::DecodeError::UnsupportedProtocolLevel(9), None, world.now);
     world.drain();
     assert_eq!(world.take(future), ["connack 1 present=false"]);
     assert!(world.reason(future).is_some());
@@ -156,12 +155,15 @@ fn clients_that_come_and_go_leave_no_deadlines_behind() {
 }
 
 #[test]
-fn a_client_of_another_version_is_answered_with_code_1_and_closed() {
-    for version in [ProtocolVersion::V31, ProtocolVersion::V5] {
-        let mut world = World::new();
-        let client = world.connect(Connect { version, ..hello("c") });
-        assert_eq!(world.take(client), ["connack 1 present=false"], "{version:?}");
-        let refused = CloseReason::Refused(ConnectReturnCode::UnacceptableProtocolVersion);
-        assert_eq!(world.reason(client), Some(&refused), "{version:?}");
-    }
+fn version_3_1_is_served_with_the_words_that_it_has() {
+    let mut world = World::with(Options { subscriptions_max: 1, ..Options::default() });
+    let client = world.connect(Connect { version: ProtocolVersion::V31, clean_session: false, ..hello("c") });
+    assert_eq!(world.take(client), ["connack 0 present=false"]);
+    world.cut(client);
+    let client = world.connect(Connect { version: ProtocolVersion::V31, clean_session: false, ..hello("c") });
+    assert_eq!(world.take(client), ["connack 0 present=false"]);
+    world.send(client, subscribe(&[("a", 1), ("b", 2)]));
+    assert_eq!(world.take(client), ["suback 5 [1, 2]"]);
+    let nameless = world.connect(Connect { version: ProtocolVersion::V31, ..hello("") });
+    assert_eq!(world.take(nameless), ["connack 2 present=false"]);
 }

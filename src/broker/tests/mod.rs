@@ -4,11 +4,13 @@ mod authenticate;
 mod connect;
 mod deliver;
 mod durable;
+mod five;
 mod restore;
 mod retained;
 mod simulation;
 mod will;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{Broker, CloseReason, ConnectionId, Options, Origin, Output, Ticket, Verdict};
@@ -16,7 +18,8 @@ use crate::access::Acl;
 use crate::base::clock::Monotonic;
 use crate::mqtt::{
     Acknowledgement, ClientId, Connect, ConnectReturnCode, Decoded, Packet, PacketId, Properties, ProtocolVersion,
-    Publish, QoS, Subscribe, Subscription, TopicFilter, TopicName, Unsubscribe, Will, decode,
+    Publish, PublishProperties, QoS, ReasonCode, Subscribe, Subscription, SubscriptionId, TopicFilter, TopicName,
+    Unsubscribe, Will, decode,
 };
 
 /// A machine, its clock, and what it has put out so far.
@@ -24,6 +27,8 @@ struct World {
     broker: Broker,
     now: Monotonic,
     sent: Vec<(ConnectionId, Vec<u8>)>,
+    /// Of connections that sent a CONNECT; 3.1.1 for all others.
+    versions: HashMap<ConnectionId, ProtocolVersion>,
     closed: Vec<(ConnectionId, CloseReason)>,
     /// Requests to persist that nobody has answered.
     requested: Vec<Ticket>,
@@ -49,6 +54,7 @@ impl World {
             broker: Broker::new(options, 1),
             now: Monotonic::from_boot(Duration::from_secs(1000)),
             sent: Vec::new(),
+            versions: HashMap::new(),
             closed: Vec::new(),
             requested: Vec::new(),
             loads: Vec::new(),
@@ -106,6 +112,7 @@ impl World {
 
     fn connect(&mut self, connect: Connect) -> ConnectionId {
         let connection = self.open();
+        self.versions.insert(connection, connect.version);
         self.send(connection, Packet::Connect(connect));
         connection
     }
@@ -140,7 +147,7 @@ impl World {
     }
 
     fn cut(&mut self, connection: ConnectionId) {
-        self.broker.handle_close(connection);
+        self.broker.handle_close(connection, self.now);
         self.drain();
     }
 
@@ -149,7 +156,8 @@ impl World {
         let (mine, others) = std::mem::take(&mut self.sent).into_iter().partition(|(to, _)| *to == connection);
         self.sent = others;
         let mine: Vec<(ConnectionId, Vec<u8>)> = mine;
-        mine.iter().map(|(_, bytes)| words(bytes)).collect()
+        let version = self.versions.get(&connection).copied().unwrap_or(ProtocolVersion::V311);
+        mine.iter().map(|(_, bytes)| words(bytes, version)).collect()
     }
 
     /// Why `connection` was closed.
@@ -158,8 +166,8 @@ impl World {
     }
 }
 
-fn words(bytes: &[u8]) -> String {
-    let Ok(Decoded::Packet { packet, .. }) = decode(bytes, ProtocolVersion::V311, usize::MAX) else {
+fn words(bytes: &[u8], version: ProtocolVersion) -> String {
+    let Ok(Decoded::Packet { packet, .. }) = decode(bytes, version, usize::MAX) else {
         panic!("the machine sent {bytes:?}");
     };
     match packet {
@@ -167,27 +175,52 @@ fn words(bytes: &[u8]) -> String {
             format!("connack {} present={}", ConnectReturnCode::from(ack.reason) as u8, ack.session_present)
         }
         Packet::Publish(publish) => publish_words(&publish),
-        Packet::PubAck(ack) => format!("puback {}", ack.packet_id.get()),
-        Packet::PubRec(ack) => format!("pubrec {}", ack.packet_id.get()),
-        Packet::PubRel(ack) => format!("pubrel {}", ack.packet_id.get()),
-        Packet::PubComp(ack) => format!("pubcomp {}", ack.packet_id.get()),
+        Packet::PubAck(ack) => acknowledgement("puback", &ack),
+        Packet::PubRec(ack) => acknowledgement("pubrec", &ack),
+        Packet::PubRel(ack) => acknowledgement("pubrel", &ack),
+        Packet::PubComp(ack) => acknowledgement("pubcomp", &ack),
         Packet::SubAck(ack) => {
             let codes: Vec<_> = ack.codes.iter().map(|code| *code as u8).collect();
             format!("suback {} {codes:?}", ack.packet_id.get())
         }
-        Packet::UnsubAck(ack) => format!("unsuback {}", ack.packet_id.get()),
+        Packet::UnsubAck(ack) if ack.codes.is_empty() => format!("unsuback {}", ack.packet_id.get()),
+        Packet::UnsubAck(ack) => {
+            let codes: Vec<_> = ack.codes.iter().map(|code| *code as u8).collect();
+            format!("unsuback {} {codes:02x?}", ack.packet_id.get())
+        }
+        Packet::Disconnect(disconnect) => format!("disconnect {:02x}", disconnect.reason as u8),
         Packet::PingResp => "pingresp".into(),
         other => panic!("a server never sends {other:?}"),
     }
 }
 
-/// `topic=payload q1 id 1 dup retain`
+/// The code only when it is not 0.
+fn acknowledgement(name: &str, ack: &Acknowledgement) -> String {
+    let code = match ack.reason {
+        ReasonCode::Success => String::new(),
+        code => format!(" {:02x}", code as u8),
+    };
+    format!("{name} {}{code}", ack.packet_id.get())
+}
+
+/// `topic=payload q1 id 1 dup retain alias 1 expires 5 subs [1] user [k=v]`
 fn publish_words(publish: &Publish<'_>) -> String {
     let payload = String::from_utf8_lossy(publish.payload);
     let id = publish.packet_id.map(|packet_id| format!(" id {}", packet_id.get())).unwrap_or_default();
     let dup = if publish.dup { " dup" } else { "" };
     let retain = if publish.retain { " retain" } else { "" };
-    format!("{}={payload} q{}{id}{dup}{retain}", publish.topic, publish.qos as u8)
+    let properties = property_words(&publish.properties);
+    format!("{}={payload} q{}{id}{dup}{retain}{properties}", publish.topic, publish.qos as u8)
+}
+
+fn property_words(properties: &PublishProperties<'_>) -> String {
+    let alias = properties.topic_alias.map(|alias| format!(" alias {alias}")).unwrap_or_default();
+    let expires = properties.message_expiry_interval_s.map(|seconds| format!(" expires {seconds}")).unwrap_or_default();
+    let ids: Vec<_> = properties.subscription_ids.iter().map(SubscriptionId::get).collect();
+    let ids = if ids.is_empty() { String::new() } else { format!(" subs {ids:?}") };
+    let users: Vec<_> = properties.message.user_properties().map(|(name, value)| format!("{name}={value}")).collect();
+    let users = if users.is_empty() { String::new() } else { format!(" user [{}]", users.join(" ")) };
+    format!("{alias}{expires}{ids}{users}")
 }
 
 fn hello(client_id: &str) -> Connect {

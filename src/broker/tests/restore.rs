@@ -2,20 +2,34 @@
 
 use std::sync::Arc;
 
-use super::super::Message;
-use super::super::state::{Backlog, Delivery, Phase, Retained, Sent, SessionState, State};
+use super::super::state::{Backlog, Kept, KeptWill, Phase, Retained, Sent, SessionState, State};
+use super::super::{Delivery, Granted, Message, Standing, Terms};
 use super::*;
+use crate::access::Rights;
 
-fn delivery(arrival: u64, payload: &str, bits: u8, sent: Option<(u16, Phase)>) -> Delivery {
-    let message = Message { topic: TopicName::new("t").unwrap(), payload: payload.to_owned().into() };
-    let sent = sent.map(|(number, phase)| Sent { packet_id: id(number), phase });
-    Delivery { arrival, message: Arc::new(message), qos: qos(bits), retain: false, sent }
+fn delivery(arrival: u64, payload: &str, bits: u8) -> Delivery {
+    let message = Message::new(TopicName::new("t").unwrap(), payload.to_owned().into());
+    Delivery { arrival, message: Arc::new(message), qos: qos(bits), retain: false, marks: None }
 }
 
-fn state(deliveries: Vec<Delivery>, rest: Backlog) -> State {
+fn kept(arrival: u64, payload: &str, bits: u8, sent: Option<(u16, Phase)>) -> Kept {
+    let sent = sent.map(|(number, phase)| Sent { packet_id: id(number), phase });
+    Kept { delivery: delivery(arrival, payload, bits), sent }
+}
+
+impl World {
+    /// Begins with `state`; everybody may do everything.
+    fn restore(&mut self, state: State) {
+        self.broker.restore(state, self.now, |_, _| Standing::Stays(Rights::everything()));
+        self.drain();
+    }
+}
+
+fn state(deliveries: Vec<Kept>, rest: Backlog) -> State {
     let session = SessionState {
         client_id: ClientId::new("s"),
-        subscriptions: vec![(TopicFilter::new("t").unwrap(), qos(2))],
+        terms: Terms::forever(),
+        subscriptions: vec![(TopicFilter::new("t").unwrap(), Granted::new(qos(2)))],
         received: vec![id(7)],
         deliveries,
         rest,
@@ -26,12 +40,12 @@ fn state(deliveries: Vec<Delivery>, rest: Backlog) -> State {
 #[test]
 fn a_session_goes_on_where_it_was() {
     let mut world = World::new();
-    world.broker.restore(state(
+    world.restore(state(
         vec![
-            delivery(1, "a", 1, Some((3, Phase::Sent))),
-            delivery(2, "b", 2, Some((4, Phase::Released))),
-            delivery(3, "c", 2, Some((5, Phase::Sent))),
-            delivery(4, "d", 1, None),
+            kept(1, "a", 1, Some((3, Phase::Sent))),
+            kept(2, "b", 2, Some((4, Phase::Released))),
+            kept(3, "c", 2, Some((5, Phase::Sent))),
+            kept(4, "d", 1, None),
         ],
         Backlog::default(),
     ));
@@ -47,14 +61,13 @@ fn a_session_goes_on_where_it_was() {
 #[test]
 fn retained_messages_are_there_and_wills_of_the_dead_are_published() {
     let mut world = World::new();
-    let message = Arc::new(Message { topic: TopicName::new("r").unwrap(), payload: "kept".into() });
+    let message = Arc::new(Message::new(TopicName::new("r").unwrap(), "kept".into()));
     let last = Will { retain: true, qos: QoS::AtLeastOnce, ..will("w", "gone") };
-    world.broker.restore(State {
+    world.restore(State {
         retained: vec![Retained { message, qos: qos(1) }],
-        wills: vec![(ClientId::new("dead"), last)],
+        wills: vec![KeptWill { client_id: ClientId::new("dead"), user: None, will: last, due: None }],
         ..State::default()
     });
-    world.drain();
     let client = world.join("c", true);
     world.subscribe(client, "#", 1);
     assert_eq!(world.take(client)[1..], ["r=kept q1 id 1 retain", "w=gone q1 id 2 retain"]);
@@ -79,7 +92,7 @@ fn a_queue_longer_than_memory_comes_whole_and_in_order() {
     for number in 0..3500 {
         world.publish(publisher, "t", &number.to_string(), 1, 1);
     }
-    let disk: Vec<_> = (1..=3500).map(|arrival| delivery(arrival, &(arrival - 1).to_string(), 1, None)).collect();
+    let disk: Vec<_> = (1..=3500).map(|arrival| delivery(arrival, &(arrival - 1).to_string(), 1)).collect();
     let (subscriber, mut got) = world.rejoin("s");
     for number in 0..3500 {
         serve_loads(&mut world, &disk);
@@ -101,7 +114,7 @@ fn a_queue_on_disk_is_capped_too() {
     world.subscribe(subscriber, "t", 1);
     world.cut(subscriber);
     let publisher = world.join("p", true);
-    let disk: Vec<_> = (1..=5000).map(|arrival| delivery(arrival, &(arrival - 1).to_string(), 1, None)).collect();
+    let disk: Vec<_> = (1..=5000).map(|arrival| delivery(arrival, &(arrival - 1).to_string(), 1)).collect();
     for number in 0..5000 {
         world.publish(publisher, "t", &number.to_string(), 1, 1);
         let written = disk.iter().take(number + 1).cloned().collect::<Vec<_>>();

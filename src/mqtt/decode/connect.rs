@@ -22,7 +22,10 @@ pub(super) fn connect(mut body: Cursor<'_>) -> Result<Connect, DecodeError> {
     let client_id = ClientId::new(body.text("client identifier")?);
     let will = flags.will().then(|| will(flags, &mut body)).transpose()?;
     let user_name = flags.user_name().then(|| body.text("user name").map(str::to_owned)).transpose()?;
-    let password = flags.password().then(|| body.binary("password").map(Bytes::copy_from_slice)).transpose()?;
+    let password = flags
+        .password()
+        .then(|| body.binary("password").map(|password| Bytes::copy_from_slice(password).into()))
+        .transpose()?;
     body.finish()?;
     let clean_session = flags.clean_session();
     Ok(Connect { version, clean_session, keep_alive_s, properties, client_id, will, user_name, password })
@@ -171,7 +174,7 @@ mod tests {
             client_id: ClientId::new("id"),
             will: Some(will),
             user_name: Some("é".to_owned()),
-            password: Some(Bytes::from_static(&[0x00, 0xff, 0x01])),
+            password: Some(Bytes::from_static(&[0x00, 0xff, 0x01]).into()),
         };
         check_decodes(&bytes, Packet::Connect(connect));
     }

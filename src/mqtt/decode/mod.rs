@@ -67,6 +67,19 @@ pub fn decode(bytes: &[u8], version: ProtocolVersion, packet_bytes_max: usize) -
     Ok(Decoded::Packet { packet, length: header.packet_length })
 }
 
+/// The version that a CONNECT at the start of `bytes` says to be of, whatever else is wrong with it; `None` for any other
+/// packet, and where so much has not come.
+pub fn connect_version(bytes: &[u8]) -> Option<ProtocolVersion> {
+    let (first, rest) = bytes.split_first()?;
+    let length_bytes = rest.iter().take(4).position(|byte| byte & 0x80 == 0)? + 1;
+    match (first >> 4, rest.get(length_bytes..)?) {
+        (1, [0, 4, b'M', b'Q', b'T', b'T', 5, ..]) => Some(ProtocolVersion::V5),
+        (1, [0, 4, b'M', b'Q', b'T', b'T', 4, ..]) => Some(ProtocolVersion::V311),
+        (1, [0, 6, b'M', b'Q', b'I', b's', b'd', b'p', 3, ..]) => Some(ProtocolVersion::V31),
+        _ => None,
+    }
+}
+
 fn decode_body(header: Header, body: Cursor<'_>) -> Result<Packet<'_>, DecodeError> {
     Ok(match header.packet {
         PacketType::Publish => Packet::Publish(publish::publish(header.flags, body)?),

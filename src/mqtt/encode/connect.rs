@@ -1,6 +1,6 @@
 //! CONNECT (section 3.1).
 
-use super::super::packet::{Connect, ProtocolVersion};
+use super::super::packet::{Connect, Password, ProtocolVersion};
 use super::super::packet_type::PacketType;
 use super::properties::{push_properties, push_will_properties};
 use super::{encode_with_body, push_field};
@@ -37,7 +37,7 @@ fn push_payload(connect: &Connect, out: &mut Vec<u8>) {
 }
 
 /// Before version 5 a password goes only with a user name [MQTT-3.1.2-22].
-fn password(connect: &Connect) -> Option<&bytes::Bytes> {
+fn password(connect: &Connect) -> Option<&Password> {
     let is_alone = connect.user_name.is_none() && !connect.version.has_properties();
     connect.password.as_ref().filter(|_| !is_alone)
 }
@@ -115,7 +115,7 @@ mod tests {
             clean_session: false,
             will: Some(will),
             user_name: Some("u".to_owned()),
-            password: Some(Bytes::from_static(&[0x00, 0xff])),
+            password: Some(Bytes::from_static(&[0x00, 0xff]).into()),
             ..connect()
         };
         let expected = [
@@ -138,7 +138,7 @@ mod tests {
     fn a_password_without_a_user_name_stays_at_home() {
         let mut without = Vec::new();
         encode_connect(&connect(), &mut without);
-        check(&Connect { password: Some(Bytes::from_static(b"p")), ..connect() }, &without);
+        check(&Connect { password: Some(Bytes::from_static(b"p").into()), ..connect() }, &without);
     }
 
     #[test]

@@ -61,7 +61,7 @@ fn connect() -> impl Strategy<Value = Connect> {
                 client_id: ClientId::new(client_id),
                 will,
                 user_name,
-                password: password.flatten().map(Bytes::from),
+                password: password.flatten().map(|password| Bytes::from(password).into()),
             }
         },
     )

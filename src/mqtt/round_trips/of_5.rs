@@ -137,7 +137,7 @@ fn connect_of_5() -> impl Strategy<Value = Connect> {
             version: ProtocolVersion::V5,
             properties,
             will,
-            password: password.map(Bytes::from),
+            password: password.map(|password| Bytes::from(password).into()),
             ..connect
         },
     )

@@ -97,7 +97,7 @@ fn connect_with_every_property() {
         clean_session: true,
         properties: Properties::new(fields),
         client_id: ClientId::new("id"),
-        password: Some(Bytes::from_static(&[0, 1, 2])),
+        password: Some(Bytes::from_static(&[0, 1, 2]).into()),
         ..connect()
     };
     check(&bytes, &Packet::Connect(connect));

@@ -1,0 +1,132 @@
+//! How connections and sessions end.
+
+use std::time::Duration;
+
+use super::change::Change;
+use super::inflight::Awaits;
+use super::machine::{Behind, Broker, WillFate};
+use super::message::{Delivery, Terms};
+use super::output::{CloseReason, ConnectionId, Output};
+use super::session::SessionKey;
+use super::timers::Timer;
+use crate::base::clock::Monotonic;
+use crate::mqtt::{Disconnect, Frame, Packet, Properties, ReasonCode};
+
+impl Broker {
+    /// The process ends: every client of version 5 is told so, and every connection closed. Wills stay with the durable
+    /// state, to be published at the next start.
+    pub fn handle_shutdown(&mut self, now: Monotonic) {
+        self.now = now;
+        let connections: Vec<ConnectionId> = self.connections.keys().collect();
+        for connection in connections {
+            self.say_why(connection, &CloseReason::ShuttingDown);
+        }
+    }
+
+    /// Ends a connection whose client broke a rule.
+    pub(super) fn violate(&mut self, connection: ConnectionId, what: &'static str, clause: &'static str) {
+        self.violate_as(connection, ReasonCode::ProtocolError, what, clause);
+    }
+
+    /// As [`Broker::violate`], where version 5 has a code of its own for it.
+    pub(super) fn violate_as(
+        &mut self,
+        connection: ConnectionId,
+        code: ReasonCode,
+        what: &'static str,
+        clause: &'static str,
+    ) {
+        self.end(connection, CloseReason::Violation { code, what, clause }, WillFate::Publish);
+    }
+
+    /// Ends a connection from this side, behind the answers it still gets.
+    pub(super) fn end(&mut self, connection: ConnectionId, reason: CloseReason, will: WillFate) {
+        self.say_why(connection, &reason);
+        self.put(connection, Output::RequestClose { connection, reason }, Behind::Answers);
+        self.forget(connection, will);
+    }
+
+    /// DISCONNECT with its reason, for a client of version 5 that was let in [MQTT-3.14.0-1].
+    fn say_why(&mut self, connection: ConnectionId, reason: &CloseReason) {
+        let Some(record) = self.connections.get(connection) else { return };
+        let (Some(code), Some(_), true) = (reason.code(), record.session, record.version.has_properties()) else {
+            return;
+        };
+        let disconnect = Disconnect { reason: code, properties: Properties::reason_string(reason.to_string()) };
+        let mut frame = Frame::of(&Packet::Disconnect(disconnect), record.version);
+        if !record.takes(frame.wire_len()) {
+            // [MQTT-3.14.2-3]
+            frame = Frame::of(&Packet::Disconnect(Disconnect::new(code)), record.version);
+        }
+        self.answer(connection, frame, Behind::Answers);
+    }
+
+    /// Forgets a connection: its session stays or goes, its will is published, waits or is void.
+    pub(super) fn forget(&mut self, connection: ConnectionId, fate: WillFate) {
+        let Some(record) = self.connections.remove(connection) else { return };
+        let Some(key) = record.session else { return };
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.connection = None;
+        }
+        if let Some(will) = record.will {
+            self.leave_will(key, *will, fate);
+        }
+        self.leave(key);
+    }
+
+    /// Its client is gone: the session ends, now or later, or stays.
+    fn leave(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        match session.expiry_interval_s {
+            0 => return self.remove_session(key),
+            Terms::FOREVER_S => {}
+            seconds => {
+                session.ends = Some(self.now + Duration::from_secs(seconds.into()));
+                let change = Change::SessionKept { client_id: session.client_id.clone(), terms: session.terms() };
+                self.persist.record(change);
+            }
+        }
+        self.arm_session(key);
+    }
+
+    /// Wakes for an absent client's session at its deadline.
+    pub(super) fn arm_session(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.timer = session.deadline();
+        if let Some(deadline) = session.timer {
+            self.timers.set(Timer::Session(key), deadline);
+        }
+        self.forget_dead_timers();
+    }
+
+    /// An absent client's session has come to its end, or its will to its delay's.
+    pub(super) fn look_after(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.timer = None;
+        if session.ends.is_some_and(|ends| ends <= self.now) {
+            self.system.counters.clients_expired += 1;
+            return self.remove_session(key);
+        }
+        if session.will.as_ref().is_some_and(|waiting| waiting.due <= self.now) {
+            self.publish_waiting_will(key);
+        }
+        self.arm_session(key);
+    }
+
+    /// Removes a session with its subscriptions and queue. A will that waits is published [MQTT-3.1.3-9]; what other
+    /// members of its groups may have goes to them.
+    pub(super) fn remove_session(&mut self, key: SessionKey) {
+        self.publish_waiting_will(key);
+        let Some(mut session) = self.sessions.remove(key) else { return };
+        self.sessions_by_client.remove(&session.client_id);
+        for filter in session.subscriptions.keys() {
+            self.subscriptions.remove(filter, key);
+        }
+        let mut shared = session.window.extract(|entry| entry.awaits == Awaits::Ack && entry.delivery.is_shared());
+        shared.extend(session.queue.extract(Delivery::is_shared));
+        if session.is_persistent() {
+            self.persist.record(Change::SessionEnded { client_id: session.client_id });
+        }
+        self.reassign(shared);
+    }
+}
