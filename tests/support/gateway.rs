@@ -36,28 +36,36 @@ impl Gateway {
     /// Starts it on a free port. `toml_extra` stands before this harness's own tables in the file, so it may begin
     /// with top-level keys; it must not hold `[[broker.listener]]`, `[storage]` or `[sensors]`.
     pub fn start(toml_extra: &str) -> Self {
+        Self::start_either(toml_extra, "")
+    }
+
+    /// Starts it as [`Self::start`] does; `stand_in_extra` says the same to mosquitto in its own words.
+    pub fn start_either(toml_extra: &str, stand_in_extra: &str) -> Self {
+        let extra = [toml_extra, stand_in_extra];
         for _ in 1..STARTS_MAX {
-            if let Ok(gateway) = Self::try_start(free_port(), toml_extra, Hat::Simulated) {
+            if let Ok(gateway) = Self::try_start(free_port(), extra, Hat::Simulated) {
                 return gateway;
             }
         }
-        Self::try_start(free_port(), toml_extra, Hat::Simulated)
+        Self::try_start(free_port(), extra, Hat::Simulated)
             .unwrap_or_else(|printed| panic!("does not serve: {printed}"))
     }
 
     /// Starts it on a free port, and on a bus that does not exist.
     pub fn start_without_hat() -> Self {
-        Self::try_start(free_port(), "", Hat::Missing).unwrap_or_else(|printed| panic!("does not serve: {printed}"))
+        Self::try_start(free_port(), ["", ""], Hat::Missing)
+            .unwrap_or_else(|printed| panic!("does not serve: {printed}"))
     }
 
     /// Starts it on `port`.
     pub fn start_on(port: u16, toml_extra: &str) -> Self {
-        Self::try_start(port, toml_extra, Hat::Simulated).unwrap_or_else(|printed| panic!("does not serve: {printed}"))
+        let extra = [toml_extra, ""];
+        Self::try_start(port, extra, Hat::Simulated).unwrap_or_else(|printed| panic!("does not serve: {printed}"))
     }
 
-    fn try_start(port: u16, toml_extra: &str, hat: Hat) -> Result<Self, String> {
+    fn try_start(port: u16, extra: [&str; 2], hat: Hat) -> Result<Self, String> {
         let directory = TempDir::with_prefix("sensegate-").unwrap();
-        write_configuration(directory.path(), port, toml_extra);
+        write_configuration(directory.path(), port, extra);
         let process = spawn(directory.path(), hat);
         let mut gateway = Self { process, directory, port, hat, is_stand_in: is_stand_in() };
         gateway.wait_until_it_accepts()?;
@@ -154,7 +162,9 @@ pub(super) fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
-fn write_configuration(directory: &Path, port: u16, toml_extra: &str) {
+/// `extra` is for the gateway and for mosquitto.
+fn write_configuration(directory: &Path, port: u16, extra: [&str; 2]) {
+    let [toml_extra, stand_in_extra] = extra;
     let state = directory.join("state");
     let toml = format!(
         "{toml_extra}\n[sensors]\ninterval = \"100ms\"\n\n[storage]\ndirectory = \"{}\"\n\n\
@@ -164,7 +174,7 @@ fn write_configuration(directory: &Path, port: u16, toml_extra: &str) {
     fs::write(directory.join("sensegate.toml"), toml).unwrap();
     let stand_in = format!(
         "listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 0\n\
-         max_inflight_messages 0\n"
+         max_inflight_messages 0\n{stand_in_extra}"
     );
     fs::write(directory.join("mosquitto.conf"), stand_in).unwrap();
 }
