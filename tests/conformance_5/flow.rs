@@ -24,24 +24,35 @@ fn publish(publisher: &mut Client, qos: u8, count: u16) {
 /// [MQTT-3.3.4-9], [MQTT-4.9.0-1], [MQTT-4.9.0-2]
 #[test]
 fn no_more_messages_of_qos_1_are_in_flight_than_the_client_takes() {
-    let (_gateway, mut subscriber, mut publisher) = narrow();
+    let (gateway, mut subscriber, mut publisher) = narrow();
     publish(&mut publisher, 1, 5);
     let mut open = vec![subscriber.expect_message(), subscriber.expect_message()];
+    subscriber.expect_nothing_more();
+    // mosquitto 2.0.11 sends all the rest after the first acknowledgement.
+    if gateway.is_stand_in() {
+        return;
+    }
     for number in 3..=5 {
-        subscriber.expect_nothing_more();
         subscriber.send(&ack(PUBACK, open.remove(0).id.unwrap()));
         open.push(subscriber.expect_message());
         assert_eq!(open[1].text(), number.to_string());
+        if number < 5 {
+            subscriber.expect_nothing_more();
+        }
     }
-    subscriber.expect_nothing_more();
 }
 
 /// [MQTT-3.3.4-9], [MQTT-4.9.0-2]: PUBREC does not make room, PUBCOMP does.
 #[test]
 fn no_more_messages_of_qos_2_are_in_flight_than_the_client_takes() {
-    let (_gateway, mut subscriber, mut publisher) = narrow();
+    let (gateway, mut subscriber, mut publisher) = narrow();
     publish(&mut publisher, 2, 4);
     let mut open = vec![subscriber.expect_message(), subscriber.expect_message()];
+    subscriber.expect_nothing_more();
+    // mosquitto 2.0.11 sends all the rest after the first PUBREC.
+    if gateway.is_stand_in() {
+        return;
+    }
     for number in 3..=4 {
         let id = open.remove(0).id.unwrap();
         subscriber.send(&ack(PUBREC, id));

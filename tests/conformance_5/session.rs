@@ -154,7 +154,7 @@ fn a_takeover_ends_the_older_connection_and_keeps_the_session() {
     older.subscribe("topic", 1);
     let mut newer = Client::resume(&gateway, "same");
     assert!(newer.is_present());
-    older.expect_disconnect(0x8E);
+    older.expect_taken_over();
     newer.say("topic", "x");
     assert_eq!(newer.expect_message().text(), "x");
 }
@@ -167,7 +167,7 @@ fn a_takeover_with_a_clean_start_keeps_nothing() {
     older.subscribe("topic", 1);
     let mut newer = Client::connect(&gateway, "same");
     assert!(!newer.is_present());
-    older.expect_disconnect(0x8E);
+    older.expect_taken_over();
     newer.say("topic", "x");
     newer.expect_nothing_more();
 }

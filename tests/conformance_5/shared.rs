@@ -108,8 +108,8 @@ fn invalid_shared_filters_are_refused() {
     for filter in
         ["$share", "$share/", "$share//t", "$share/g", "$share/g/", "$share/g+/t", "$share/#/t", "$share/g/a#"]
     {
-        // mosquitto 2.0.11 takes a name with a wildcard, and `$share` alone as a plain topic, which it may be.
-        if gateway.is_stand_in() && ["$share", "$share/g+/t", "$share/#/t"].contains(&filter) {
+        // mosquitto 2.0.11 takes a name with a wildcard, and what has no name or no filter as a plain topic.
+        if gateway.is_stand_in() && filter != "$share/g/a#" {
             continue;
         }
         let mut client = Client::connect(&gateway, "invalid");
@@ -130,6 +130,10 @@ fn retained_messages_are_not_sent_at_a_shared_subscribe() {
     let mut publisher = Client::connect(&gateway, "publisher");
     publisher.publish(&Publish::new("t", "kept").qos(1, 1).retain());
     let mut member = Client::connect(&gateway, "member");
+    // mosquitto 2.0.11 sends them.
+    if gateway.is_stand_in() {
+        return;
+    }
     member.subscribe("$share/g/t", 1);
     member.subscribe("$share/g/t", 1);
     member.expect_nothing_more();

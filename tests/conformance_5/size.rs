@@ -9,6 +9,11 @@ fn small(id: &str) -> Connect {
     Connect::new(id).expiry(100).property(four(MAXIMUM_PACKET_SIZE, 100))
 }
 
+/// The length of the shortest packet that is too large. mosquitto 2.0.11 does not count the first byte.
+fn too_large(gateway: &Gateway) -> usize {
+    if gateway.is_stand_in() { 102 } else { 101 }
+}
+
 /// A packet of QoS 1 or 2 that is `length` bytes long when it is delivered.
 fn of_length(length: usize, qos: u8) -> Publish {
     // First byte, remaining length (below 128), topic `t` with its length, id, no property.
@@ -26,7 +31,7 @@ fn messages_larger_than_the_client_takes_are_not_sent_and_hold_up_nothing() {
     other.subscribe("t", 2);
     let mut publisher = Client::connect(&gateway, "publisher");
     for qos in 0..=2 {
-        for length in [101, 100] {
+        for length in [too_large(&gateway), 100] {
             publisher.publish(&of_length(length, qos));
             assert_eq!(other.expect_finished().qos, qos, "others get it");
         }
@@ -55,7 +60,7 @@ fn queued_and_retained_messages_that_are_too_large_are_passed_over() {
     client.subscribe("t", 2);
     client.leave();
     let mut publisher = Client::connect(&gateway, "publisher");
-    for length in [101, 100, 120, 99] {
+    for length in [too_large(&gateway), 100, 120, 99] {
         publisher.publish(&of_length(length, 1));
         publisher.publish(&of_length(length, 2));
     }
@@ -95,7 +100,9 @@ fn a_packet_larger_than_the_gateway_takes_ends_the_connection() {
     // Two bytes of remaining length, and otherwise as in `of_length`.
     client.send(&Publish::new("t", "x".repeat(1024 - 7)).bytes());
     assert_eq!(client.expect_message().payload.len(), 1024 - 7);
-    client.send(&Publish::new("t", "x".repeat(1024 - 6)).bytes());
+    // mosquitto 2.0.11 does not count the first byte and the length here.
+    let beyond = if gateway.is_stand_in() { 1024 } else { 1024 - 6 };
+    client.send(&Publish::new("t", "x".repeat(beyond)).bytes());
     client.expect_ended("too large", &[0x95]);
 }
 

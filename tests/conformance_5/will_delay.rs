@@ -35,6 +35,10 @@ fn a_will_is_published_at_the_end_of_its_session_when_its_delay_is_longer() {
 #[test]
 fn a_delay_without_a_session_is_no_delay() {
     let (gateway, mut watcher) = watched();
+    // mosquitto 2.0.11 waits for the delay although the session has ended.
+    if gateway.is_stand_in() {
+        return;
+    }
     delayed(&gateway, LONG_S, 0).cut();
     expect_will(&mut watcher, "late");
 }
@@ -57,7 +61,7 @@ fn a_takeover_takes_a_delayed_will_back() {
     let (gateway, mut watcher) = watched();
     let mut older = delayed(&gateway, 1, LONG_S);
     let mut newer = Client::with(&gateway, &Connect::new("late").resume().expiry(LONG_S));
-    older.expect_disconnect(0x8E);
+    older.expect_taken_over();
     std::thread::sleep(std::time::Duration::from_millis(2500));
     expect_no_will(&gateway, &mut watcher);
     newer.expect_nothing_more();
@@ -74,7 +78,7 @@ fn a_clean_start_publishes_a_delayed_will() {
     let mut older = delayed(&gateway, LONG_S, LONG_S);
     let newer = Client::connect(&gateway, "late");
     expect_will(&mut watcher, "late");
-    older.expect_disconnect(0x8E);
+    older.expect_taken_over();
     newer.leave();
     delayed(&gateway, LONG_S, LONG_S).cut();
     Client::connect(&gateway, "late").expect_nothing_more();
@@ -103,6 +107,10 @@ fn a_disconnect_with_will_keeps_the_delay() {
 #[test]
 fn a_disconnect_that_ends_the_session_publishes_the_delayed_will() {
     let (gateway, mut watcher) = watched();
+    // mosquitto 2.0.11 waits for the delay although the session has ended.
+    if gateway.is_stand_in() {
+        return;
+    }
     delayed(&gateway, LONG_S, LONG_S).leave_with(0x04, &[four(crate::packets::SESSION_EXPIRY, 0)]);
     expect_will(&mut watcher, "late");
 }
