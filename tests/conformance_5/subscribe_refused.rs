@@ -52,7 +52,7 @@ fn qos_3_and_retain_handling_3_are_refused() {
 fn no_local_on_a_shared_subscription_is_a_protocol_error() {
     let gateway = Gateway::start("");
     for options in [NO_LOCAL, 1 | NO_LOCAL | AS_PUBLISHED] {
-        check_ended(&gateway, "shared", &subscribe(1, &[], &[("$share/g/a", options)]), &[0x82]);
+        check_ended(&gateway, "no local and shared", &subscribe(1, &[], &[("$share/g/a", options)]), &[0x82]);
     }
 }
 
