@@ -132,8 +132,7 @@ fn a_puback_with_an_error_ends_the_delivery() {
 fn acknowledgements_of_every_length_are_understood() {
     let (_gateway, mut subscriber, mut publisher) = narrow();
     let more = [text(REASON_STRING, "thanks"), user("a", "b"), user("a", "b")];
-    type Form<'a> = &'a dyn Fn(u8, u16) -> Vec<u8>;
-    let forms: [Form<'_>; 4] =
+    let forms: [&dyn Fn(u8, u16) -> Vec<u8>; 4] =
         [&ack, &|first, id| ack_code(first, id, 0), &|first, id| ack_properties(first, id, 0, &[]), &|first, id| {
             ack_properties(first, id, 0, &more)
         }];

@@ -197,10 +197,10 @@ impl Client {
     /// Another took over: a DISCONNECT says so, and then the connection ends. mosquitto 2.0.11 closes before its
     /// DISCONNECT is out.
     pub(crate) fn expect_taken_over(&mut self) {
-        match self.is_stand_in {
-            true => assert!(self.raw.expect_closed().len() <= 1),
-            false => self.expect_disconnect(0x8E),
+        if !self.is_stand_in {
+            return self.expect_disconnect(0x8E);
         }
+        assert!(self.raw.expect_closed().len() <= 1);
     }
 
     /// A DISCONNECT with this very code comes next, and then the end of the connection.

@@ -240,7 +240,7 @@ pub(crate) fn subscribe(id: u16, list: &[Vec<u8>], filters: &[(&str, u8)]) -> Ve
 
 /// UNSUBSCRIBE.
 pub(crate) fn unsubscribe(id: u16, list: &[Vec<u8>], filters: &[&str]) -> Vec<u8> {
-    let filters = filters.iter().flat_map(|filter| string(filter));
+    let filters = filters.iter().flat_map(string);
     packet(0xA2, &[id.to_be_bytes().to_vec(), properties(list), filters.collect()].concat())
 }
 

@@ -5,6 +5,7 @@ use crate::packets::{
     CONTENT_TYPE, CORRELATION_DATA, NO_LOCAL, PAYLOAD_FORMAT, PUBACK, PUBCOMP, PUBREC, PUBREL, Publish, RESPONSE_TOPIC,
     ack, byte, text, user,
 };
+use crate::parse::Message;
 use crate::support::Gateway;
 
 /// Every property that goes from publisher to subscriber and does not change, in the order of their identifiers.
@@ -99,7 +100,7 @@ fn payloads_of_any_length_are_delivered() {
 fn a_publish_is_answered_by_its_qos_and_with_its_id() {
     let gateway = Gateway::start("");
     let mut client = Client::connect(&gateway, "answers");
-    client.subscribe("heard", 0 | NO_LOCAL);
+    client.subscribe("heard", NO_LOCAL);
     client.send(&Publish::new("unheard", "x").bytes());
     client.expect_nothing_more();
     for id in [1, 2, 300, 65_535] {
@@ -164,7 +165,7 @@ fn messages_of_a_topic_keep_their_order_and_have_ids_of_their_own() {
     }
     let messages: Vec<_> = (0..40).map(|_| subscriber.expect_message()).collect();
     for topic in ["order/1", "order/2"] {
-        let texts: Vec<_> = messages.iter().filter(|message| message.topic == topic).map(|it| it.text()).collect();
+        let texts: Vec<_> = messages.iter().filter(|message| message.topic == topic).map(Message::text).collect();
         assert_eq!(texts, (0..20).map(|number| number.to_string()).collect::<Vec<_>>());
     }
     let mut ids: Vec<_> = messages.iter().map(|message| message.id.unwrap()).collect();

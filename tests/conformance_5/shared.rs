@@ -37,7 +37,9 @@ fn members_share_the_messages_among_them() {
     let gateway = Gateway::start("");
     for qos in 0..=2 {
         let mut members = ["a", "b", "c"].map(|id| Client::connect(&gateway, id));
-        members.iter_mut().for_each(|member| member.subscribe("$share/group/t", qos));
+        for member in &mut members {
+            member.subscribe("$share/group/t", qos);
+        }
         publish(&gateway, 30);
         let parts: Vec<_> = members.iter_mut().map(drain).collect();
         for part in &parts {
@@ -55,7 +57,9 @@ fn members_share_the_messages_among_them() {
 fn other_groups_and_plain_subscribers_get_everything() {
     let gateway = Gateway::start("");
     let mut members = ["a", "b"].map(|id| Client::connect(&gateway, id));
-    members.iter_mut().for_each(|member| member.subscribe("$share/one/t", 1));
+    for member in &mut members {
+        member.subscribe("$share/one/t", 1);
+    }
     let mut other = Client::connect(&gateway, "other");
     other.subscribe("$share/two/t", 1);
     let mut wild = Client::connect(&gateway, "wild");
@@ -158,7 +162,9 @@ fn shared_subscriptions_have_options_and_identifiers() {
 fn a_member_that_subscribes_again_is_no_second_member() {
     let gateway = Gateway::start("");
     let mut members = ["a", "b"].map(|id| Client::connect(&gateway, id));
-    members.iter_mut().for_each(|member| member.subscribe("$share/g/t", 1));
+    for member in &mut members {
+        member.subscribe("$share/g/t", 1);
+    }
     for _ in 0..4 {
         members[0].subscribe("$share/g/t", 1);
     }
@@ -173,7 +179,9 @@ fn a_member_that_subscribes_again_is_no_second_member() {
 fn a_member_that_unsubscribes_gets_nothing_more_and_the_others_all() {
     let gateway = Gateway::start("");
     let mut members = ["a", "b"].map(|id| Client::connect(&gateway, id));
-    members.iter_mut().for_each(|member| member.subscribe("$share/g/t", 1));
+    for member in &mut members {
+        member.subscribe("$share/g/t", 1);
+    }
     assert_eq!(members[0].unsubscribe_all(&["$share/g/t"]), [0]);
     publish(&gateway, 6);
     assert_eq!(drain(&mut members[0]), Vec::<String>::new());

@@ -80,8 +80,9 @@ fn packet_identifier_0_is_refused() {
 fn properties_out_of_place_are_refused() {
     let gateway = Gateway::start("");
     for property in [two(0x21, 1), text(0x1F, "a"), text(0x03, "a"), vec![0x01, 0]] {
-        check_ended(&gateway, "SUBSCRIBE", &subscribe(1, &[property.clone()], &[("a", 0)]), WRONG);
-        check_ended(&gateway, "UNSUBSCRIBE", &unsubscribe(1, &[property], &["a"]), WRONG);
+        let list = [property];
+        check_ended(&gateway, "SUBSCRIBE", &subscribe(1, &list, &[("a", 0)]), WRONG);
+        check_ended(&gateway, "UNSUBSCRIBE", &unsubscribe(1, &list, &["a"]), WRONG);
     }
     check_ended(&gateway, "UNSUBSCRIBE", &unsubscribe(1, &[identifier(1)], &["a"]), WRONG);
 }
