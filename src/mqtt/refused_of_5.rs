@@ -306,3 +306,56 @@ fn auth_is_no_packet_of_3_1_1() {
     let decoded = decode(&[0xf0, 0x00], ProtocolVersion::V311, 1000);
     assert_eq!(decoded, Err(DecodeError::PacketType(15)));
 }
+
+/// CONNECT with these flags, without properties.
+fn connect_of(flags: u8, payload: &[u8]) -> Vec<u8> {
+    packet(0x10, &[b"\0\x04MQTT\x05", &[flags], b"\0\x3c\0", payload])
+}
+
+#[test]
+fn flags_of_a_connect_that_contradict_each_other_are_refused() {
+    for (flags, error, clause) in [
+        (0b0000_1010, DecodeError::WillQoSWithoutWill(1), "MQTT-3.1.2-11"),
+        (0b0001_1110, DecodeError::WillQoS(3), "MQTT-3.1.2-12"),
+        (0b0010_0010, DecodeError::WillRetainWithoutWill(0b0010_0010), "MQTT-3.1.2-13"),
+    ] {
+        check(&connect_of(flags, b"\0\x01i"), &error, clause, MALFORMED);
+    }
+}
+
+#[test]
+fn a_connect_has_the_fields_that_its_flags_announce_and_no_other() {
+    let short = |field, needed| DecodeError::TooShort { packet: "CONNECT", field, left: 0, needed };
+    for (flags, payload, error) in [
+        (0b0000_0010, &b""[..], short("client identifier", 2)),
+        (0b0000_0110, b"\0\x01i", short("property length", 1)),
+        (0b0000_0110, b"\0\x01i\0", short("will topic", 2)),
+        (0b0000_0110, b"\0\x01i\0\0\x01w", short("will message", 2)),
+        (0b1000_0010, b"\0\x01i", short("user name", 2)),
+        (0b0100_0010, b"\0\x01i", short("password", 2)),
+        (0b0000_0010, b"\0\x01i\0\x01u", DecodeError::TrailingBytes { packet: "CONNECT", count: 3 }),
+    ] {
+        check(&connect_of(flags, payload), &error, GENERAL, MALFORMED);
+    }
+}
+
+#[test]
+fn every_name_and_filter_is_utf_8() {
+    for (field, bytes) in [
+        ("client identifier", connect_of(0x02, b"\0\x01\xff")),
+        ("will topic", connect_of(0x06, b"\0\x01i\0\0\x01\xff\0\0")),
+        ("user name", connect_of(0x82, b"\0\x01i\0\x01\xff")),
+        ("topic name", packet(0x30, &[b"\0\x01\xff\0x"])),
+        ("Response Topic", publish(&[0x08, 0, 1, 0xff])),
+        ("topic filter", subscribe(&[], b"\0\x01\xff\0")),
+        ("topic filter", packet(0xa2, &[b"\0\x01\0\0\x01\xff"])),
+    ] {
+        check(&bytes, &DecodeError::Utf8 { field, at: 0 }, "MQTT-1.5.4-1", MALFORMED);
+    }
+}
+
+#[test]
+fn a_publish_of_qos_3_or_of_qos_0_with_dup_is_refused() {
+    check(&[0x36, 0x00], &DecodeError::PublishQoS3, "MQTT-3.3.1-4", MALFORMED);
+    check(&[0x38, 0x00], &DecodeError::DupWithQoS0, "MQTT-3.3.1-2", MALFORMED);
+}

@@ -104,3 +104,10 @@ fn properties_are_left_out_for_a_receiver_of_3_1_1() {
     template.frame(None, false).append_to(&mut out);
     assert_eq!(out, [0x30, 0x04, 0x00, 0x01, b't', b'x']);
 }
+
+#[test]
+fn a_byte_order_mark_is_a_character_of_its_topic() {
+    // PUBLISH, remaining length, topic name U+FEFF and x, no properties
+    let bytes = [0x30, 0x07, 0x00, 0x04, 0xef, 0xbb, 0xbf, b'x', 0x00];
+    check(&bytes, &Packet::Publish(Publish::new("\u{feff}x", b"")));
+}
