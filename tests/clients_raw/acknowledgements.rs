@@ -141,3 +141,55 @@ fn a_client_that_acknowledges_out_of_order_gets_everything() {
     }
     raw.expect_nothing_more();
 }
+
+#[test]
+fn the_dup_flag_of_a_publisher_is_not_passed_on() {
+    // [MQTT-3.3.1-3]
+    let gateway = Gateway::start("");
+    let mut raw = Raw::connect(&gateway, "receiver");
+    raw.subscribe("dup", 2);
+    let mut publisher = Raw::connect(&gateway, "publisher");
+    publisher.publish_acknowledged(DUP, "dup", "x");
+    assert!(!raw.expect_publish().dup);
+    publisher.send(&publish_id(QOS2 | DUP, "dup", 1, "x"));
+    publisher.expect_bytes(&acknowledge(0x50, 1));
+    publisher.send(&acknowledge(0x62, 1));
+    assert!(!raw.expect_publish().dup);
+}
+
+#[test]
+fn an_id_of_qos_1_is_free_again_after_its_acknowledgement() {
+    // [MQTT-4.3.2-2]
+    let (gateway, mut watcher) = watched("free");
+    let mut publisher = Raw::connect(&gateway, "publisher");
+    for (flags, payload) in [(QOS1, "first"), (QOS1 | DUP, "second")] {
+        publisher.send(&publish_id(flags, "free", 7, payload));
+        publisher.expect_bytes(&acknowledge(0x40, 7));
+    }
+    assert_eq!(payloads(&gateway, &mut watcher, "free"), ["first", "second"]);
+}
+
+#[test]
+fn each_step_of_qos_2_keeps_the_order_of_the_step_before() {
+    // [MQTT-4.6.0-3], [MQTT-4.6.0-4]
+    let gateway = Gateway::start("");
+    let mut raw = Raw::connect(&gateway, "receiver");
+    raw.subscribe("steps", 2);
+    let mut publisher = Raw::connect(&gateway, "publisher");
+    let ids = [30, 10, 20];
+    for (first, answer) in [(None, 0x50), (Some(0x62), 0x70)] {
+        for id in ids {
+            publisher.send(&first.map_or(publish_id(QOS2, "steps", id, "x"), |first| acknowledge(first, id)));
+        }
+        for id in ids {
+            publisher.expect_bytes(&acknowledge(answer, id));
+        }
+    }
+    let received = ids.map(|_| raw.expect_publish().id.unwrap());
+    for id in received.into_iter().rev() {
+        raw.send(&acknowledge(0x50, id));
+    }
+    for id in received.into_iter().rev() {
+        raw.expect_bytes(&acknowledge(0x62, id));
+    }
+}

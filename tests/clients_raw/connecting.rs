@@ -4,7 +4,8 @@ use std::io::Write;
 
 use crate::support::Gateway;
 use crate::wire::{
-    CLEAN_SESSION, PERSISTENT, PINGREQ, PINGRESP, Raw, WILL, connect, packet, publish, string, subscribe,
+    CLEAN_SESSION, PERSISTENT, PINGREQ, PINGRESP, QOS1, RETAIN, Raw, WILL, connect, packet, publish, publish_id,
+    string, subscribe,
 };
 
 /// A gateway and a connection to it on which `bytes` were sent.
@@ -172,4 +173,42 @@ fn a_flood_of_connections_that_say_nothing_keeps_nobody_out() {
         let _ = stream.write_all(&[0x10]);
     }
     Raw::connect(&gateway, "heard").expect_nothing_more();
+}
+
+#[test]
+fn client_ids_of_1_to_23_letters_and_digits_are_accepted() {
+    // [MQTT-3.1.3-5]
+    let gateway = Gateway::start("");
+    let all = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    for id in [&all[..1], &all[..23], &all[23..46], &all[39..]] {
+        Raw::connect(&gateway, id).expect_nothing_more();
+    }
+}
+
+#[test]
+fn a_client_id_that_belongs_to_the_house_is_answered_with_code_2_and_closed() {
+    // [MQTT-3.1.3-9]
+    let gateway = Gateway::start("");
+    if gateway.is_stand_in() {
+        return;
+    }
+    let mut raw = Raw::open(&gateway);
+    raw.send(&connect("sensegate/stranger", CLEAN_SESSION, 60, &[]));
+    raw.expect_bytes(&[0x20, 0x02, 0x00, 0x02]);
+    assert_eq!(raw.expect_closed(), []);
+}
+
+#[test]
+fn nothing_behind_a_refused_connect_is_looked_at() {
+    // [MQTT-3.1.4-5]
+    let gateway = Gateway::start("");
+    let mut watcher = Raw::connect(&gateway, "watcher");
+    watcher.subscribe("refused", 1);
+    let mut raw = Raw::open(&gateway);
+    raw.send(&[connect("", PERSISTENT, 60, &[]), publish_id(QOS1 | RETAIN, "refused", 1, "x")].concat());
+    raw.expect_bytes(&[0x20, 0x02, 0x00, 0x02]);
+    assert_eq!(raw.expect_closed(), []);
+    watcher.expect_nothing_more();
+    watcher.subscribe("refused", 0);
+    watcher.expect_nothing_more();
 }

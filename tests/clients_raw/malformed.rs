@@ -126,3 +126,16 @@ fn an_oversize_packet_is_closed_at_its_header() {
 fn a_remaining_length_of_five_digits_is_closed() {
     check_closed(&[("five digits", vec![0x30, 0x80, 0x80, 0x80, 0x80, 0x01])]);
 }
+
+#[test]
+fn filters_that_are_not_utf_8_are_closed() {
+    // [MQTT-3.8.3-1], [MQTT-3.10.3-1]
+    let numbered = |rest: &[u8]| [&[0x00, 0x01], rest].concat();
+    let (good, bad) = (string("a"), string(b"a/\xFF"));
+    check_closed(&[
+        ("SUBSCRIBE", packet(0x82, &numbered(&[&bad[..], &[0x00]].concat()))),
+        ("SUBSCRIBE, the second", packet(0x82, &numbered(&[&good[..], &[0x00], &bad, &[0x00]].concat()))),
+        ("UNSUBSCRIBE", packet(0xA2, &numbered(&bad))),
+        ("UNSUBSCRIBE, the second", packet(0xA2, &numbered(&[good, bad].concat()))),
+    ]);
+}

@@ -109,3 +109,22 @@ fn a_retained_message_comes_with_the_lower_qos() {
         }
     }
 }
+
+#[test]
+fn a_retained_message_outlives_the_session_of_its_publisher() {
+    // [MQTT-3.1.2-7]
+    let gateway = Gateway::start("");
+    let mut clean = Raw::connect(&gateway, "clean");
+    clean.publish_acknowledged(RETAIN, "left/clean", "x");
+    clean.disconnect();
+    let (mut persistent, _) = Raw::resume(&gateway, "persistent");
+    persistent.publish_acknowledged(RETAIN, "left/persistent", "x");
+    persistent.disconnect();
+    // It throws the persistent session away.
+    Raw::connect(&gateway, "persistent").disconnect();
+
+    let mut late = Raw::connect(&gateway, "late");
+    late.subscribe("left/+", 0);
+    let topics = BTreeSet::from([late.expect_publish().topic, late.expect_publish().topic]);
+    assert_eq!(topics, ["left/clean", "left/persistent"].map(str::to_owned).into());
+}

@@ -1,7 +1,7 @@
 //! Persistent sessions, §3.1.2.4 and §4.4.
 
 use crate::support::Gateway;
-use crate::wire::{Publish, QOS1, QOS2, Raw, acknowledge, publish, publish_id};
+use crate::wire::{Publish, QOS1, QOS2, Raw, acknowledge, publish, publish_id, unsubscribe};
 
 /// A persistent session `id` that is subscribed to `filter` with QoS 2 and away.
 fn away(gateway: &Gateway, id: &str, filter: &str) {
@@ -127,4 +127,31 @@ fn a_takeover_keeps_the_session() {
     assert_eq!(older.expect_closed(), []);
     Raw::connect(&gateway, "publisher").publish_acknowledged(0, "kept", "x");
     assert_eq!(newer.expect_publish().payload, b"x");
+}
+
+#[test]
+fn unsubscribing_does_not_break_off_what_is_in_flight() {
+    // [MQTT-3.10.4-3]
+    let gateway = Gateway::start("");
+    away(&gateway, "sleeper", "leaving");
+    let mut publisher = Raw::connect(&gateway, "publisher");
+    publisher.publish_acknowledged(0, "leaving", "at least once");
+    publisher.send(&publish_id(QOS2, "leaving", 1, "exactly once"));
+    publisher.expect_bytes(&acknowledge(0x50, 1));
+    publisher.send(&acknowledge(0x62, 1));
+    publisher.expect_bytes(&acknowledge(0x70, 1));
+
+    let (mut raw, first) = unacknowledged(&gateway, 2);
+    raw.send(&unsubscribe(9, "leaving"));
+    raw.expect_bytes(&acknowledge(0xB0, 9));
+    raw.cut();
+    let (mut raw, second) = unacknowledged(&gateway, 2);
+    let wanted: Vec<_> = first.into_iter().map(|message| Publish { dup: true, ..message }).collect();
+    assert_eq!(second, wanted);
+    let [at_least_once, exactly_once] = [0, 1].map(|place: usize| second[place].id.unwrap());
+    raw.send(&acknowledge(0x40, at_least_once));
+    raw.send(&acknowledge(0x50, exactly_once));
+    raw.expect_bytes(&acknowledge(0x62, exactly_once));
+    raw.send(&acknowledge(0x70, exactly_once));
+    raw.expect_nothing_more();
 }

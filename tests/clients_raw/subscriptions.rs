@@ -1,7 +1,7 @@
 //! SUBSCRIBE, UNSUBSCRIBE and what reaches whom, §3.8 to §3.11 and §4.7.
 
 use crate::support::Gateway;
-use crate::wire::{QOS1, QOS2, Raw, acknowledge, publish, publish_id, subscribe, unsubscribe};
+use crate::wire::{QOS1, QOS2, Raw, acknowledge, packet, publish, publish_id, string, subscribe, unsubscribe};
 
 /// What a clean subscriber of `filter` gets when each of `topics` is published.
 fn received(gateway: &Gateway, filter: &str, topics: &[&str]) -> Vec<String> {
@@ -119,5 +119,50 @@ fn subscribing_again_replaces_the_qos_and_unsubscribing_ends_it() {
     raw.send(&unsubscribe(0x0A0C, "never/was"));
     raw.expect_bytes(&acknowledge(0xB0, 0x0A0C));
     raw.send(&publish(0, "again", "x"));
+    raw.expect_nothing_more();
+}
+
+#[test]
+fn characters_are_compared_as_they_come() {
+    // [MQTT-1.5.3-3], [MQTT-4.7.3-4]: U+FEFF is a character, and what looks alike is not the same.
+    let gateway = Gateway::start("");
+    let topics = ["x", "\u{feff}x", "x\u{feff}", "X", "x ", "\u{e9}", "e\u{301}", "\u{c5}", "\u{212b}"];
+    for topic in topics {
+        assert_eq!(received(&gateway, topic, &topics), [topic]);
+    }
+}
+
+#[test]
+fn unsubscribing_takes_away_the_very_filter_and_no_other() {
+    // [MQTT-3.10.4-1]
+    let gateway = Gateway::start("");
+    let mut raw = Raw::connect(&gateway, "stays");
+    raw.subscribe("a/b", 0);
+    raw.subscribe("c/+", 0);
+    for other in ["a/+", "a/#", "#", "+/b", "A/b", "a/b/", "c/d", "c/#"] {
+        raw.send(&unsubscribe(7, other));
+        raw.expect_bytes(&acknowledge(0xB0, 7));
+    }
+    for topic in ["a/b", "c/d"] {
+        raw.send(&publish(0, topic, "x"));
+        assert_eq!(raw.expect_publish().topic, topic);
+    }
+}
+
+#[test]
+fn one_unsubscribe_of_many_filters_gets_one_answer() {
+    // [MQTT-3.10.4-6]
+    let gateway = Gateway::start("");
+    let mut raw = Raw::connect(&gateway, "many");
+    for filter in ["a", "b/+", "c"] {
+        raw.subscribe(filter, 0);
+    }
+    let filters = [string("a"), string("never/was"), string("b/+")].concat();
+    raw.send(&packet(0xA2, &[&[0x01, 0x02], &filters[..]].concat()));
+    raw.expect_bytes(&[0xB0, 0x02, 0x01, 0x02]);
+    for topic in ["a", "b/x", "c"] {
+        raw.send(&publish(0, topic, "x"));
+    }
+    assert_eq!(raw.expect_publish().topic, "c");
     raw.expect_nothing_more();
 }

@@ -1,7 +1,7 @@
 //! Wills, §3.1.2.5: published in every case but DISCONNECT.
 
 use crate::support::Gateway;
-use crate::wire::{CLEAN_SESSION, Raw, WILL, WILL_RETAIN, acknowledge, connect, publish, string};
+use crate::wire::{CLEAN_SESSION, PERSISTENT, Raw, WILL, WILL_RETAIN, acknowledge, connect, publish, string};
 
 /// A gateway, and a client that sees the wills of all others.
 fn watched() -> (Gateway, Raw) {
@@ -113,4 +113,31 @@ fn finish(watcher: &mut Raw, qos: u8, id: Option<u16>) {
     watcher.send(&acknowledge(0x50, id));
     watcher.expect_bytes(&acknowledge(0x62, id));
     watcher.send(&acknowledge(0x70, id));
+}
+
+#[test]
+fn a_will_is_published_once_and_a_connection_without_one_leaves_none() {
+    // [MQTT-3.1.2-10], [MQTT-3.1.2-12]
+    let (gateway, mut watcher) = watched();
+    let will = [string("will/once"), string("gone")].concat();
+    Raw::connect_with(&gateway, &connect("once", PERSISTENT | WILL, 60, &will)).0.cut();
+    expect_will(&mut watcher, "once");
+    let (without, present) = Raw::resume(&gateway, "once");
+    assert!(present);
+    without.cut();
+    // Behind this CONNACK the earlier connection is over, whether it was seen to be cut or was taken over.
+    let (_newest, _) = Raw::resume(&gateway, "once");
+    Raw::connect(&gateway, "end").send(&publish(0, "will/end", "end"));
+    assert_eq!(watcher.expect_publish().payload, b"end");
+}
+
+#[test]
+fn a_will_without_the_retain_flag_is_not_kept() {
+    // [MQTT-3.1.2-16]
+    let (gateway, mut watcher) = watched();
+    Raw::connect_with_will(&gateway, "passing", 0, 60).cut();
+    expect_will(&mut watcher, "passing");
+    let mut late = Raw::connect(&gateway, "comer");
+    late.subscribe("will/passing", 0);
+    late.expect_nothing_more();
 }
