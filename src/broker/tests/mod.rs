@@ -1,5 +1,6 @@
 //! The machine as its clients see it: packets in, packets out, in virtual time.
 
+mod answers;
 mod authenticate;
 mod connect;
 mod deliver;
