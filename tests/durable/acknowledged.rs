@@ -1,10 +1,8 @@
-//! What outlives the process: everything that was acknowledged, whatever ended it.
-
-mod support;
+//! With mosquitto's clients: queues, retained messages, wills and acknowledgements after a kill and a clean stop.
 
 use std::process::Command;
 
-use support::{Gateway, Process, Subscriber, eventually, has_mosquitto_clients, publish, skip_or_fail};
+use crate::support::{Gateway, Process, Subscriber, has_mosquitto_clients, publish, skip_or_fail};
 
 fn client(program: &str, gateway: &Gateway, flags: &[&str]) -> Command {
     let mut command = Command::new(program);
@@ -89,19 +87,4 @@ fn the_will_of_a_client_that_was_connected_is_published_after_a_kill() {
     gateway.start_again();
     let watcher = Subscriber::start(&gateway, "w");
     assert_eq!(watcher.message().payload, "gone");
-}
-
-#[test]
-fn a_damaged_file_is_set_aside_with_a_loud_line_and_the_gateway_serves() {
-    let mut gateway = Gateway::start("");
-    assert!(gateway.stop().success());
-    let file = gateway.state().join("broker.db");
-    std::fs::write(&file, vec![0x55; 100_000]).unwrap();
-    gateway.start_again();
-    eventually("the damage is told", || gateway.printed().contains("damaged").then_some(()));
-    let names: Vec<_> = std::fs::read_dir(gateway.state()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    let is_set_aside = names.iter().any(|name| name.to_string_lossy().starts_with("broker.db.damaged-"));
-    assert!(is_set_aside, "{names:?}");
-    let watcher = Subscriber::start(&gateway, "myRasp/status");
-    assert_eq!(watcher.message().payload, "online");
 }
