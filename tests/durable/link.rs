@@ -133,6 +133,15 @@ impl Link {
         self.expect_first(PINGRESP);
     }
 
+    /// Whether something is there to be taken, or the end of the connection.
+    pub(crate) fn is_readable(&mut self) -> bool {
+        let mut byte = [0];
+        self.stream.set_nonblocking(true).unwrap();
+        let is_there = self.taken < self.input.len() || self.stream.peek(&mut byte).is_ok();
+        self.stream.set_nonblocking(false).unwrap();
+        is_there
+    }
+
     fn take(&mut self) -> Option<Packet> {
         let rest = &self.input[self.taken..];
         let (mut length, mut shift) = (0_usize, 0);
