@@ -80,7 +80,7 @@ impl Gateway {
         let file = directory.path().join("sensegate.toml");
         fs::write(&file, configuration)?;
         let file = file.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
-        let process = Process::start(&sensegate(), &["--simulate", "--config", file])?;
+        let process = Process::start(&sensegate(), &["--simulate", "--config", file], &[])?;
         Ok(Self { port, process, _directory: directory })
     }
 

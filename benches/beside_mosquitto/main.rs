@@ -8,33 +8,42 @@
 //! |---|---|---|
 //! | `BENCH_ROUNDS` | rounds of each case | 5 |
 //! | `BENCH_SECONDS` | length of one round, may have a fraction | 1 |
-//! | `BENCH_CONNECTIONS` | idle connections | 1000 |
-//! | `BENCH_CASE` | part of the names of what is to run: of a case below, `idle` or `latency` | all |
+//! | `BENCH_CONNECTIONS` | the most idle connections | 10000 |
+//! | `BENCH_IDLE_SECONDS` | how long they are watched | 3 |
+//! | `BENCH_CASE` | part of the names of what is to run: of a case below, or `idle`, `latency`, `durable`, `stalled`, `retained`, `subscriptions` | all |
 //! | `SENSEGATE`, `MOSQUITTO` | the programs | this crate's, `/usr/sbin/mosquitto` |
 
 mod broker;
 #[path = "../common/client.rs"]
 mod client;
+mod durable;
+mod flood;
 mod generator;
+mod idle;
+mod latency;
 #[path = "../common/options.rs"]
 mod options;
 #[path = "../common/process.rs"]
 mod process;
+mod retained;
+mod shim;
+mod stalled;
+mod subscriptions;
 #[path = "../common/table.rs"]
 mod table;
+#[path = "../common/window.rs"]
+mod window;
 
 use std::io;
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
-use sensegate::base::clock;
 use sensegate::mqtt::QoS;
 
 use broker::Broker;
-use client::Client;
 use generator::{Case, Outcome};
 use options::{is_bench, variable};
-use table::{median, percentile};
+use table::median;
 
 const CASES: [Case; 6] = [
     Case { name: "QoS 0, 1 to 1, window 500", qos: QoS::AtMostOnce, subscribers: 1, window: 500 },
@@ -45,15 +54,14 @@ const CASES: [Case; 6] = [
     Case { name: "QoS 1, 1 to 100, window 100", qos: QoS::AtLeastOnce, subscribers: 100, window: 100 },
 ];
 
-/// Messages a second while latency is measured.
-const LATENCY_RATE: u32 = 1000;
-
 struct Options {
     rounds: usize,
     duration: Duration,
-    connections: u32,
     case: String,
 }
+
+/// Measures both brokers and prints a table. Some start brokers of their own.
+type Compare = fn(&[Broker; 2], &Options) -> io::Result<()>;
 
 fn main() -> io::Result<()> {
     if !is_bench() {
@@ -62,17 +70,21 @@ fn main() -> io::Result<()> {
     let options = Options {
         rounds: variable("BENCH_ROUNDS", 5),
         duration: Duration::from_secs_f64(variable("BENCH_SECONDS", 1.0)),
-        connections: variable("BENCH_CONNECTIONS", 1000),
         case: variable("BENCH_CASE", String::new()),
     };
     allow_many_files()?;
-    let brokers = [Broker::sensegate()?, Broker::mosquitto()?];
-    if "idle".contains(&options.case) {
-        compare_idle(&brokers, options.connections)?;
-    }
+    let brokers = Broker::both()?;
     compare_throughput(&brokers, &options)?;
-    if "latency".contains(&options.case) {
-        compare_latency(&brokers, &options)?;
+    let cases: [(&str, Compare); 6] = [
+        ("latency", latency::compare),
+        ("idle", |_, _| idle::compare()),
+        ("durable", |_, options| durable::compare(options)),
+        ("stalled", |_, options| stalled::compare(options)),
+        ("retained", |_, options| retained::compare(options)),
+        ("subscriptions", |_, options| subscriptions::compare(options)),
+    ];
+    for (_, compare) in cases.iter().filter(|(name, _)| name.contains(&options.case)) {
+        compare(&brokers, &options)?;
     }
     Ok(())
 }
@@ -82,31 +94,6 @@ fn allow_many_files() -> io::Result<()> {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     Ok(setrlimit(Resource::Nofile, limit)?)
-}
-
-/// Memory at start and of idle connections, and how fast these come in.
-fn compare_idle(brokers: &[Broker; 2], connections: u32) -> io::Result<()> {
-    let mut rows = Vec::new();
-    for broker in brokers {
-        let before_kib = broker.process.rss_kib()?;
-        let started = clock::monotonic();
-        let clients: Vec<Client> = (0..connections)
-            .map(|number| Client::connect(broker.port, format!("idle-{number}")))
-            .collect::<Result<_, _>>()?;
-        let seconds = clock::monotonic().since(started).as_secs_f64();
-        let after_kib = broker.process.rss_kib()?;
-        drop(clients);
-        rows.push([
-            broker.name.into(),
-            format!("{:.1} MB", before_kib / 1024.0),
-            format!("{:.1} MB", after_kib / 1024.0),
-            format!("{:.2} KB", (after_kib - before_kib) / f64::from(connections)),
-            format!("{:.0}", f64::from(connections) / seconds),
-        ]);
-    }
-    let with_clients = format!("RSS, {connections} idle");
-    table::print(["broker", "RSS at start", &with_clients, "a connection", "connections/s"], &rows);
-    Ok(())
 }
 
 fn compare_throughput(brokers: &[Broker; 2], options: &Options) -> io::Result<()> {
@@ -155,21 +142,4 @@ fn correctness(ours: &[Outcome], theirs: &[Outcome]) -> String {
         (0, 0) => format!("all {all} right"),
         (ours, theirs) => format!("WRONG: {ours} of sensegate, {theirs} of mosquitto"),
     }
-}
-
-fn compare_latency(brokers: &[Broker; 2], options: &Options) -> io::Result<()> {
-    let mut latencies = [Vec::new(), Vec::new()];
-    for _ in 0..options.rounds {
-        for (broker, latencies) in brokers.iter().zip(&mut latencies) {
-            latencies.extend(generator::latencies_us(broker, LATENCY_RATE, options.duration)?);
-        }
-    }
-    let row = |broker: &Broker, latencies: &[f64]| {
-        let figure = |percent| format!("{:.0} µs", percentile(latencies, percent));
-        [broker.name.into(), figure(50.0), figure(99.0), figure(99.9)]
-    };
-    let rows: Vec<_> = brokers.iter().zip(&latencies).map(|(broker, latencies)| row(broker, latencies)).collect();
-    println!("Publisher to subscriber, QoS 0, {LATENCY_RATE} messages a second.\n");
-    table::print(["broker", "p50", "p99", "p99.9"], &rows);
-    Ok(())
 }

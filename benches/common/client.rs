@@ -16,24 +16,33 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The largest packet that is taken, in bytes.
 const PACKET_BYTES_MAX: usize = 1 << 20;
 
+/// Bytes of one read.
+const READ_BYTES_MAX: usize = 4096;
+
 /// A connected client.
 pub(crate) struct Client {
     stream: TcpStream,
     input: Vec<u8>,
     /// How much of the input is handled.
     taken: usize,
+    scratch: Vec<u8>,
 }
 
 impl Client {
     /// Connects with a clean session and no keep-alive, as soon as somebody listens.
     pub(crate) fn connect(port: u16, client_id: String) -> io::Result<Self> {
+        Self::connect_as(port, client_id, true)
+    }
+
+    /// The same; without `clean_session` the session stays behind.
+    pub(crate) fn connect_as(port: u16, client_id: String, clean_session: bool) -> io::Result<Self> {
         let stream = connect_patiently(port)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        let mut client = Self { stream, input: Vec::new(), taken: 0 };
+        let mut client = Self { stream, input: Vec::new(), taken: 0, scratch: vec![0; READ_BYTES_MAX] };
         client.send(&Packet::Connect(Connect {
             version: ProtocolVersion::V311,
-            clean_session: true,
+            clean_session,
             keep_alive_s: 0,
             properties: Properties::NONE,
             client_id: ClientId::new(client_id),
@@ -47,10 +56,21 @@ impl Client {
 
     /// Subscribes, and waits until that is granted.
     pub(crate) fn subscribe(&mut self, filter: &str, qos: QoS) -> io::Result<()> {
-        let filter = TopicFilter::new(filter).map_err(io::Error::other)?;
-        let packet_id = PacketId::new(1).ok_or(io::ErrorKind::InvalidInput)?;
-        self.send(&Packet::Subscribe(Subscribe::new(packet_id, vec![Subscription::new(filter, qos)])))?;
+        self.subscribe_all(&[filter], qos)
+    }
+
+    /// The same for several filters in one packet.
+    pub(crate) fn subscribe_all(&mut self, filters: &[impl AsRef<str>], qos: QoS) -> io::Result<()> {
+        self.ask(filters, qos)?;
         self.wait_for(|packet| matches!(packet, Packet::SubAck(_)).then_some(()))
+    }
+
+    /// Subscribes without waiting: what is retained may come before the grant.
+    pub(crate) fn ask(&mut self, filters: &[impl AsRef<str>], qos: QoS) -> io::Result<()> {
+        let subscription = |filter: &str| TopicFilter::new(filter).map(|filter| Subscription::new(filter, qos));
+        let filters = filters.iter().map(|filter| subscription(filter.as_ref())).collect::<Result<_, _>>();
+        let packet_id = PacketId::new(1).ok_or(io::ErrorKind::InvalidInput)?;
+        self.send(&Packet::Subscribe(Subscribe::new(packet_id, filters.map_err(io::Error::other)?)))
     }
 
     /// Waits for the next message: its topic and payload.
@@ -86,9 +106,8 @@ impl Client {
     fn read_more(&mut self) -> io::Result<()> {
         self.input.drain(..self.taken);
         self.taken = 0;
-        let mut buffer = [0; 4096];
-        let count = self.stream.read(&mut buffer)?;
-        self.input.extend_from_slice(buffer.get(..count).unwrap_or_default());
+        let count = self.stream.read(&mut self.scratch)?;
+        self.input.extend_from_slice(self.scratch.get(..count).unwrap_or_default());
         if count == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
 }

@@ -13,9 +13,10 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts `program`, silent but for its complaints. `setpriv` of util-linux ties its life to this one.
-    pub(crate) fn start(program: &str, arguments: &[&str]) -> io::Result<Self> {
+    pub(crate) fn start(program: &str, arguments: &[&str], environment: &[(&'static str, String)]) -> io::Result<Self> {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", program]).args(arguments);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
         Ok(Self { child })
     }
@@ -32,8 +33,13 @@ impl Process {
 
     /// Resident memory, shared libraries included, in KiB.
     pub(crate) fn rss_kib(&self) -> io::Result<f64> {
+        self.memory_kib("VmRSS:")
+    }
+
+    /// A line of `/proc/PID/status` that tells of memory, in KiB; `VmHWM:` is the most that was ever resident.
+    pub(crate) fn memory_kib(&self, name: &str) -> io::Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
         line.trim().trim_end_matches(" kB").parse().map_err(io::Error::other)
     }
 }

@@ -62,6 +62,7 @@ impl Publisher {
             }
         }
         assert!(self.acknowledged > WINDOW, "{}", self.acknowledged);
+        assert!(self.acknowledged < self.sent, "what found no room was acknowledged");
     }
 
     fn send_window(&mut self) {
