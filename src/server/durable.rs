@@ -123,7 +123,7 @@ impl Writer {
 pub(super) fn read(answer: Answer<Ticket>) -> Meaning {
     match answer {
         Answer::Written(ticket) => Meaning::Written(ticket),
-        Answer::Loaded { client_id, result } => Meaning::Loaded(client_id.clone(), read_piece(&client_id, result)),
+        Answer::Loaded { client_id, result } => read_piece(client_id, result),
         Answer::Waits(..) => Meaning::None,
         Answer::Trouble(cause) => {
             error!(%cause, "state cannot be written: what needs it waits for its acknowledgement until there is room");
@@ -140,17 +140,18 @@ pub(super) fn read(answer: Answer<Ticket>) -> Meaning {
     }
 }
 
-fn read_piece(client_id: &ClientId, result: Result<Loaded, StoreError>) -> Vec<Delivery> {
+/// A piece that cannot be read means nothing yet: an empty one would say that the queue has come to its end.
+fn read_piece(client_id: ClientId, result: Result<Loaded, StoreError>) -> Meaning {
     match result {
         Ok(Loaded { deliveries, damaged }) => {
             if !damaged.is_empty() {
                 error!(client = %client_id, "{} queued messages are damaged on disk and given up", damaged.len());
             }
-            deliveries
+            Meaning::Loaded(client_id, deliveries)
         }
         Err(cause) => {
-            warn!(client = %client_id, %cause, "a queue cannot be read");
-            Vec::new()
+            warn!(client = %client_id, %cause, "a queue cannot be read; it is tried again each second");
+            Meaning::None
         }
     }
 }

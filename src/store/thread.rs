@@ -59,7 +59,7 @@ pub enum Answer<T> {
     /// The changes could not be written, for want of room or by a failure. They are kept, tried again each second and
     /// with each commit, and `Written` follows.
     Waits(T, StoreError),
-    /// A piece of a queue.
+    /// A piece of a queue. With an error it is tried again each second, and `Loaded` with the piece follows.
     Loaded {
         /// Whose.
         client_id: ClientId,
@@ -93,7 +93,16 @@ impl<T: Clone + Send + 'static> StoreThread<T> {
     ) -> io::Result<Self> {
         let (requests, waiting) = sync_channel(options.requests_max);
         let ThreadOptions { requests_max: group_max, delay } = options;
-        let worker = Worker { store, delay, group_max, answer, tickets: Vec::new(), is_troubled: false };
+        let worker = Worker {
+            store,
+            delay,
+            group_max,
+            answer,
+            tickets: Vec::new(),
+            is_troubled: false,
+            unread: Vec::new(),
+            retry_at: Monotonic::ZERO,
+        };
         let thread = thread::Builder::new().name("store".into()).spawn(move || worker.run(&waiting))?;
         Ok(Self { requests, thread })
     }
@@ -117,6 +126,16 @@ impl<T: Clone + Send + 'static> StoreThread<T> {
     }
 }
 
+/// Time between two tries to read a piece that could not be read.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A piece of a queue that is asked for.
+struct Piece {
+    client_id: ClientId,
+    after: u64,
+    count: usize,
+}
+
 struct Worker<T, A> {
     store: Store,
     delay: Duration,
@@ -126,6 +145,10 @@ struct Worker<T, A> {
     /// Those that wait for room.
     tickets: Vec<T>,
     is_troubled: bool,
+    /// Pieces that could not be read yet.
+    unread: Vec<Piece>,
+    /// When to try these again.
+    retry_at: Monotonic,
 }
 
 impl<T: Clone, A: FnMut(Answer<T>)> Worker<T, A> {
@@ -134,6 +157,7 @@ impl<T: Clone, A: FnMut(Answer<T>)> Worker<T, A> {
             match self.wait(requests) {
                 Ok(first) => self.handle(first, requests),
                 Err(RecvTimeoutError::Timeout) => {
+                    self.retry_unread();
                     let now = self.now();
                     let flushed = self.store.flush(now);
                     self.conclude(flushed);
@@ -154,7 +178,8 @@ impl<T: Clone, A: FnMut(Answer<T>)> Worker<T, A> {
     }
 
     fn wait(&self, requests: &Receiver<Request<T>>) -> Result<Request<T>, RecvTimeoutError> {
-        match self.store.next_flush() {
+        let retry = (!self.unread.is_empty()).then_some(self.retry_at);
+        match self.store.next_flush().into_iter().chain(retry).min() {
             Some(due) => requests.recv_timeout(due.since(clock::monotonic())),
             None => requests.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
@@ -168,13 +193,29 @@ impl<T: Clone, A: FnMut(Answer<T>)> Worker<T, A> {
                 Request::Commit { ticket, changes } => group.push((ticket, changes)),
                 Request::Load { client_id, after, count } => {
                     self.commit(std::mem::take(&mut group));
-                    let result = self.store.load(&client_id, after, count);
-                    self.tell_damages();
-                    (self.answer)(Answer::Loaded { client_id, result });
+                    self.load(Piece { client_id, after, count });
                 }
             }
         }
         self.commit(group);
+        self.retry_unread();
+    }
+
+    fn load(&mut self, piece: Piece) {
+        let result = self.store.load(&piece.client_id, piece.after, piece.count);
+        self.tell_damages();
+        (self.answer)(Answer::Loaded { client_id: piece.client_id.clone(), result: result.clone() });
+        if result.is_err() {
+            self.unread.push(piece);
+            self.retry_at = clock::monotonic() + RETRY;
+        }
+    }
+
+    /// Tries pieces again that could not be read, each second; busy times with commits make it later.
+    fn retry_unread(&mut self) {
+        if self.retry_at <= clock::monotonic() {
+            std::mem::take(&mut self.unread).into_iter().for_each(|piece| self.load(piece));
+        }
     }
 
     fn commit(&mut self, group: Vec<(T, Vec<Change>)>) {

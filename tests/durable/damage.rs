@@ -9,7 +9,7 @@ use std::process::Command;
 use rusqlite::Connection;
 
 use crate::link::{Keep, Link};
-use crate::place::file;
+use crate::place::{LONG_QUEUES, file};
 use crate::support::{Gateway, Process, Subscriber, eventually, sensegate};
 
 const QUEUED: usize = 3_000;
@@ -110,6 +110,38 @@ fn a_log_whose_end_is_torn_is_served_up_to_the_last_whole_commit() {
     assert!(numbers.len() > 10 && numbers.len() < 50, "{numbers:?}");
     assert_eq!(numbers, (0..numbers.len()).collect::<Vec<_>>());
     assert!(set_aside(&gateway).is_empty(), "a torn end is no damage");
+}
+
+#[test]
+fn a_queue_that_cannot_be_read_for_a_while_is_delivered_when_it_can() {
+    const MANY: usize = 20_000;
+    let mut gateway = Gateway::start(LONG_QUEUES);
+    Link::leave_session(gateway.address(), "keeper", "q/#", 1);
+    let (mut publisher, _) = Link::connect(gateway.address(), "publisher", Keep::Nothing);
+    publisher.publish_all("q/numbers", (0..MANY).map(|number| format!("{number:0200}")), 500);
+    assert!(gateway.stop().success());
+    gateway.start_again();
+    // a page of about message 5500, far from those that were read last and so are still in memory; nothing can be put in
+    // place of the file
+    let page = fs::metadata(file(&gateway)).unwrap().len() / 4096 * 11 / 40;
+    let writer = OpenOptions::new().write(true).open(file(&gateway)).unwrap();
+    writer.write_all_at(&[0x55; 4096], page * 4096).unwrap();
+    let obstacle = gateway.state().join("broker.db-half");
+    fs::create_dir(&obstacle).unwrap();
+    let (mut keeper, was_there) = Link::connect(gateway.address(), "keeper", Keep::Session);
+    assert!(was_there);
+    let mut numbers: Vec<usize> = Vec::new();
+    keeper.drain(|_, payload| {
+        numbers.push(String::from_utf8(payload).unwrap().parse().unwrap());
+        // the piece from 5000 on is asked for when 500 are left before it
+        if numbers.len() == 4_900 {
+            eventually("it cannot be read", || gateway.printed().contains("a queue cannot be read").then_some(()));
+            fs::remove_dir(&obstacle).unwrap();
+        }
+        if numbers.last() == Some(&(MANY - 1)) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    expect_damage_told(&gateway);
+    assert!(numbers.is_sorted() && numbers.len() > MANY * 9 / 10 && numbers.len() < MANY, "{}", numbers.len());
 }
 
 /// The program says why it does not start, once, and touches nothing.
