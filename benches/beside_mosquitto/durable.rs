@@ -14,7 +14,7 @@ use crate::table::{self, median};
 use crate::window::WindowPublisher;
 
 /// Windows of the publisher.
-const WINDOWS: [u64; 2] = [100, 500];
+const WINDOWS: [u64; 3] = [1, 100, 500];
 
 /// Added to each flush: none, and what a memory card takes.
 const DELAYS: [Duration; 2] = [Duration::ZERO, Duration::from_millis(10)];
@@ -27,6 +27,8 @@ struct Round {
     flushes: f64,
     messages_a_flush: f64,
     bytes_a_flush: f64,
+    /// Those of them that the kernel gave to the disk, without the file system's own.
+    to_disk_a_flush: f64,
 }
 
 pub(crate) fn compare(options: &Options) -> io::Result<()> {
@@ -50,7 +52,8 @@ pub(crate) fn compare(options: &Options) -> io::Result<()> {
         "flushes/s",
         "messages a flush",
         "KB written a flush",
-        "a message",
+        "KB to disk",
+        "written a message",
     ];
     table::print(head, &rows);
     Ok(())
@@ -59,17 +62,18 @@ pub(crate) fn compare(options: &Options) -> io::Result<()> {
 fn sensegate(window: u64, delay: Duration, duration: Duration) -> io::Result<Round> {
     let shim = Shim::build()?;
     let broker = Broker::sensegate(WIDE_LIMITS, &shim.environment(delay))?;
-    let before = shim.counts()?;
+    let (before, to_disk_before) = (shim.counts()?, broker.process.written_bytes()?);
     let started = clock::monotonic();
     let rate = publish(&broker, window, duration)?;
     let seconds = clock::monotonic().since(started).as_secs_f64();
-    let after = shim.counts()?;
+    let (after, to_disk) = (shim.counts()?, broker.process.written_bytes()? - to_disk_before);
     let flushes = number(after.flushes - before.flushes).max(1.0);
     Ok(Round {
         rate,
         flushes: flushes / seconds,
         messages_a_flush: rate * seconds / flushes,
         bytes_a_flush: number(after.bytes - before.bytes) / flushes,
+        to_disk_a_flush: number(to_disk) / flushes,
     })
 }
 
@@ -83,7 +87,7 @@ fn publish(broker: &Broker, window: u64, duration: Duration) -> io::Result<f64> 
     Ok(number(acknowledged) / clock::monotonic().since(started).as_secs_f64())
 }
 
-fn row(window: u64, delay: Duration, ours: &[Round], theirs: &[f64]) -> [String; 8] {
+fn row(window: u64, delay: Duration, ours: &[Round], theirs: &[f64]) -> [String; 9] {
     let of = |figure: fn(&Round) -> f64| median(&ours.iter().map(figure).collect::<Vec<_>>());
     let (rate, their_rate) = (of(|round| round.rate), median(theirs));
     let slow = if delay.is_zero() { String::new() } else { format!(", {} ms added to a flush", delay.as_millis()) };
@@ -93,8 +97,9 @@ fn row(window: u64, delay: Duration, ours: &[Round], theirs: &[f64]) -> [String;
         format!("{their_rate:.0}"),
         format!("{:.2}", rate / their_rate),
         format!("{:.0}", of(|round| round.flushes)),
-        format!("{:.0}", of(|round| round.messages_a_flush)),
+        format!("{:.1}", of(|round| round.messages_a_flush)),
         format!("{:.1}", of(|round| round.bytes_a_flush) / 1e3),
+        format!("{:.1}", of(|round| round.to_disk_a_flush) / 1e3),
         format!("{:.0} B", of(|round| round.bytes_a_flush / round.messages_a_flush)),
     ]
 }

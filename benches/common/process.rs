@@ -36,6 +36,14 @@ impl Process {
         self.memory_kib("VmRSS:")
     }
 
+    /// Bytes that it gave to disks so far, from `/proc/PID/io`.
+    #[allow(dead_code, reason = "each benchmark uses its own part of this")]
+    pub(crate) fn written_bytes(&self) -> io::Result<u64> {
+        let io = fs::read_to_string(format!("/proc/{}/io", self.child.id()))?;
+        let line = io.lines().find_map(|line| line.strip_prefix("write_bytes:")).unwrap_or_default();
+        line.trim().parse().map_err(io::Error::other)
+    }
+
     /// A line of `/proc/PID/status` that tells of memory, in KiB; `VmHWM:` is the most that was ever resident.
     pub(crate) fn memory_kib(&self, name: &str) -> io::Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;

@@ -96,6 +96,7 @@ impl<T: Clone + Send + 'static> StoreThread<T> {
         let worker = Worker {
             store,
             delay,
+            took: Duration::ZERO,
             group_max,
             answer,
             tickets: Vec::new(),
@@ -136,9 +137,18 @@ struct Piece {
     count: usize,
 }
 
+/// The part of a commit's time that the next one may wait for company, as its inverse, and the longest such wait.
+const COMPANY_PART: u32 = 8;
+const COMPANY_MAX: Duration = Duration::from_millis(2);
+
+/// Below this a wait costs more than the company brings.
+const COMPANY_MIN: Duration = Duration::from_micros(100);
+
 struct Worker<T, A> {
     store: Store,
     delay: Duration,
+    /// How long the last commit took.
+    took: Duration,
     /// Requests handled in one round; what comes meanwhile is for the next.
     group_max: usize,
     answer: A,
@@ -154,6 +164,11 @@ struct Worker<T, A> {
 impl<T: Clone, A: FnMut(Answer<T>)> Worker<T, A> {
     fn run(mut self, requests: &Receiver<Request<T>>) -> Result<(), StoreError> {
         loop {
+            if let Ok(first) = requests.try_recv() {
+                self.gather();
+                self.handle(first, requests);
+                continue;
+            }
             match self.wait(requests) {
                 Ok(first) => self.handle(first, requests),
                 Err(RecvTimeoutError::Timeout) => {
@@ -182,6 +197,15 @@ impl<T: Clone, A: FnMut(Answer<T>)> Worker<T, A> {
         match self.store.next_flush().into_iter().chain(retry).min() {
             Some(due) => requests.recv_timeout(due.since(clock::monotonic())),
             None => requests.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    /// Requests came while the last commit was under way, and its answers are about to bring more: waits a little for
+    /// them. Else publishers fall into two halves that take turns, and each waits for the commit of the other.
+    fn gather(&self) {
+        let company = (self.took / COMPANY_PART).min(COMPANY_MAX);
+        if company >= COMPANY_MIN {
+            thread::sleep(company);
         }
     }
 
@@ -214,7 +238,9 @@ impl<T: Clone, A: FnMut(Answer<T>)> Worker<T, A> {
     /// Tries pieces again that could not be read, each second; busy times with commits make it later.
     fn retry_unread(&mut self) {
         if self.retry_at <= clock::monotonic() {
-            std::mem::take(&mut self.unread).into_iter().for_each(|piece| self.load(piece));
+            for piece in std::mem::take(&mut self.unread) {
+                self.load(piece);
+            }
         }
     }
 
@@ -223,11 +249,12 @@ impl<T: Clone, A: FnMut(Answer<T>)> Worker<T, A> {
             return;
         }
         let changes: Vec<_> = group.iter().flat_map(|(_, changes)| changes).cloned().collect();
-        let now = self.now();
-        let written = self.store.commit(&changes, now);
+        let began = self.now();
+        let written = self.store.commit(&changes, began);
         if !self.delay.is_zero() {
             thread::sleep(self.delay);
         }
+        self.took = clock::monotonic() - began;
         for (ticket, changes) in group {
             match &written {
                 Err(error) if changes.iter().any(|change| self.store.is_waiting(change)) => {

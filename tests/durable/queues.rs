@@ -8,7 +8,7 @@ use sensegate::store::{Options, Store, Sync};
 
 use crate::link::{Keep, Link};
 use crate::place::{LONG_QUEUES, file, peak_memory_bytes};
-use crate::store_support::{START, enqueued_as, message, retained, started, subscribed};
+use crate::store_support::{START, enqueued_as, first_boot, message, retained, started, subscribed};
 use crate::support::Gateway;
 
 const QUEUED: u64 = 100_000;
@@ -28,7 +28,7 @@ fn expect_numbers(link: &mut Link, topic: &str, count: u64) {
 /// Puts a long queue and many retained messages into the state of a gateway that has stopped.
 fn fill(gateway: &Gateway) {
     let options = Options { sync: Sync::Off, ..Options::default() };
-    let (mut store, state, damages) = Store::open(file(gateway), options).unwrap();
+    let (mut store, state, damages) = Store::open(file(gateway), options, first_boot()).unwrap();
     assert_eq!(damages, []);
     store.commit(&[started("keeper"), subscribed("keeper", "q/#", QoS::AtLeastOnce)], START).unwrap();
     let first = state.next_arrival;
