@@ -32,10 +32,7 @@ fn topics(settings: &Settings) -> Vec<String> {
 }
 
 fn tcp(address: &str) -> ListenerOptions {
-    ListenerOptions {
-        address: ListenerAddress::Tcp(address.parse::<SocketAddr>().expect(address)),
-        allow_anonymous: true,
-    }
+    ListenerOptions::plain(ListenerAddress::Tcp(address.parse::<SocketAddr>().expect(address)))
 }
 
 #[test]
@@ -107,18 +104,19 @@ fn listeners_of_the_file_replace_the_default_ones() {
     let settings = settings(
         "[[broker.listener]]\naddress = \"127.0.0.1:1884\"\n[[broker.listener]]\nprotocol = \"unix\"\naddress = \"/s\"",
     );
-    let unix = ListenerOptions { address: ListenerAddress::Unix("/s".into()), allow_anonymous: true };
+    let unix = ListenerOptions::plain(ListenerAddress::Unix("/s".into()));
     assert_eq!(settings.broker.unwrap().server.listeners, [tcp("127.0.0.1:1884"), unix]);
 }
 
 #[test]
 fn every_limit_of_the_file_reaches_its_field() {
-    let text = "[broker.limits]\nconnections = 1\nsend_buffer = \"4 KiB\"\npacket_size = 200\ninflight = 2\n\
+    let text = "[broker.limits]\nconnections = 1\nconnections_per_address = 10\nsend_buffer = \"4 KiB\"\npacket_size = 200\ninflight = 2\n\
                 queue_messages = 3\nqueue_size = \"8 KiB\"\nqueue_overflow = \"drop-newest\"\nsubscriptions = 4\n\
                 sessions = 5\nretained_messages = 6\nretained_size = \"16 KiB\"\ntopic_levels = 7\n\
                 connect_timeout = \"8s\"\nkeep_alive = \"9s\"";
     let embedded = settings(text).broker.unwrap();
     assert_eq!((embedded.server.connections_max, embedded.server.send_buffer_bytes_max), (1, 4096));
+    assert_eq!(embedded.server.connections_per_address_max, 10);
     let expected = broker::Options {
         packet_bytes_max: 200,
         inflight_max: 2,
@@ -260,6 +258,7 @@ fn reload_says_what_has_to_wait_for_a_restart() {
     check("", "[[broker.listener]]\naddress = \"127.0.0.1:1884\"", &["broker.listener"]);
     check("", "broker.limits.inflight = 1", &["broker.limits"]);
     check("", "broker.limits.connections = 1", &["broker.limits"]);
+    check("", "broker.limits.connections_per_address = 1", &["broker.limits"]);
     check("", external, &["broker.mode"]);
     check(external, &external.replace("//b", "//c"), &["broker.external"]);
 }

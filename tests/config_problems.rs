@@ -68,7 +68,7 @@ fn unknown_keys_are_refused_at_every_level_with_what_may_be_meant() {
     check(
         "[[broker.listener]]\naddress = \"[::1]:1883\"\ntsl = 1",
         &["x.toml:3:1: broker.listener[0].tsl: is no key of [[broker.listener]]; its keys are address, \
-           allow_anonymous, protocol"],
+           allow_anonymous, protocol, tls"],
     );
     check("[log]\nprefix = \"x\"", &["x.toml:2:1: log.prefix: is no key of [log]; it belongs into the top level"]);
     check(
@@ -186,8 +186,8 @@ fn listeners_stay_on_this_machine_and_apart() {
         let line = format!("x.toml:2:11: broker.listener[0].address: {expected}");
         check(&format!("[[broker.listener]]\naddress = \"{typed}\""), &[&line]);
     };
-    let open = "is open to other machines, and there is no broker.password_file; name one, bind to 127.0.0.1:1883 or \
-                [::1]:1883, or let everybody in: allow_anonymous = true";
+    let open = "is open to other machines, and there is no broker.password_file; name one, or tls.client_ca, bind to \
+                127.0.0.1:1883 or [::1]:1883, or let everybody in: allow_anonymous = true";
     address("0.0.0.0:1883", open);
     address("192.168.1.2:1883", open);
     address("[::]:1883", open);
@@ -207,9 +207,10 @@ fn listeners_stay_on_this_machine_and_apart() {
                                         expected"],
     );
     check(
-        "[[broker.listener]]\naddress = \"127.0.0.1:1\"\nprotocol = \"websocket\"\nallow_anonymous = false",
+        "[[broker.listener]]\naddress = \"127.0.0.1:1\"\nprotocol = \"websockets\"\nallow_anonymous = false",
         &[
-            "x.toml:3:12: broker.listener[0].protocol: is \"websocket\", one of \"mqtt\", \"unix\" is expected",
+            "x.toml:3:12: broker.listener[0].protocol: is \"websockets\", one of \"mqtt\", \"websocket\", \"unix\" is \
+             expected; did you mean \"websocket\"?",
             "x.toml:4:19: broker.listener[0].allow_anonymous: is false, and there is no broker.password_file: \
              nobody could connect",
         ],

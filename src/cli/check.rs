@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use crate::config::{self, EmbeddedBroker, Loaded, Settings};
 use crate::sensors::SourceOptions;
-use crate::server::ListenerAddress;
 
 /// `EX_CONFIG` of sysexits.h; the unit tells systemd not to restart on it.
 const EXIT_CONFIGURATION: u8 = 78;
@@ -57,10 +56,7 @@ fn or_none(words: &[String]) -> String {
 }
 
 fn embedded(broker: &EmbeddedBroker) -> String {
-    let listeners = broker.server.listeners.iter().map(|listener| match &listener.address {
-        ListenerAddress::Tcp(address) => address.to_string(),
-        ListenerAddress::Unix(path) => path.display().to_string(),
-    });
+    let listeners = broker.server.listeners.iter().map(ToString::to_string);
     format!("embedded, on {}", listeners.collect::<Vec<_>>().join(", "))
 }
 

@@ -4,20 +4,20 @@ use std::net::SocketAddr;
 
 use tracing::info;
 
-use crate::config::{EmbeddedBroker, Settings};
+use crate::config::Settings;
 use crate::sensors::SourceOptions;
-use crate::server::ListenerAddress;
+use crate::server::{ListenerAddress, ListenerOptions, Protocol};
 
 /// Says it, in the log.
-pub(super) fn greet(settings: &Settings, addresses: &[ListenerAddress]) {
+pub(super) fn greet(settings: &Settings, listeners: &[ListenerOptions]) {
     let interval = humantime::format_duration(settings.sensors.interval);
     info!("reading {}, every {interval}", source(&settings.sensors.source));
     if settings.broker.is_none() {
         return info!("publishing to {}", settings.agent.broker);
     }
-    let places: Vec<String> = addresses.iter().map(place).collect();
+    let places: Vec<String> = listeners.iter().map(ToString::to_string).collect();
     info!("listening on {}", places.join(", "));
-    if let Some(line) = subscribe_line(settings, addresses) {
+    if let Some(line) = subscribe_line(settings, listeners) {
         info!("to see it: {line}");
     }
 }
@@ -30,22 +30,27 @@ fn source(source: &SourceOptions) -> String {
     }
 }
 
-fn place(address: &ListenerAddress) -> String {
-    match address {
-        ListenerAddress::Tcp(address) => address.to_string(),
-        ListenerAddress::Unix(path) => path.display().to_string(),
-    }
+/// The command that shows everything, for the first TCP listener that mosquitto_sub can speak to; one without TLS first.
+fn subscribe_line(settings: &Settings, listeners: &[ListenerOptions]) -> Option<String> {
+    let reachable = listeners.iter().filter(|listener| listener.protocol == Protocol::Mqtt);
+    let mut reachable = reachable.filter_map(|listener| match listener.address {
+        ListenerAddress::Tcp(address) => Some((address, listener)),
+        ListenerAddress::Unix(_) => None,
+    });
+    let first = reachable.clone().find(|(_, listener)| listener.tls.is_none());
+    let (address, listener) = first.or_else(|| reachable.next())?;
+    Some(format!("mosquitto_sub {}{}-t '{}' -v", host_and_port(address), proof(listener), common_filter(settings)))
 }
 
-/// The command that shows everything, for the first TCP listener.
-fn subscribe_line(settings: &Settings, addresses: &[ListenerAddress]) -> Option<String> {
-    let address = addresses.iter().find_map(|address| match address {
-        ListenerAddress::Tcp(address) => Some(*address),
-        ListenerAddress::Unix(_) => None,
-    })?;
-    let is_open = |broker: &EmbeddedBroker| broker.server.listeners.iter().all(|listener| listener.allow_anonymous);
-    let login = if settings.broker.as_ref().is_none_or(is_open) { "" } else { "-u USER -P PASSWORD " };
-    Some(format!("mosquitto_sub {}{login}-t '{}' -v", host_and_port(address), common_filter(settings)))
+/// What the client shows, and what it needs to know the broker by.
+fn proof(listener: &ListenerOptions) -> String {
+    let ca = if listener.tls.is_some() { "--cafile CA.pem " } else { "" };
+    let own = match listener {
+        listener if listener.asks_certificates() => "--cert CLIENT.pem --key CLIENT.key ",
+        listener if listener.allow_anonymous => "",
+        _ => "-u USER -P PASSWORD ",
+    };
+    format!("{ca}{own}")
 }
 
 /// Nothing that mosquitto_sub assumes anyway.

@@ -20,7 +20,7 @@ use crate::base::clock::{self, Monotonic};
 use crate::base::progress::Progress;
 use crate::config::Settings;
 use crate::sensors;
-use crate::server::Access;
+use crate::server::{self, Access, Certificates};
 
 /// How long the agent may take to say `offline` and leave.
 const LEAVE_WAIT: Duration = Duration::from_secs(5);
@@ -52,10 +52,11 @@ pub(super) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     let result = if arguments.once {
         runtime.block_on(once::run(&settings, sensor, started, state.announced_topics()))
     } else {
-        greeting::greet(&settings, broker.as_ref().map_or(&[], BrokerThread::addresses));
+        greeting::greet(&settings, broker.as_ref().map_or(&[], BrokerThread::listeners));
         runtime.block_on(async {
             let mut gateway = Gateway::start(settings, sensor, started, &state)?;
             gateway.access = broker.as_ref().map(BrokerThread::access);
+            gateway.certificates = broker.as_ref().map(BrokerThread::certificates);
             let loops = broker.iter().map(BrokerThread::progress).cloned().collect();
             gateway.live(&arguments.source, signals, &level, loops, end).await
         })
@@ -76,6 +77,8 @@ struct Gateway {
     progress: watch::Receiver<agent::Progress>,
     /// Of the embedded broker.
     access: Option<watch::Sender<Access>>,
+    /// Of its listeners.
+    certificates: Option<watch::Sender<Certificates>>,
 }
 
 /// The signals that a gateway heeds.
@@ -110,7 +113,7 @@ impl Gateway {
         let memory = state.announced_topics();
         let inputs = Inputs { samples, commands: commands_out, memory, started };
         let agent = tokio::spawn(agent::run(settings.agent.clone(), inputs, progress_in));
-        Ok(Self { settings, started, sampling, agent, commands, progress, access: None })
+        Ok(Self { settings, started, sampling, agent, commands, progress, access: None, certificates: None })
     }
 
     /// Lives until a signal, or until the broker ends by itself, which is a failure.
@@ -174,11 +177,12 @@ impl Gateway {
         level.set(new.log.level);
         self.sampling.set_interval(new.sensors.interval);
         if let (Some(access), Some(broker)) = (&self.access, &new.broker) {
-            access.send_if_modified(|current| {
-                let is_new = *current != broker.server.access;
-                current.clone_from(&broker.server.access);
-                is_new
-            });
+            send_if_new(access, &broker.server.access);
+        }
+        if let (Some(certificates), Some(broker)) = (&self.certificates, &new.broker)
+            && send_if_new(certificates, &server::certificates_of(&broker.server.listeners))
+        {
+            info!("certificates were read again: new connections see them");
         }
         if self.commands.send(Command::Reload(Box::new(new.agent.clone()))).await.is_ok() {
             info!("configuration reloaded");
@@ -213,6 +217,15 @@ impl Gateway {
             humantime::format_duration(self.settings.sensors.interval)
         )
     }
+}
+
+/// Sends what differs from what was sent last; tells whether it did.
+fn send_if_new<T: Clone + PartialEq>(sender: &watch::Sender<T>, newest: &T) -> bool {
+    sender.send_if_modified(|current| {
+        let is_new = current != newest;
+        current.clone_from(newest);
+        is_new
+    })
 }
 
 /// What has been told of the agent's progress.

@@ -11,15 +11,16 @@ use crate::base::ids::BootId;
 use crate::base::progress::Progress;
 use crate::broker::state::State;
 use crate::config::{EmbeddedBroker, StorageOptions};
-use crate::server::{Access, ListenerAddress, Server};
+use crate::server::{Access, Certificates, ListenerOptions, Server};
 use crate::store::{self, Store};
 
 /// The thread `broker`, its sockets bound.
 #[derive(Debug)]
 pub(super) struct BrokerThread {
-    addresses: Vec<ListenerAddress>,
+    listeners: Vec<ListenerOptions>,
     progress: Progress,
     access: watch::Sender<Access>,
+    certificates: watch::Sender<Certificates>,
     stop: watch::Sender<bool>,
     thread: JoinHandle<()>,
 }
@@ -36,7 +37,7 @@ impl BrokerThread {
         let store = open_store(storage)?;
         life::allow_open_files(options.server.connections_max);
         let server = Server::bind(options.server.clone(), options.machine.clone())?;
-        let (addresses, access) = (server.addresses(), server.access());
+        let (listeners, access, certificates) = (server.listeners(), server.access(), server.certificates());
         let progress = Progress::new(clock::monotonic());
         let (stop, stopped) = watch::channel(false);
         let (ended, end) = oneshot::channel();
@@ -47,16 +48,21 @@ impl BrokerThread {
             let _ = ended.send(result);
         };
         let thread = thread::Builder::new().name("broker".into()).spawn(serve).context("cannot start a thread")?;
-        Ok((Self { addresses, progress, access, stop, thread }, end))
+        Ok((Self { listeners, progress, access, certificates, stop, thread }, end))
     }
 
-    pub(super) fn addresses(&self) -> &[ListenerAddress] {
-        &self.addresses
+    pub(super) fn listeners(&self) -> &[ListenerOptions] {
+        &self.listeners
     }
 
     /// Takes newer passwords and rights.
     pub(super) fn access(&self) -> watch::Sender<Access> {
         self.access.clone()
+    }
+
+    /// Takes newer certificates.
+    pub(super) fn certificates(&self) -> watch::Sender<Certificates> {
+        self.certificates.clone()
     }
 
     pub(super) fn progress(&self) -> &Progress {

@@ -110,13 +110,13 @@ fn keep_alive(kind: &ValueKind) -> Result<Duration, String> {
 }
 
 /// The first bytes of a file, so that a device that never ends does no harm.
-fn read_start(file: &Path) -> io::Result<Vec<u8>> {
+pub(super) fn read_start(file: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(file)?.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-fn unreadable(kind: &ValueKind, error: &io::Error) -> String {
+pub(super) fn unreadable(kind: &ValueKind, error: &io::Error) -> String {
     format!("names {}, which cannot be read: {error}", describe(kind))
 }
 

@@ -11,6 +11,7 @@ use crate::broker::{Options, Overflow, TOPIC_LEVELS_MAX, Terms};
 pub(super) struct Limits {
     pub(super) machine: Options,
     pub(super) connections_max: usize,
+    pub(super) connections_per_address_max: usize,
     pub(super) send_buffer_bytes_max: usize,
 }
 
@@ -44,9 +45,15 @@ const OVERFLOWS: [(&str, Overflow); 2] = [("drop-oldest", Overflow::DropOldest),
 /// Reads `[broker.limits]`.
 pub(super) fn read(section: &mut Section<'_>) -> Read<Limits> {
     let connections = section.required("connections", integer(COUNT));
+    let per_address = section.required("connections_per_address", integer(COUNT));
     let send_buffer = section.required("send_buffer", size(MEMORY));
     let machine = read_machine(section);
-    Ok(Limits { machine: machine?, connections_max: connections?, send_buffer_bytes_max: send_buffer? })
+    Ok(Limits {
+        machine: machine?,
+        connections_max: connections?,
+        connections_per_address_max: per_address?,
+        send_buffer_bytes_max: send_buffer?,
+    })
 }
 
 fn read_machine(section: &mut Section<'_>) -> Read<Options> {

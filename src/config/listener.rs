@@ -7,16 +7,19 @@ use config::ValueKind;
 
 use super::section::{Read, Section, index_path, key_path};
 use super::storage::check_socket_path;
+use super::tls;
 use super::value::{boolean, choice, path, shown, text};
-use crate::server::{ListenerAddress, ListenerOptions};
+use crate::server::{ListenerAddress, ListenerOptions, Protocol, Tls};
 
+/// `protocol`: what is spoken, and over which kind of socket.
 #[derive(Clone, Copy)]
-enum Protocol {
-    Mqtt,
+enum Kind {
+    Tcp(Protocol),
     Unix,
 }
 
-const PROTOCOLS: [(&str, Protocol); 2] = [("mqtt", Protocol::Mqtt), ("unix", Protocol::Unix)];
+const KINDS: [(&str, Kind); 3] =
+    [("mqtt", Kind::Tcp(Protocol::Mqtt)), ("websocket", Kind::Tcp(Protocol::WebSocket)), ("unix", Kind::Unix)];
 
 /// Reads the list; at least one listener, and no two on one address.
 pub(super) fn read(broker: &mut Section<'_>, has_passwords: bool) -> Read<Vec<ListenerOptions>> {
@@ -40,24 +43,53 @@ fn is_bound_earlier(listener: &ListenerOptions, earlier: &[ListenerOptions]) -> 
 }
 
 fn read_one(section: &mut Section<'_>, has_passwords: bool) -> Read<ListenerOptions> {
-    let protocol = section.optional("protocol", choice(&PROTOCOLS));
-    let anonymous = section.optional("allow_anonymous", |kind| anonymous(kind, has_passwords));
-    let address = match protocol.map(|protocol| protocol.unwrap_or(Protocol::Mqtt)) {
-        Ok(Protocol::Mqtt) => section.required("address", tcp).map(ListenerAddress::Tcp),
-        Ok(Protocol::Unix) => section.required("address", unix).map(ListenerAddress::Unix),
+    let kind = section.optional("protocol", choice(&KINDS)).map(|kind| kind.unwrap_or(Kind::Tcp(Protocol::Mqtt)));
+    let tls = section.optional_section("tls", tls::read);
+    // a section with problems may have named authorities all the same
+    let asks_certificates = tls.as_ref().map_or(true, |tls| tls.as_ref().is_some_and(Tls::asks_certificate));
+    let proof = Proof { has_passwords, asks_certificates };
+    let anonymous = section.optional("allow_anonymous", |kind| anonymous(kind, proof));
+    let address = match kind {
+        Ok(Kind::Tcp(_)) => section.required("address", tcp).map(ListenerAddress::Tcp),
+        Ok(Kind::Unix) => section.required("address", unix).map(ListenerAddress::Unix),
         // asked for all the same, so that it is no unknown key
         Err(noted) => section.required("address", text).and(Err(noted)),
     };
-    let (anonymous, address) = (anonymous?, address?);
-    if !has_passwords && anonymous != Some(true) {
+    let (anonymous, address, tls) = (anonymous?, address?, tls?);
+    let protocol = match kind? {
+        Kind::Tcp(protocol) => protocol,
+        Kind::Unix if tls.is_some() => {
+            return Err(section.problem("tls", "has no use on a Unix socket, which no network carries".into()));
+        }
+        Kind::Unix => Protocol::Mqtt,
+    };
+    if !proof.is_asked() && anonymous != Some(true) {
         check_is_private(section, &address)?;
     }
-    Ok(ListenerOptions { address, allow_anonymous: anonymous.unwrap_or(!has_passwords) })
+    Ok(ListenerOptions { address, allow_anonymous: anonymous.unwrap_or(!proof.is_asked()), protocol, tls })
 }
 
-fn anonymous(kind: &ValueKind, has_passwords: bool) -> Result<bool, String> {
+/// How clients can show who they are.
+#[derive(Clone, Copy)]
+struct Proof {
+    has_passwords: bool,
+    asks_certificates: bool,
+}
+
+impl Proof {
+    fn is_asked(self) -> bool {
+        self.has_passwords || self.asks_certificates
+    }
+}
+
+fn anonymous(kind: &ValueKind, proof: Proof) -> Result<bool, String> {
     match boolean(kind)? {
-        false if !has_passwords => Err("is false, and there is no broker.password_file: nobody could connect".into()),
+        false if !proof.is_asked() => {
+            Err("is false, and there is no broker.password_file: nobody could connect".into())
+        }
+        true if proof.asks_certificates => {
+            Err("is true, and tls.client_ca asks every client for a certificate: leave one of them out".into())
+        }
         allowed => Ok(allowed),
     }
 }
@@ -66,7 +98,8 @@ fn anonymous(kind: &ValueKind, has_passwords: bool) -> Result<bool, String> {
 fn check_is_private(section: &mut Section<'_>, address: &ListenerAddress) -> Read<()> {
     match address {
         ListenerAddress::Tcp(address) if !address.ip().is_loopback() => {
-            let text = "is open to other machines, and there is no broker.password_file; name one, bind to";
+            let text =
+                "is open to other machines, and there is no broker.password_file; name one, or tls.client_ca, bind to";
             let port = address.port();
             let text = format!("{text} 127.0.0.1:{port} or [::1]:{port}, or let everybody in: allow_anonymous = true");
             Err(section.problem("address", text))

@@ -155,6 +155,15 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// The table `key`, read by `read`; `None` when it is not there.
+    pub(super) fn optional_section<T>(
+        &mut self,
+        key: &str,
+        read: impl FnOnce(&mut Section<'_>) -> Read<T>,
+    ) -> Read<Option<T>> {
+        if self.ask(key).is_none() { Ok(None) } else { self.section(key, read).map(Some) }
+    }
+
     /// Each table of the list `key`, read by `read`.
     pub(super) fn sections<T>(&mut self, key: &str, mut read: impl FnMut(&mut Section<'_>) -> Read<T>) -> Read<Vec<T>> {
         let Some(ValueKind::Array(elements)) = self.ask(key).map(|value| &value.kind) else {

@@ -109,10 +109,19 @@ impl Settings {
 
 impl EmbeddedBroker {
     fn needs_restart(&self, new: &Self) -> impl Iterator<Item = &'static str> {
-        let limits = |of: &Self| (of.machine.clone(), of.server.connections_max, of.server.send_buffer_bytes_max);
-        let listeners = (self.server.listeners != new.server.listeners).then_some("broker.listener");
+        let limits = |of: &Self| {
+            let server::Options { connections_max, connections_per_address_max, send_buffer_bytes_max, .. } = of.server;
+            (of.machine.clone(), connections_max, connections_per_address_max, send_buffer_bytes_max)
+        };
+        let listeners = |of: &Self| of.server.listeners.iter().map(without_certificates).collect::<Vec<_>>();
+        let listeners = (listeners(self) != listeners(new)).then_some("broker.listener");
         listeners.into_iter().chain((limits(self) != limits(new)).then_some("broker.limits"))
     }
+}
+
+/// What of a listener cannot change while it listens: its certificates can, that it has some cannot.
+fn without_certificates(listener: &server::ListenerOptions) -> (server::ListenerOptions, bool) {
+    (server::ListenerOptions { tls: None, ..listener.clone() }, listener.tls.is_some())
 }
 
 impl agent::Options {
@@ -172,6 +181,7 @@ fn embedded(broker: broker::Broker, storage: &StorageOptions) -> Option<Embedded
         listeners,
         house_socket: storage::house_socket(&storage.directory),
         connections_max: limits.connections_max,
+        connections_per_address_max: limits.connections_per_address_max,
         send_buffer_bytes_max: limits.send_buffer_bytes_max,
         access,
     };

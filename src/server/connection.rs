@@ -15,11 +15,15 @@ use crate::base::clock;
 use crate::broker::ConnectionId;
 use crate::mqtt::{Decoded, Packet, ProtocolVersion, connect_version, decode};
 
-/// Takes a socket in and reads it in a task of its own. Beyond the limit of connections it is closed at once.
+/// Takes a socket in. Beyond a limit of connections it is closed at once.
 pub(super) fn open(shared: &Rc<Shared>, stream: Stream, door: Door) {
-    if door != Door::House && shared.hub.borrow().peers.len() >= shared.connections_max {
-        return;
+    if door == Door::House || shared.has_place(stream.peer()) {
+        enter(shared, stream, door);
     }
+}
+
+/// Reads a socket that has a place, in a task of its own.
+pub(super) fn enter(shared: &Rc<Shared>, stream: Stream, door: Door) {
     let address = stream.peer();
     let (reader, writer) = stream.split();
     let connection = shared.open(door, address, writer);
@@ -207,6 +211,7 @@ mod tests {
             listeners: Vec::new(),
             house_socket: PathBuf::new(),
             connections_max: 10,
+            connections_per_address_max: 10,
             send_buffer_bytes_max: LIMIT,
             access: super::super::Access::default(),
         };

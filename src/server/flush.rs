@@ -111,5 +111,9 @@ fn write(shared: &Shared, connection: ConnectionId) -> Flushed {
             Err(_) => return Flushed::Failed,
         }
     }
-    Flushed::All
+    match if peer.is_closing { peer.writer.try_finish() } else { peer.writer.try_flush() } {
+        Ok(()) => Flushed::All,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Flushed::Blocked,
+        Err(_) => Flushed::Failed,
+    }
 }

@@ -1,7 +1,7 @@
 //! Who is let in: logins are verified one after the other on a thread of their own, so that nobody's traffic waits for
 //! a hash.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,6 +9,8 @@ use tokio::sync::watch;
 use tracing::info;
 
 use super::hub::{Hub, Shared};
+use super::{ListenerOptions, Tls};
+use super::peers::Peer;
 use crate::access::{self, Acl, Passwords};
 use crate::broker::{ConnectionId, Origin, Standing, Verdict};
 use crate::mqtt::{ClientId, ConnectReturnCode, Password};
@@ -64,11 +66,18 @@ pub(super) struct Login {
 pub(super) struct Gate {
     access: Access,
     waiting: VecDeque<Login>,
+    /// Users who came in with a certificate: the password file need not know them. As many as the listeners' authorities
+    /// have signed for.
+    certified: HashSet<Box<str>>,
+    /// Whether any listener takes certificates in place of passwords.
+    takes_certificates: bool,
 }
 
 impl Gate {
-    pub(super) fn new(access: Access) -> Self {
-        Self { access, waiting: VecDeque::new() }
+    pub(super) fn new(access: Access, listeners: &[ListenerOptions]) -> Self {
+        let asks = |listener: &ListenerOptions| listener.tls.as_ref().is_some_and(Tls::asks_certificate);
+        let takes_certificates = listeners.iter().any(asks);
+        Self { access, waiting: VecDeque::new(), certified: HashSet::new(), takes_certificates }
     }
 
     fn accepted(&self, user: Option<Box<str>>, client_id: &ClientId) -> Verdict {
@@ -76,20 +85,34 @@ impl Gate {
         Verdict::Accepted { user, rights }
     }
 
-    /// What becomes of a session from before this start.
+    /// What becomes of a session from before this start. Where certificates are taken, nobody knows who still has one.
     pub(super) fn standing_today(&self, user: Option<&str>, client_id: &str) -> Standing {
         let passwords = self.access.passwords.as_ref();
         match user {
-            Some(user) if !passwords.is_some_and(|passwords| passwords.has_user(user)) => Standing::Gone,
+            Some(user) if !self.takes_certificates && !passwords.is_some_and(|known| known.has_user(user)) => {
+                Standing::Gone
+            }
             user => Standing::Stays(self.access.acl.rights(user, client_id)),
         }
     }
 
-    /// What becomes of a client that is in, now that the files say something else than `earlier`.
-    fn standing(&self, earlier: &Access, user: Option<&str>, client_id: &str) -> Standing {
-        let Some(user) = user else { return Standing::Stays(self.access.acl.rights(None, client_id)) };
+    /// A user whom TLS has verified.
+    fn certified(&mut self, user: Box<str>, client_id: &ClientId) -> Verdict {
+        if !self.certified.contains(&user) {
+            self.certified.insert(user.clone());
+        }
+        self.accepted(Some(user), client_id)
+    }
+
+    /// What becomes of a client that is in, now that the files say something else than `earlier`. What is known of
+    /// whoever shows a certificate does not stand in them.
+    fn standing(&self, earlier: &Access, user: Option<&str>, client_id: &str, is_certified: bool) -> Standing {
+        let Some(user) = user.filter(|_| !is_certified) else {
+            return Standing::Stays(self.access.acl.rights(user, client_id));
+        };
         let Some(passwords) = self.access.passwords.as_ref().filter(|passwords| passwords.has_user(user)) else {
-            return Standing::Gone;
+            // the name lives on with its certificate, and keeps its session
+            return if self.certified.contains(user) { Standing::Unproven } else { Standing::Gone };
         };
         match &earlier.passwords {
             Some(earlier) if passwords.agrees_on(user, earlier) => {
@@ -110,6 +133,11 @@ impl Hub {
         client_id: ClientId,
     ) -> bool {
         let Some(peer) = self.peers.get_mut(connection) else { return false };
+        if let Some(user) = peer.writer.user() {
+            let verdict = self.gate.certified(user, &client_id);
+            self.broker.handle_verdict(connection, verdict);
+            return false;
+        }
         let verdict = match user_name.filter(|_| self.gate.access.passwords.is_some()) {
             None if peer.door.allows_anonymous() => self.gate.accepted(None, &client_id),
             None => Verdict::Refused(ConnectReturnCode::NotAuthorized),
@@ -190,9 +218,11 @@ pub(super) async fn reload(shared: Rc<Shared>, mut news: watch::Receiver<Access>
     while news.changed().await.is_ok() {
         let access = news.borrow_and_update().clone();
         let mut hub = shared.hub.borrow_mut();
-        let Hub { broker, gate, .. } = &mut *hub;
+        let Hub { broker, gate, peers, .. } = &mut *hub;
         let earlier = std::mem::replace(&mut gate.access, access);
-        broker.handle_access(|user, client_id| gate.standing(&earlier, user, client_id));
+        let certified: HashSet<&str> =
+            peers.iter().filter(|peer| !peer.is_closing && peer.writer.user().is_some()).map(Peer::name).collect();
+        broker.handle_access(|user, client_id| gate.standing(&earlier, user, client_id, certified.contains(client_id)));
         shared.carry_out(&mut hub);
         info!("passwords and rights were read again");
     }

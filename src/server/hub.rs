@@ -13,6 +13,7 @@ use super::durable::{self, Durable, Meaning};
 use super::gate::{Door, Gate};
 use super::outbox::Pool;
 use super::peers::{Peer, Peers};
+use super::places::Places;
 use super::stream::Writer;
 use crate::base::clock::{self, Monotonic};
 use crate::broker::state::State;
@@ -40,7 +41,6 @@ pub(super) struct Shared {
     /// The machine's next deadline has come nearer.
     pub(super) deadline: Notify,
     pub(super) send_buffer_bytes_max: usize,
-    pub(super) connections_max: usize,
     pub(super) packet_bytes_max: usize,
     /// Bytes that came from sockets, and that they took.
     pub(super) received: Cell<u64>,
@@ -63,7 +63,7 @@ pub(super) struct Hub {
     pub(super) durable: Durable,
     /// The deadline that the timer's task waits for.
     armed: Option<Monotonic>,
-    complaints: Complaints,
+    pub(super) complaints: Complaints,
     /// Outputs carried out in this turn.
     turn_outputs: usize,
 }
@@ -83,8 +83,8 @@ impl Shared {
     pub(super) fn new(broker: Broker, durable: Durable, options: &super::Options, packet_bytes_max: usize) -> Self {
         let hub = Hub {
             broker,
-            peers: Peers::default(),
-            gate: Gate::new(options.access.clone()),
+            peers: Peers::new(Places::new(options.connections_max, options.connections_per_address_max)),
+            gate: Gate::new(options.access.clone(), &options.listeners),
             dirty: Vec::new(),
             lingering: VecDeque::new(),
             pool: Pool::default(),
@@ -100,7 +100,6 @@ impl Shared {
             login: Notify::new(),
             deadline: Notify::new(),
             send_buffer_bytes_max: options.send_buffer_bytes_max,
-            connections_max: options.connections_max,
             packet_bytes_max,
             received: Cell::new(0),
             sent: Cell::new(0),
@@ -344,6 +343,7 @@ mod tests {
             listeners: Vec::new(),
             house_socket: PathBuf::new(),
             connections_max: 10,
+            connections_per_address_max: 10,
             send_buffer_bytes_max: 4096,
             access: super::super::Access::default(),
         };

@@ -10,12 +10,15 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use thiserror::Error;
+use tokio::sync::watch;
 use tracing::warn;
 
+use super::arrival::{self, Layers};
 use super::connection;
 use super::gate::Door;
 use super::hub::Shared;
 use super::stream::Stream;
+use super::tls::Certificates;
 use super::{ListenerAddress, ListenerOptions};
 
 /// Why the broker cannot listen.
@@ -65,7 +68,7 @@ pub enum BindError {
 /// A bound socket that is not served yet.
 #[derive(Debug)]
 pub(super) enum Listener {
-    Tcp { socket: std::net::TcpListener, door: Door },
+    Tcp { socket: std::net::TcpListener, door: Door, layers: Layers },
     Unix { socket: std::os::unix::net::UnixListener, file: SocketFile, door: Door },
 }
 
@@ -80,10 +83,14 @@ impl Drop for SocketFile {
 }
 
 impl Listener {
-    pub(super) fn bind(options: &ListenerOptions) -> Result<Self, BindError> {
+    /// `certificates` has those of all listeners, now and after a reload.
+    pub(super) fn bind(
+        options: &ListenerOptions,
+        certificates: &watch::Sender<Certificates>,
+    ) -> Result<Self, BindError> {
         let door = Door::Public { allow_anonymous: options.allow_anonymous };
         match &options.address {
-            ListenerAddress::Tcp(address) => Self::bind_tcp(*address, door),
+            ListenerAddress::Tcp(address) => Self::bind_tcp(*address, door, Layers::new(options, certificates)),
             ListenerAddress::Unix(path) => Self::bind_unix(path, door, 0o660),
         }
     }
@@ -93,13 +100,15 @@ impl Listener {
         Self::bind_unix(path, Door::House, 0o600)
     }
 
-    fn bind_tcp(address: SocketAddr, door: Door) -> Result<Self, BindError> {
+    fn bind_tcp(address: SocketAddr, door: Door, layers: Layers) -> Result<Self, BindError> {
         let bind = || {
             let socket = std::net::TcpListener::bind(address)?;
             socket.set_nonblocking(true)?;
-            Ok(Self::Tcp { socket, door })
+            Ok(socket)
         };
-        bind().map_err(|cause| BindError::of(address.to_string(), cause))
+        bind()
+            .map(|socket| Self::Tcp { socket, door, layers })
+            .map_err(|cause| BindError::of(address.to_string(), cause))
     }
 
     /// Binds beside the path and moves the socket into place when its mode is right: nobody can open it before. What
@@ -118,27 +127,29 @@ impl Listener {
         bind().map_err(|cause| BindError::of(path.display().to_string(), cause))
     }
 
-    /// Where it listens, with the port that the system chose for port 0; `None` for the private socket.
-    pub(super) fn address(&self) -> Option<ListenerAddress> {
+    /// What it serves, with the port that the system chose for port 0; `None` for the private socket.
+    pub(super) fn options(&self) -> Option<ListenerOptions> {
         match self {
-            Self::Tcp { socket, .. } => socket.local_addr().ok().map(ListenerAddress::Tcp),
+            Self::Tcp { socket, layers, .. } => {
+                let address = ListenerAddress::Tcp(socket.local_addr().ok()?);
+                Some(ListenerOptions { address, ..layers.options.clone() })
+            }
             Self::Unix { door: Door::House, .. } => None,
-            Self::Unix { file, .. } => Some(ListenerAddress::Unix(file.0.clone())),
+            Self::Unix { file, door: Door::Public { allow_anonymous }, .. } => {
+                let address = ListenerAddress::Unix(file.0.clone());
+                Some(ListenerOptions { allow_anonymous: *allow_anonymous, ..ListenerOptions::plain(address) })
+            }
         }
     }
 
-    /// Accepts until its task is dropped.
-    pub(super) async fn run(self, shared: Rc<Shared>) -> io::Result<()> {
+    /// Accepts until its task is dropped. TLS and WebSocket have `patience` to stand.
+    pub(super) async fn run(self, shared: Rc<Shared>, patience: Duration) -> io::Result<()> {
         match self {
-            Self::Tcp { socket, door } => {
+            Self::Tcp { socket, door, layers } => {
                 let listener = tokio::net::TcpListener::from_std(socket)?;
                 loop {
                     match listener.accept().await {
-                        Ok((stream, _)) => {
-                            // without it an answer waits for the peer's delayed acknowledgement
-                            let _ = stream.set_nodelay(true);
-                            connection::open(&shared, Stream::Tcp(stream), door);
-                        }
+                        Ok((stream, _)) => arrival::open(&shared, stream, door, &layers, patience),
                         Err(cause) => pause(&cause).await,
                     }
                 }

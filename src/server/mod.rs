@@ -1,28 +1,37 @@
-//! Sockets to the broker's core: TCP and Unix listeners, reading in bulk, one vectored write a wake-up.
+//! Sockets to the broker's core: TCP, TLS, WebSocket and Unix listeners, reading in bulk, one vectored write a wake-up.
 //!
 //! - Holds sockets, buffers on their way out, and the core itself.
 //! - Never enters: protocol rules (those are `broker`'s) and what the agent does.
 //! - Uses `base`, `mqtt`, `access`, `broker`.
 //!
 //! Everything runs on one thread: a task a connection reads up to 64 KB and hands the packets to the core; the core's
-//! outputs fill outboxes; one flusher, woken once, writes behind all readers that were ready. Start reading at
-//! [`Server::bind`], then `connection`, `hub` and `flush`.
+//! outputs fill outboxes; one flusher, woken once, writes behind all readers that were ready. TLS and WebSocket are
+//! laid above a socket by a task (`arrival`) and then hidden behind the same reader and writer (`stream`, `layered`).
+//! Follows MQTT 3.1.1 section 6. Start reading at [`Server::bind`], then `connection`, `hub` and `flush`.
 
+mod arrival;
 mod complaints;
 mod connection;
 mod durable;
 mod flush;
+mod frames;
 mod gate;
 mod hub;
+mod layered;
 mod listener;
 mod outbox;
 mod peers;
+mod places;
 mod stream;
+mod tls;
+mod upgrade;
 
 pub use gate::Access;
 pub use listener::BindError;
+pub use tls::{Certificates, Tls, TlsError, certificates_of};
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -56,8 +65,11 @@ pub struct Options {
     pub listeners: Vec<ListenerOptions>,
     /// The private Unix socket of the gateway's own clients (mode 0600).
     pub house_socket: PathBuf,
-    /// Connections at one time, over all listeners; one more is closed at once.
+    /// Connections at one time, over all listeners, unfinished handshakes included; one more is closed at once.
     pub connections_max: usize,
+    /// Connections at one time of one address, unfinished handshakes included; one more is closed at once. Unix sockets
+    /// and loopback are not bounded by it.
+    pub connections_per_address_max: usize,
     /// Bytes that may wait for one slow client; beyond it its QoS 0 messages are dropped.
     pub send_buffer_bytes_max: usize,
     /// Who may come in and what they may do, until [`Server::access`] is sent something newer.
@@ -71,6 +83,20 @@ pub struct ListenerOptions {
     pub address: ListenerAddress,
     /// Whether clients without a user name are let in; without a password file, whether anybody is.
     pub allow_anonymous: bool,
+    /// What its clients speak; over a Unix socket always MQTT.
+    pub protocol: Protocol,
+    /// TLS below it; over a Unix socket always none. With client certificates, their common names are the users, and
+    /// nobody else comes in.
+    pub tls: Option<Tls>,
+}
+
+/// What the clients of a listener speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// MQTT.
+    Mqtt,
+    /// MQTT in the binary frames of WebSocket.
+    WebSocket,
 }
 
 /// A listener's address.
@@ -82,6 +108,34 @@ pub enum ListenerAddress {
     Unix(PathBuf),
 }
 
+impl ListenerOptions {
+    /// MQTT without TLS for everybody.
+    pub fn plain(address: ListenerAddress) -> Self {
+        Self { address, allow_anonymous: true, protocol: Protocol::Mqtt, tls: None }
+    }
+
+    /// Whether its clients show certificates, and are who these say.
+    pub fn asks_certificates(&self) -> bool {
+        self.tls.as_ref().is_some_and(Tls::asks_certificate)
+    }
+}
+
+/// Where it listens, and what is not plain MQTT.
+impl fmt::Display for ListenerOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.address {
+            ListenerAddress::Tcp(address) => write!(f, "{address}")?,
+            ListenerAddress::Unix(path) => write!(f, "{}", path.display())?,
+        }
+        match (self.protocol, &self.tls) {
+            (Protocol::Mqtt, None) => Ok(()),
+            (Protocol::Mqtt, Some(_)) => f.write_str(" (TLS)"),
+            (Protocol::WebSocket, None) => f.write_str(" (WebSocket)"),
+            (Protocol::WebSocket, Some(_)) => f.write_str(" (WebSocket, TLS)"),
+        }
+    }
+}
+
 /// A broker whose sockets are bound.
 #[derive(Debug)]
 pub struct Server {
@@ -89,6 +143,7 @@ pub struct Server {
     options: Options,
     machine: broker::Options,
     access: watch::Sender<Access>,
+    certificates: watch::Sender<Certificates>,
 }
 
 impl Server {
@@ -98,10 +153,11 @@ impl Server {
     /// # Errors
     /// When one of them cannot be bound; none is left behind then.
     pub fn bind(options: Options, machine: broker::Options) -> Result<Self, BindError> {
+        let certificates = watch::Sender::new(certificates_of(&options.listeners));
         let mut listeners = vec![Listener::bind_house(&options.house_socket)?];
         let mut left_out = None;
         for listener in &options.listeners {
-            match Listener::bind(listener) {
+            match Listener::bind(listener, &certificates) {
                 Ok(listener) => listeners.push(listener),
                 Err(error @ BindError::NoAddress { .. }) => {
                     warn!("{error}; it is left out");
@@ -114,19 +170,25 @@ impl Server {
             Some(error) if listeners.len() == 1 => Err(error),
             _ => {
                 let access = watch::Sender::new(options.access.clone());
-                Ok(Self { listeners, options, machine, access })
+                Ok(Self { listeners, options, machine, access, certificates })
             }
         }
     }
 
     /// Where it listens, ports that the system chose included; the private socket is not among them.
-    pub fn addresses(&self) -> Vec<ListenerAddress> {
-        self.listeners.iter().filter_map(Listener::address).collect()
+    pub fn listeners(&self) -> Vec<ListenerOptions> {
+        self.listeners.iter().filter_map(Listener::options).collect()
     }
 
     /// Takes newer passwords and rights while it serves; they apply to connected clients too.
     pub fn access(&self) -> watch::Sender<Access> {
         self.access.clone()
+    }
+
+    /// Takes newer certificates while it serves, for connections from then on. A listener that is not among them keeps
+    /// what it began with, and none gets or loses TLS by them.
+    pub fn certificates(&self) -> watch::Sender<Certificates> {
+        self.certificates.clone()
     }
 
     /// Serves on the calling thread until `stop` turns true, then sends what is waiting, for two seconds at most, and
@@ -159,7 +221,7 @@ impl Server {
         progress: Progress,
         mut stop: watch::Receiver<bool>,
     ) -> std::io::Result<()> {
-        let packet_bytes_max = self.machine.packet_bytes_max;
+        let (packet_bytes_max, patience) = (self.machine.packet_bytes_max, self.machine.connect_timeout);
         let machine = broker::Options { spills_queues: store.is_some(), ..self.machine };
         let broker = Broker::new(machine, seed);
         let shared = match store {
@@ -178,7 +240,7 @@ impl Server {
         shared.start();
         let mut listening = tokio::task::JoinSet::new();
         for listener in self.listeners {
-            listening.spawn_local(listener.run(shared.clone()));
+            listening.spawn_local(listener.run(shared.clone(), patience));
         }
         tokio::task::spawn_local(flush::run(shared.clone()));
         tokio::task::spawn_local(gate::run(shared.clone()));
@@ -236,9 +298,10 @@ mod tests {
 
     fn options(directory: &Path, address: ListenerAddress) -> Options {
         Options {
-            listeners: vec![ListenerOptions { address, allow_anonymous: true }],
+            listeners: vec![ListenerOptions::plain(address)],
             house_socket: directory.join("house.sock"),
             connections_max: 10,
+            connections_per_address_max: 10,
             send_buffer_bytes_max: 1 << 20,
             access: Access::default(),
         }

@@ -9,14 +9,19 @@ use tokio::task::AbortHandle;
 
 use super::gate::Door;
 use super::outbox::Outbox;
+use super::places::Places;
 use super::stream::Writer;
 use crate::broker::ConnectionId;
 use crate::mqtt::ClientId;
 
 /// Connected sockets. Not a table by slots: the machine gives the slot of a connection that it has forgotten to the
 /// next one, while bytes of the old one still wait.
-#[derive(Debug, Default)]
-pub(super) struct Peers(HashMap<ConnectionId, Peer, FixedState>);
+#[derive(Debug)]
+pub(super) struct Peers {
+    by_id: HashMap<ConnectionId, Peer, FixedState>,
+    /// Those of all peers, and of those who are still on their way in.
+    pub(super) places: Places,
+}
 
 /// One connected socket.
 #[derive(Debug)]
@@ -42,34 +47,42 @@ pub(super) struct Peer {
 }
 
 impl Peers {
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
+    pub(super) fn new(places: Places) -> Self {
+        Self { by_id: HashMap::default(), places }
+    }
+
+    /// Each of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Peer> {
+        self.by_id.values()
     }
 
     pub(super) fn get(&self, connection: ConnectionId) -> Option<&Peer> {
-        self.0.get(&connection)
+        self.by_id.get(&connection)
     }
 
     pub(super) fn get_mut(&mut self, connection: ConnectionId) -> Option<&mut Peer> {
-        self.0.get_mut(&connection)
+        self.by_id.get_mut(&connection)
     }
 
     /// Lets every reader go on that waits.
     pub(super) fn resume(&mut self) {
-        self.0.values_mut().filter_map(|peer| peer.paused.take()).for_each(std::task::Waker::wake);
+        self.by_id.values_mut().filter_map(|peer| peer.paused.take()).for_each(std::task::Waker::wake);
     }
 
     /// Those for whom bytes wait.
     pub(super) fn waiting(&self) -> Vec<ConnectionId> {
-        self.0.iter().filter(|(_, peer)| peer.outbox.bytes() > 0).map(|(connection, _)| *connection).collect()
+        self.by_id.iter().filter(|(_, peer)| peer.outbox.bytes() > 0).map(|(connection, _)| *connection).collect()
     }
 
     pub(super) fn insert(&mut self, connection: ConnectionId, peer: Peer) {
-        self.0.insert(connection, peer);
+        self.places.take(peer.address);
+        self.by_id.insert(connection, peer);
     }
 
     pub(super) fn remove(&mut self, connection: ConnectionId) -> Option<Peer> {
-        self.0.remove(&connection)
+        let peer = self.by_id.remove(&connection)?;
+        self.places.give_back(peer.address);
+        Some(peer)
     }
 }
 

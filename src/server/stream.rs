@@ -1,18 +1,25 @@
-//! TCP and Unix streams as one type, split so that one task reads while the hub writes.
+//! TCP and Unix streams, and those with further layers, as one type, split so that one task reads while the hub
+//! writes. The plain ones come first in mind: whatever only TLS and WebSocket need stands behind a pointer.
 
+use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
+
+use super::layered::Layered;
 
 /// A connected socket.
 #[derive(Debug)]
 pub(super) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Layered(Box<Layered>),
 }
 
 /// The half that one task reads.
@@ -20,6 +27,7 @@ pub(super) enum Stream {
 pub(super) enum Reader {
     Tcp(tcp::OwnedReadHalf),
     Unix(unix::OwnedReadHalf),
+    Layered(Rc<RefCell<Layered>>),
 }
 
 /// The half that the hub writes.
@@ -27,6 +35,7 @@ pub(super) enum Reader {
 pub(super) enum Writer {
     Tcp(tcp::OwnedWriteHalf),
     Unix(unix::OwnedWriteHalf),
+    Layered(Rc<RefCell<Layered>>),
 }
 
 impl Stream {
@@ -35,6 +44,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.peer_addr().ok().map(|address| address.ip()),
             Self::Unix(_) => None,
+            Self::Layered(layered) => layered.address(),
         }
     }
 
@@ -48,6 +58,10 @@ impl Stream {
                 let (reader, writer) = stream.into_split();
                 (Reader::Unix(reader), Writer::Unix(writer))
             }
+            Self::Layered(layered) => {
+                let shared = Rc::new(RefCell::new(*layered));
+                (Reader::Layered(shared.clone()), Writer::Layered(shared))
+            }
         }
     }
 }
@@ -58,6 +72,7 @@ impl Reader {
         match self {
             Self::Tcp(half) => Pin::new(half).poll_read(cx, buffer),
             Self::Unix(half) => Pin::new(half).poll_read(cx, buffer),
+            Self::Layered(layered) => layered.borrow_mut().poll_read(cx, buffer),
         }
     }
 }
@@ -68,6 +83,32 @@ impl Writer {
         match self {
             Self::Tcp(half) => half.try_write_vectored(slices),
             Self::Unix(half) => half.try_write_vectored(slices),
+            Self::Layered(layered) => layered.borrow_mut().try_write_vectored(slices),
+        }
+    }
+
+    /// Writes without waiting what was taken before and is held back.
+    pub(super) fn try_flush(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => Ok(()),
+            Self::Layered(layered) => layered.borrow_mut().try_flush(),
+        }
+    }
+
+    /// Writes without waiting what is held back, and the words of leave that a plain socket has none of. To be called
+    /// again when it would block.
+    pub(super) fn try_finish(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => Ok(()),
+            Self::Layered(layered) => layered.borrow_mut().try_finish(),
+        }
+    }
+
+    /// The user that the connection itself has verified.
+    pub(super) fn user(&self) -> Option<Box<str>> {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => None,
+            Self::Layered(layered) => layered.borrow().user().map(Box::from),
         }
     }
 
@@ -76,6 +117,7 @@ impl Writer {
         match self {
             Self::Tcp(half) => half.writable().await,
             Self::Unix(half) => half.writable().await,
+            Self::Layered(layered) => poll_fn(|cx| layered.borrow_mut().poll_writable(cx)).await,
         }
     }
 }

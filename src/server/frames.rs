@@ -1,0 +1,157 @@
+//! MQTT in WebSocket frames (MQTT 3.1.1 section 6): the bytes of binary messages, one behind the other, are the stream
+//! that a plain socket would carry.
+
+use std::borrow::Cow;
+use std::io::{self, IoSlice, Read, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use tokio::io::ReadBuf;
+use tungstenite::protocol::frame::coding::CloseCode;
+use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext};
+use tungstenite::{Error, Message};
+
+use super::layered::{Carrier, would_block};
+
+/// Bytes of one outgoing message; what one connection may hold back for its socket.
+pub(super) const MESSAGE_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes that may wait in all: a message, and pongs to a peer that pings and does not read.
+const WAITING_BYTES_MAX: usize = 2 * MESSAGE_BYTES_MAX;
+
+/// Bytes of one read below the frames. Held as long as the connection lives.
+const READ_BYTES: usize = 4 * 1024;
+
+/// The WebSocket of one connection.
+#[derive(Debug)]
+pub(super) struct Frames {
+    context: WebSocketContext,
+    /// What is left of the message that came last.
+    unread: Bytes,
+}
+
+/// The carrier below, with whom to wake when it can be read and when it can be written.
+pub(super) struct Wires<'a> {
+    pub(super) carrier: &'a mut dyn Carrier,
+    pub(super) reader: &'a Waker,
+    pub(super) writer: &'a Waker,
+}
+
+impl Read for Wires<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let mut buffer = ReadBuf::new(bytes);
+        let read = Pin::new(&mut *self.carrier).poll_read(&mut Context::from_waker(self.reader), &mut buffer);
+        would_block(read).map(|()| buffer.filled().len())
+    }
+}
+
+impl Write for Wires<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        would_block(Pin::new(&mut *self.carrier).poll_write(&mut Context::from_waker(self.writer), bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        would_block(Pin::new(&mut *self.carrier).poll_flush(&mut Context::from_waker(self.writer)))
+    }
+}
+
+impl Frames {
+    /// After the upgrade; `early` is what has come behind its request. A frame, or a message of several, has room for
+    /// the largest packet and some more.
+    pub(super) fn new(early: Vec<u8>, packet_bytes_max: usize) -> Self {
+        let message_bytes_max = packet_bytes_max.saturating_add(super::READ_BYTES_MAX);
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BYTES)
+            .write_buffer_size(0)
+            .max_write_buffer_size(WAITING_BYTES_MAX)
+            .max_message_size(Some(message_bytes_max))
+            .max_frame_size(Some(message_bytes_max));
+        let context = WebSocketContext::from_partially_read(early, Role::Server, Some(config));
+        Self { context, unread: Bytes::new() }
+    }
+
+    /// Reads some bytes; none at the end.
+    pub(super) fn poll_read(&mut self, wires: &mut Wires<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        while self.unread.is_empty() {
+            match self.context.read(wires) {
+                Ok(Message::Binary(bytes)) => self.unread = bytes,
+                // [MQTT-6.0.0-1]
+                Ok(Message::Text(_)) => {
+                    return Poll::Ready(Err(self.fail(wires, CloseCode::Unsupported, "MQTT is binary")));
+                }
+                // pings and closes are answered with the next read
+                Ok(_) => {}
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+                Err(Error::ConnectionClosed | Error::AlreadyClosed) => return Poll::Ready(Ok(())),
+                Err(Error::Capacity(_)) => {
+                    return Poll::Ready(Err(self.fail(wires, CloseCode::Size, "larger than any packet may be")));
+                }
+                Err(Error::Protocol(_)) => {
+                    return Poll::Ready(Err(self.fail(wires, CloseCode::Protocol, "broken frame")));
+                }
+                Err(error) => return Poll::Ready(Err(io_error(error))),
+            }
+        }
+        let count = self.unread.len().min(buffer.remaining());
+        buffer.put_slice(self.unread.get(..count).unwrap_or_default());
+        self.unread.advance(count);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes the beginning of `slices` as one message, once the one before has gone.
+    pub(super) fn write(&mut self, wires: &mut Wires<'_>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.flush(wires)?;
+        let message = gather(slices);
+        let count = message.len();
+        match self.context.write(wires, Message::Binary(message)) {
+            Ok(()) => Ok(count),
+            // it was taken and is held back
+            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(count),
+            Err(error) => Err(io_error(error)),
+        }
+    }
+
+    pub(super) fn flush(&mut self, wires: &mut Wires<'_>) -> io::Result<()> {
+        match self.context.flush(wires) {
+            // the reader finds the end
+            Ok(()) | Err(Error::ConnectionClosed | Error::AlreadyClosed) => Ok(()),
+            Err(error) => Err(io_error(error)),
+        }
+    }
+
+    /// Says that it was the last message.
+    pub(super) fn finish(&mut self, wires: &mut Wires<'_>) -> io::Result<()> {
+        match self.context.close(wires, Some(close_frame(CloseCode::Normal, ""))) {
+            Ok(()) | Err(Error::ConnectionClosed | Error::AlreadyClosed) => Ok(()),
+            Err(error) => Err(io_error(error)),
+        }
+    }
+
+    /// Tells the peer why it is over, as far as its socket takes it.
+    fn fail(&mut self, wires: &mut Wires<'_>, code: CloseCode, why: &'static str) -> io::Error {
+        let _ = self.context.close(wires, Some(close_frame(code, why)));
+        io::Error::new(io::ErrorKind::InvalidData, why)
+    }
+}
+
+fn close_frame(code: CloseCode, why: &'static str) -> CloseFrame {
+    CloseFrame { code, reason: Cow::Borrowed(why).into_owned().into() }
+}
+
+/// The first bytes of `slices`, at most [`MESSAGE_BYTES_MAX`].
+fn gather(slices: &[IoSlice<'_>]) -> Bytes {
+    let mut message = BytesMut::new();
+    for slice in slices {
+        let room = MESSAGE_BYTES_MAX - message.len();
+        message.extend_from_slice(slice.get(..room.min(slice.len())).unwrap_or_default());
+    }
+    message.freeze()
+}
+
+fn io_error(error: Error) -> io::Error {
+    match error {
+        Error::Io(error) => error,
+        other => io::Error::new(io::ErrorKind::InvalidData, other),
+    }
+}

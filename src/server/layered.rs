@@ -1,0 +1,130 @@
+//! A socket with TLS, WebSocket or both above it. It reads and writes as a plain one does; what these layers hold back
+//! is bounded: 64 KB of TLS records, one WebSocket message of [`frames::MESSAGE_BYTES_MAX`].
+
+use std::fmt::Debug;
+use std::io::{self, IoSlice};
+use std::net::IpAddr;
+use std::task::{Context, Poll, Waker};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::frames::{Frames, Wires};
+
+/// A stream of bytes: TCP, or TLS above it.
+pub(super) trait Carrier: AsyncRead + AsyncWrite + Unpin + Debug {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Debug> Carrier for T {}
+
+/// One connection. Its reader and its writer share it; both run on one thread and hold it only while they poll.
+#[derive(Debug)]
+pub(super) struct Layered {
+    carrier: Box<dyn Carrier>,
+    /// WebSocket, above the carrier.
+    frames: Option<Frames>,
+    /// The common name of the certificate that the client has shown.
+    user: Option<Box<str>>,
+    address: Option<IpAddr>,
+    /// Whoever waits to write. A write on behalf of the reader, such as an answer to a ping, has to leave it in place:
+    /// a socket remembers one of them only.
+    writer: Waker,
+    /// Why reading has failed, while bytes from before had to be handed over first.
+    failure: Option<io::Error>,
+}
+
+impl Layered {
+    pub(super) fn new(
+        carrier: Box<dyn Carrier>,
+        frames: Option<Frames>,
+        user: Option<Box<str>>,
+        address: Option<IpAddr>,
+    ) -> Self {
+        Self { carrier, frames, user, address, writer: Waker::noop().clone(), failure: None }
+    }
+
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    /// The user that TLS has verified.
+    pub(super) fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// Fills `buffer` as far as bytes are there: one that is not full means that there are no more for now.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if let Some(failure) = self.failure.take() {
+            return Poll::Ready(Err(failure));
+        }
+        let before = buffer.filled().len();
+        while buffer.remaining() > 0 {
+            let filled = buffer.filled().len();
+            match self.poll_read_some(cx, buffer) {
+                Poll::Ready(Ok(())) if buffer.filled().len() > filled => {}
+                Poll::Ready(Err(failure)) if filled > before => {
+                    self.failure = Some(failure);
+                    break;
+                }
+                Poll::Pending if filled > before => break,
+                other => return other,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_read_some(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match &mut self.frames {
+            None => std::pin::Pin::new(&mut self.carrier).poll_read(cx, buffer),
+            Some(frames) => {
+                let mut wires = Wires { carrier: &mut *self.carrier, reader: cx.waker(), writer: &self.writer };
+                frames.poll_read(&mut wires, buffer)
+            }
+        }
+    }
+
+    /// Writes what the socket takes without waiting, and a little more that these layers hold back for it.
+    pub(super) fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let Self { carrier, frames, writer, .. } = self;
+        match frames {
+            None => {
+                let mut cx = Context::from_waker(writer);
+                would_block(std::pin::Pin::new(carrier).poll_write_vectored(&mut cx, slices))
+            }
+            Some(frames) => frames.write(&mut Wires { carrier: &mut **carrier, reader: Waker::noop(), writer }, slices),
+        }
+    }
+
+    /// Writes what is held back, without waiting.
+    pub(super) fn try_flush(&mut self) -> io::Result<()> {
+        let Self { carrier, frames, writer, .. } = self;
+        match frames {
+            None => would_block(std::pin::Pin::new(carrier).poll_flush(&mut Context::from_waker(writer))),
+            Some(frames) => frames.flush(&mut Wires { carrier: &mut **carrier, reader: Waker::noop(), writer }),
+        }
+    }
+
+    /// Takes leave in the words of each layer, without waiting; to be called again when it would block.
+    pub(super) fn try_finish(&mut self) -> io::Result<()> {
+        let Self { carrier, frames, writer, .. } = self;
+        if let Some(frames) = frames {
+            frames.finish(&mut Wires { carrier: &mut **carrier, reader: Waker::noop(), writer })?;
+        }
+        would_block(std::pin::Pin::new(carrier).poll_shutdown(&mut Context::from_waker(writer)))
+    }
+
+    /// Waits until nothing is held back: then the socket takes bytes again.
+    pub(super) fn poll_writable(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        self.writer.clone_from(cx.waker());
+        match self.try_flush() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+            flushed => Poll::Ready(flushed),
+        }
+    }
+}
+
+/// What a poll came to, in the words of a socket that does not block.
+pub(super) fn would_block<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
+    match poll {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}
