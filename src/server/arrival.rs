@@ -2,7 +2,7 @@
 //! nobody else waits for a handshake.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use super::tls::{self, Certificates, Tls};
 use super::upgrade::{UpgradeError, upgrade};
 use super::{ListenerOptions, Protocol};
 use crate::base::clock;
+use crate::broker::ConnectionId;
 
 /// What a listener lays above TCP.
 #[derive(Debug)]
@@ -86,13 +87,19 @@ impl Drop for Arriving {
 }
 
 /// Takes a TCP connection in; one with further layers as soon as these stand, within `patience`.
-pub(super) fn open(shared: &Rc<Shared>, stream: TcpStream, door: Door, layers: &Layers, patience: Duration) {
+pub(super) fn open(
+    shared: &Rc<Shared>,
+    (stream, address): (TcpStream, SocketAddr),
+    door: Door,
+    layers: &Layers,
+    patience: Duration,
+) {
     // without it an answer waits for the peer's delayed acknowledgement
     let _ = stream.set_nodelay(true);
+    let address = Some(address.ip());
     if layers.is_plain() {
-        return connection::open(shared, Stream::Tcp(stream), door);
+        return connection::open(shared, Stream::Tcp(stream), address, door);
     }
-    let address = stream.peer_addr().ok().map(|address| address.ip());
     if !shared.has_place(address) {
         return;
     }
@@ -100,10 +107,10 @@ pub(super) fn open(shared: &Rc<Shared>, stream: TcpStream, door: Door, layers: &
     let (tls, protocol) = (layers.tls(), layers.options.protocol);
     tokio::task::spawn_local(async move {
         let shared = &arriving.shared;
-        let welcomed = welcome(stream, address, tls, protocol, shared.packet_bytes_max);
+        let welcomed = welcome(stream, tls, protocol, shared.packet_bytes_max);
         match tokio::time::timeout(patience, Box::pin(welcomed)).await.unwrap_or(Err(ArrivalError::Late)) {
-            Ok(layered) => connection::enter(shared, Stream::Layered(Box::new(layered)), door),
-            Err(error) => shared.complain(address, &error.to_string()),
+            Ok(layered) => connection::enter(shared, Stream::Layered(Box::new(layered)), address, door),
+            Err(error) => shared.complain(address, "connection refused", &error.to_string()),
         }
     });
 }
@@ -111,7 +118,6 @@ pub(super) fn open(shared: &Rc<Shared>, stream: TcpStream, door: Door, layers: &
 /// Lays everything above the socket that its listener asks for.
 async fn welcome(
     stream: TcpStream,
-    address: Option<IpAddr>,
     tls: Option<Tls>,
     protocol: Protocol,
     packet_bytes_max: usize,
@@ -131,7 +137,7 @@ async fn welcome(
         Protocol::Mqtt => None,
         Protocol::WebSocket => Some(Frames::new(upgrade(&mut *carrier).await?, packet_bytes_max)),
     };
-    Ok(Layered::new(carrier, frames, user, address))
+    Ok(Layered::new(carrier, frames, user))
 }
 
 /// The name in the certificate that the client has shown, which the handshake has verified.
@@ -146,20 +152,31 @@ impl Shared {
         let lack = self.hub.borrow().peers.places.lack(address);
         match lack {
             None => return true,
-            Some(Full::InAll) => self.complain(address, "broker.limits.connections are open"),
+            Some(Full::InAll) => self.complain(address, "connection refused", "broker.limits.connections are open"),
             Some(Full::Address) => {
-                self.complain(address, "its address has broker.limits.connections_per_address open");
+                let why = "its address has broker.limits.connections_per_address open";
+                self.complain(address, "connection refused", why);
             }
         }
         false
     }
 
-    /// Tells, now and then, of somebody who was not let in.
-    fn complain(&self, address: Option<IpAddr>, why: &str) {
+    /// Ends a connection whose TLS or WebSocket is broken.
+    pub(super) fn broken(&self, connection: ConnectionId, why: &str) {
+        let address = self.hub.borrow_mut().peers.get_mut(connection).and_then(|peer| {
+            peer.is_closing = true;
+            peer.address
+        });
+        self.complain(address, "connection closed", why);
+        self.close(connection);
+    }
+
+    /// Tells, now and then, what became of somebody, and why.
+    fn complain(&self, address: Option<IpAddr>, what: &str, why: &str) {
         match self.hub.borrow_mut().complaints.judge(address, clock::monotonic()) {
-            Verdict::Show => warn!(?address, "connection refused: {why}"),
+            Verdict::Show => warn!(?address, "{what}: {why}"),
             Verdict::ShowLast => {
-                warn!(?address, "connection refused: {why}; further ones of this address are not logged for a minute");
+                warn!(?address, "{what}: {why}; further ones of this address are not logged for a minute");
             }
             Verdict::Hide => {}
         }

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -16,15 +17,14 @@ use crate::broker::ConnectionId;
 use crate::mqtt::{Decoded, Packet, ProtocolVersion, connect_version, decode};
 
 /// Takes a socket in. Beyond a limit of connections it is closed at once.
-pub(super) fn open(shared: &Rc<Shared>, stream: Stream, door: Door) {
-    if door == Door::House || shared.has_place(stream.peer()) {
-        enter(shared, stream, door);
+pub(super) fn open(shared: &Rc<Shared>, stream: Stream, address: Option<IpAddr>, door: Door) {
+    if door == Door::House || shared.has_place(address) {
+        enter(shared, stream, address, door);
     }
 }
 
 /// Reads a socket that has a place, in a task of its own.
-pub(super) fn enter(shared: &Rc<Shared>, stream: Stream, door: Door) {
-    let address = stream.peer();
+pub(super) fn enter(shared: &Rc<Shared>, stream: Stream, address: Option<IpAddr>, door: Door) {
     let (reader, writer) = stream.split();
     let connection = shared.open(door, address, writer);
     let task = tokio::task::spawn_local(run(shared.clone(), connection, reader));
@@ -43,6 +43,9 @@ async fn run(shared: Rc<Shared>, connection: ConnectionId, mut reader: Reader) {
             Ok(Turn::Emptied) => {}
             Ok(Turn::Read) => tokio::task::yield_now().await,
             Ok(Turn::Over) => return,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return shared.broken(connection, &error.to_string());
+            }
             Ok(Turn::Closed) | Err(_) => break,
         }
     }

@@ -76,8 +76,8 @@ impl Frames {
         while self.unread.is_empty() {
             match self.context.read(wires) {
                 Ok(Message::Binary(bytes)) => self.unread = bytes,
-                // [MQTT-6.0.0-1]
-                Ok(Message::Text(_)) => {
+                // [MQTT-6.0.0-1]; whether it is UTF-8 makes no difference
+                Ok(Message::Text(_)) | Err(Error::Utf8(_)) => {
                     return Poll::Ready(Err(self.fail(wires, CloseCode::Unsupported, "MQTT is binary")));
                 }
                 // pings and closes are answered with the next read

@@ -66,10 +66,7 @@ pub(super) struct Login {
 pub(super) struct Gate {
     access: Access,
     waiting: VecDeque<Login>,
-    /// Users who came in with a certificate: the password file need not know them. As many as the listeners' authorities
-    /// have signed for.
-    certified: HashSet<Box<str>>,
-    /// Whether any listener takes certificates in place of passwords.
+    /// Whether any listener takes certificates in place of passwords: then the password file need not know a user.
     takes_certificates: bool,
 }
 
@@ -77,7 +74,7 @@ impl Gate {
     pub(super) fn new(access: Access, listeners: &[ListenerOptions]) -> Self {
         let asks = |listener: &ListenerOptions| listener.tls.as_ref().is_some_and(Tls::asks_certificate);
         let takes_certificates = listeners.iter().any(asks);
-        Self { access, waiting: VecDeque::new(), certified: HashSet::new(), takes_certificates }
+        Self { access, waiting: VecDeque::new(), takes_certificates }
     }
 
     fn accepted(&self, user: Option<Box<str>>, client_id: &ClientId) -> Verdict {
@@ -96,14 +93,6 @@ impl Gate {
         }
     }
 
-    /// A user whom TLS has verified.
-    fn certified(&mut self, user: Box<str>, client_id: &ClientId) -> Verdict {
-        if !self.certified.contains(&user) {
-            self.certified.insert(user.clone());
-        }
-        self.accepted(Some(user), client_id)
-    }
-
     /// What becomes of a client that is in, now that the files say something else than `earlier`. What is known of
     /// whoever shows a certificate does not stand in them.
     fn standing(&self, earlier: &Access, user: Option<&str>, client_id: &str, is_certified: bool) -> Standing {
@@ -111,8 +100,8 @@ impl Gate {
             return Standing::Stays(self.access.acl.rights(user, client_id));
         };
         let Some(passwords) = self.access.passwords.as_ref().filter(|passwords| passwords.has_user(user)) else {
-            // the name lives on with its certificate, and keeps its session
-            return if self.certified.contains(user) { Standing::Unproven } else { Standing::Gone };
+            // a certificate may go on with the name, and keeps its session
+            return if self.takes_certificates { Standing::Unproven } else { Standing::Gone };
         };
         match &earlier.passwords {
             Some(earlier) if passwords.agrees_on(user, earlier) => {
@@ -134,7 +123,7 @@ impl Hub {
     ) -> bool {
         let Some(peer) = self.peers.get_mut(connection) else { return false };
         if let Some(user) = peer.writer.user() {
-            let verdict = self.gate.certified(user, &client_id);
+            let verdict = self.gate.accepted(Some(user), &client_id);
             self.broker.handle_verdict(connection, verdict);
             return false;
         }

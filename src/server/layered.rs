@@ -3,7 +3,7 @@
 
 use std::fmt::Debug;
 use std::io::{self, IoSlice};
-use std::net::IpAddr;
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -23,7 +23,6 @@ pub(super) struct Layered {
     frames: Option<Frames>,
     /// The common name of the certificate that the client has shown.
     user: Option<Box<str>>,
-    address: Option<IpAddr>,
     /// Whoever waits to write. A write on behalf of the reader, such as an answer to a ping, has to leave it in place:
     /// a socket remembers one of them only.
     writer: Waker,
@@ -32,17 +31,8 @@ pub(super) struct Layered {
 }
 
 impl Layered {
-    pub(super) fn new(
-        carrier: Box<dyn Carrier>,
-        frames: Option<Frames>,
-        user: Option<Box<str>>,
-        address: Option<IpAddr>,
-    ) -> Self {
-        Self { carrier, frames, user, address, writer: Waker::noop().clone(), failure: None }
-    }
-
-    pub(super) fn address(&self) -> Option<IpAddr> {
-        self.address
+    pub(super) fn new(carrier: Box<dyn Carrier>, frames: Option<Frames>, user: Option<Box<str>>) -> Self {
+        Self { carrier, frames, user, writer: Waker::noop().clone(), failure: None }
     }
 
     /// The user that TLS has verified.
@@ -73,7 +63,7 @@ impl Layered {
 
     fn poll_read_some(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match &mut self.frames {
-            None => std::pin::Pin::new(&mut self.carrier).poll_read(cx, buffer),
+            None => Pin::new(&mut self.carrier).poll_read(cx, buffer),
             Some(frames) => {
                 let mut wires = Wires { carrier: &mut *self.carrier, reader: cx.waker(), writer: &self.writer };
                 frames.poll_read(&mut wires, buffer)
@@ -87,7 +77,7 @@ impl Layered {
         match frames {
             None => {
                 let mut cx = Context::from_waker(writer);
-                would_block(std::pin::Pin::new(carrier).poll_write_vectored(&mut cx, slices))
+                would_block(Pin::new(carrier).poll_write_vectored(&mut cx, slices))
             }
             Some(frames) => frames.write(&mut Wires { carrier: &mut **carrier, reader: Waker::noop(), writer }, slices),
         }
@@ -97,7 +87,7 @@ impl Layered {
     pub(super) fn try_flush(&mut self) -> io::Result<()> {
         let Self { carrier, frames, writer, .. } = self;
         match frames {
-            None => would_block(std::pin::Pin::new(carrier).poll_flush(&mut Context::from_waker(writer))),
+            None => would_block(Pin::new(carrier).poll_flush(&mut Context::from_waker(writer))),
             Some(frames) => frames.flush(&mut Wires { carrier: &mut **carrier, reader: Waker::noop(), writer }),
         }
     }
@@ -108,7 +98,7 @@ impl Layered {
         if let Some(frames) = frames {
             frames.finish(&mut Wires { carrier: &mut **carrier, reader: Waker::noop(), writer })?;
         }
-        would_block(std::pin::Pin::new(carrier).poll_shutdown(&mut Context::from_waker(writer)))
+        would_block(Pin::new(carrier).poll_shutdown(&mut Context::from_waker(writer)))
     }
 
     /// Waits until nothing is held back: then the socket takes bytes again.

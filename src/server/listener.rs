@@ -149,7 +149,7 @@ impl Listener {
                 let listener = tokio::net::TcpListener::from_std(socket)?;
                 loop {
                     match listener.accept().await {
-                        Ok((stream, _)) => arrival::open(&shared, stream, door, &layers, patience),
+                        Ok(accepted) => arrival::open(&shared, accepted, door, &layers, patience),
                         Err(cause) => pause(&cause).await,
                     }
                 }
@@ -158,7 +158,7 @@ impl Listener {
                 let listener = tokio::net::UnixListener::from_std(socket)?;
                 loop {
                     match listener.accept().await {
-                        Ok((stream, _)) => connection::open(&shared, Stream::Unix(stream), door),
+                        Ok((stream, _)) => connection::open(&shared, Stream::Unix(stream), None, door),
                         Err(cause) => pause(&cause).await,
                     }
                 }

@@ -69,9 +69,13 @@ impl Peers {
         self.by_id.values_mut().filter_map(|peer| peer.paused.take()).for_each(std::task::Waker::wake);
     }
 
-    /// Those for whom bytes wait.
+    /// Those for whom bytes wait, here or in what lies above their socket.
     pub(super) fn waiting(&self) -> Vec<ConnectionId> {
-        self.by_id.iter().filter(|(_, peer)| peer.outbox.bytes() > 0).map(|(connection, _)| *connection).collect()
+        self.by_id
+            .iter()
+            .filter(|(_, peer)| peer.outbox.bytes() > 0 || peer.draining.is_some())
+            .map(|(connection, _)| *connection)
+            .collect()
     }
 
     pub(super) fn insert(&mut self, connection: ConnectionId, peer: Peer) {

@@ -4,7 +4,6 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -39,15 +38,6 @@ pub(super) enum Writer {
 }
 
 impl Stream {
-    /// The peer's address; `None` on a Unix socket.
-    pub(super) fn peer(&self) -> Option<IpAddr> {
-        match self {
-            Self::Tcp(stream) => stream.peer_addr().ok().map(|address| address.ip()),
-            Self::Unix(_) => None,
-            Self::Layered(layered) => layered.address(),
-        }
-    }
-
     pub(super) fn split(self) -> (Reader, Writer) {
         match self {
             Self::Tcp(stream) => {
