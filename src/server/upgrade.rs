@@ -92,7 +92,7 @@ async fn refuse(stream: &mut dyn Carrier, error: &UpgradeError) {
     };
     let text = format!("This port speaks MQTT over WebSocket. {error}\n");
     let head = format!(
-        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\r\n",
+        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
         text.len()
     );
     // one that has gone needs no answer

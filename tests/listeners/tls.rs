@@ -221,6 +221,26 @@ fn what_is_no_tls_ends_its_connection_alone() {
 }
 
 #[test]
+fn records_of_any_kind_end_their_own_connection_alone() {
+    let guarded = Guarded::start("");
+    let mut inside = guarded.raw();
+    inside.write_all(&connect("inside")).unwrap();
+    expect(&mut inside, &CONNACK);
+    for seed in 0..100 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut hostile = guarded.raw();
+        hostile.conn.complete_io(&mut hostile.sock).unwrap();
+        let mut bytes = vec![random.u8(20..25), 3, random.u8(1..5), 0, random.u8(..)];
+        bytes.extend((0..random.usize(0..300)).map(|_| random.u8(..)));
+        let _ = hostile.sock.write_all(&bytes);
+        hostile.sock.shutdown(std::net::Shutdown::Write).unwrap();
+        read_to_the_end(&mut hostile.sock);
+        inside.write_all(&[0xC0, 0]).unwrap();
+        expect(&mut inside, &[0xD0, 0]);
+    }
+}
+
+#[test]
 fn a_silent_client_is_let_go_in_time_and_holds_nobody_up() {
     let guarded = Guarded::start("[broker.limits]\nconnect_timeout = \"1s\"");
     let mut silent = connect_tcp(guarded.served.address);

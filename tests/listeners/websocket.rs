@@ -112,9 +112,9 @@ fn a_frame_larger_than_any_packet_is_refused_when_it_is_announced() {
         client.expect_close(1009);
     }
     let mut pieces = client(&served, "pieces");
-    pieces.send(BINARY, &[0; 64 << 10]);
+    pieces.send(BINARY, &vec![0; 64 << 10]);
     for _ in 0..17 {
-        pieces.send(CONTINUATION, &[0; 64 << 10]);
+        pieces.send(CONTINUATION, &vec![0; 64 << 10]);
     }
     pieces.expect_close(1009);
 }
@@ -167,6 +167,27 @@ fn bytes_behind_the_request_are_the_first_frame() {
     }
     read_head(&mut stream);
     expect(&mut stream, &[&[FIN | BINARY, 4][..], &CONNACK].concat());
+}
+
+#[test]
+fn bytes_of_any_kind_cost_nobody_else_anything() {
+    let served = start();
+    let mut inside = client(&served, "inside");
+    for seed in 0..300 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut hostile = open(&served);
+        for _ in 0..random.usize(1..20) {
+            let bytes: Vec<u8> = (0..random.usize(0..200)).map(|_| random.u8(..)).collect();
+            match random.u8(0..4) {
+                0 => hostile.send_raw(&bytes),
+                1 => hostile.send(random.u8(..), &bytes),
+                2 => hostile.send([BINARY, FIN | BINARY, CONTINUATION, FIN | CONTINUATION][random.usize(0..4)], &bytes),
+                _ => hostile.send(FIN | [PING, PONG, CLOSE][random.usize(0..3)], &bytes),
+            }
+        }
+        inside.write_all(&PINGREQ).unwrap();
+        expect(&mut inside, &PINGRESP);
+    }
 }
 
 #[test]
