@@ -118,3 +118,68 @@ pub(super) fn would_block<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
         Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    use super::*;
+
+    /// A socket that takes nothing: whom it would wake when it does, and what it has to give.
+    #[derive(Debug, Default)]
+    struct Full {
+        writer: Rc<RefCell<Option<Waker>>>,
+        incoming: Vec<u8>,
+    }
+
+    impl AsyncRead for Full {
+        fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            if self.incoming.is_empty() {
+                return Poll::Pending;
+            }
+            buffer.put_slice(&std::mem::take(&mut self.incoming));
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Full {
+        fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            self.writer.replace(Some(cx.waker().clone()));
+            Poll::Pending
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    struct Somebody;
+
+    impl Wake for Somebody {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn an_answer_to_a_ping_leaves_whoever_waits_to_write_in_place() {
+        // PING with a mask of zeros
+        let socket = Full { incoming: vec![0x89, 0x80, 0, 0, 0, 0], ..Full::default() };
+        let woken = socket.writer.clone();
+        let mut layered = Layered::new(Box::new(socket), Some(Frames::new(Vec::new(), 1 << 20)), None);
+        let message = [IoSlice::new(b"x")];
+        assert_eq!(layered.try_write_vectored(&message).unwrap(), 1, "it is held back");
+        assert_eq!(layered.try_write_vectored(&message).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        let (writer, reader) = (Waker::from(Arc::new(Somebody)), Waker::from(Arc::new(Somebody)));
+        assert!(layered.poll_writable(&Context::from_waker(&writer)).is_pending());
+        let mut bytes = [0; 16];
+        let read = layered.poll_read(&mut Context::from_waker(&reader), &mut ReadBuf::new(&mut bytes));
+        assert!(read.is_pending(), "a ping is no bytes");
+        assert!(woken.borrow().as_ref().is_some_and(|waker| waker.will_wake(&writer)));
+    }
+}
