@@ -163,6 +163,7 @@ user
 topic read a/#/b
 topic\tread a
 topic read été/a+b
+x\r\u{1b}y
 ";
         let problems: Vec<_> = Acl::parse(text).unwrap_err().iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -177,6 +178,7 @@ topic read été/a+b
                 "7:12: the filter `a/#/b` has `#` in another place than alone in its last level [MQTT-4.7.1-2]",
                 "8:1: words are parted by spaces, and here is a tab",
                 "9:12: the filter `été/a+b` has `+` beside other characters of its level [MQTT-4.7.1-3]",
+                "10:1: `x\u{fffd}\u{fffd}y` is none of user, topic, pattern",
             ]
         );
     }

@@ -1,0 +1,25 @@
+//! Lists of operations on the broker's machine: what may happen outside, in any order.
+//!
+//! - [`operation`] is what the fuzzer makes, [`sketch`] the packets among it; they go through the codec like a client's.
+//! - [`machine`] carries operations and outputs out, and alone knows the machine's functions.
+//! - [`peer`] is a connection as its client sees it, and holds most of the checks.
+
+mod machine;
+mod operation;
+mod peer;
+mod sketch;
+
+pub use machine::{Machine, Setting};
+pub use operation::{Input, Operation};
+
+/// Operations of one input; what follows is not carried out.
+const OPERATIONS_MAX: usize = 300;
+
+/// Carries out `input`, then brings everything to rest and looks whether something was left over.
+pub fn check(input: &Input) {
+    let mut machine = Machine::new(&input.setting);
+    for operation in input.operations.iter().take(OPERATIONS_MAX) {
+        machine.carry_out(operation);
+    }
+    machine.rest();
+}
