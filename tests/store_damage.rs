@@ -97,6 +97,23 @@ fn a_torn_file_gives_what_is_before_the_tear() {
 }
 
 #[test]
+fn a_file_torn_within_a_large_payload_beside_its_log_costs_that_message_only() {
+    let (place, torn) = (Place::new(), Place::new());
+    let (mut store, _) = place.open();
+    store.commit(&[started("c"), enqueued("c", 1, b"x"), enqueued("c", 2, &[0; 100_000])], START).unwrap();
+    store.close(START).unwrap();
+    let (mut store, _) = place.open();
+    store.commit(&[enqueued("c", 3, b"in the log, which says how long the file is")], START).unwrap();
+    for name in ["state.db", "state.db-wal"] {
+        fs::copy(place.directory.path().join(name), torn.directory.path().join(name)).unwrap();
+    }
+    let length = fs::metadata(torn.file()).unwrap().len();
+    fs::File::options().write(true).open(torn.file()).unwrap().set_len(length / 2).unwrap();
+    let (_, state, damages) = torn.try_open(all()).unwrap();
+    assert_eq!((arrivals(&state), damages.len()), (vec![1, 3], 1), "{damages:?}");
+}
+
+#[test]
 fn an_overwritten_page_costs_its_own_rows_only() {
     let place = filled();
     let pages = fs::metadata(place.file()).unwrap().len() / 4096;

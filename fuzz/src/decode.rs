@@ -1,4 +1,4 @@
-//! Bytes to packets and back, in every version, and beside another codec.
+//! Bytes to packets and back, in every version.
 
 use sensegate::mqtt::{Decoded, Frame, Packet, ProtocolVersion, decode, encode};
 

@@ -19,7 +19,11 @@ impl Problem {
     /// the file that the text repeats are not shown: a carriage return would let it overwrite its place.
     pub(super) fn new(index: usize, line: &str, at: usize, text: impl fmt::Display) -> Self {
         let before = line.get(..at).unwrap_or(line);
-        Self { line: index + 1, column: before.chars().count() + 1, text: text.to_string().replace(char::is_control, "\u{fffd}") }
+        Self {
+            line: index + 1,
+            column: before.chars().count() + 1,
+            text: text.to_string().replace(char::is_control, "\u{fffd}"),
+        }
     }
 }
 

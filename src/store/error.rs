@@ -74,6 +74,10 @@ impl From<rusqlite::Error> for StoreError {
 /// `SQLITE_IOERR_READ`: the disk does not give a page back.
 const IOERR_READ: i32 = 266;
 
+/// `SQLITE_IOERR_SHORT_READ`: the file ends before a page that belongs to a large payload. Other pages that are missing
+/// are read as zeros, and found corrupt then.
+const IOERR_SHORT_READ: i32 = 522;
+
 /// Whether an error says that the file is not what was written: the statements are ours, so that one which does not fit
 /// the tables, or a value of another type, says so too.
 fn is_damage(error: &rusqlite::Error) -> bool {
@@ -81,7 +85,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
     match error {
         Error::SqliteFailure(failure, _) => {
             matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown)
-                || failure.extended_code == IOERR_READ
+                || matches!(failure.extended_code, IOERR_READ | IOERR_SHORT_READ)
         }
         Error::SqlInputError { .. }
         | Error::InvalidColumnType(..)
