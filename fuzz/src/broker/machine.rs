@@ -184,7 +184,11 @@ impl Machine {
                     bytes = &bytes[length..];
                 }
                 Ok(Decoded::Incomplete { .. }) => return,
-                Err(error) => self.broker.handle_malformed(connection, error),
+                Err(error) => {
+                    // nothing behind it can be read; the close itself may be held back for a while
+                    self.broker.handle_malformed(connection, error);
+                    return self.drain();
+                }
             }
             self.drain();
         }
