@@ -100,7 +100,7 @@ fn a_torn_file_gives_what_is_before_the_tear() {
 fn a_file_torn_within_a_large_payload_beside_its_log_costs_that_message_only() {
     let (place, torn) = (Place::new(), Place::new());
     let (mut store, _) = place.open();
-    store.commit(&[started("c"), enqueued("c", 1, b"x"), enqueued("c", 2, &[0; 100_000])], START).unwrap();
+    store.commit(&[started("c"), enqueued("c", 1, b"x"), enqueued("c", 2, &vec![0; 100_000])], START).unwrap();
     store.close(START).unwrap();
     let (mut store, _) = place.open();
     store.commit(&[enqueued("c", 3, b"in the log, which says how long the file is")], START).unwrap();

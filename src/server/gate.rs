@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use tracing::info;
 
 use super::hub::{Hub, Shared};
-use super::{ListenerOptions, Tls};
 use super::peers::Peer;
+use super::{ListenerOptions, Tls};
 use crate::access::{self, Acl, Passwords};
 use crate::broker::{ConnectionId, Origin, Standing, Verdict};
 use crate::mqtt::{ClientId, ConnectReturnCode, Password};

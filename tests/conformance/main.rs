@@ -38,8 +38,8 @@ pub(crate) struct Standard {
 /// `open` is a debt that only shrinks, in which a statement may already name the tests that are to hold it: whoever closes a statement lowers the number in the same commit, and nobody
 /// raises it. At 0 it goes, and with it the status.
 const STANDARDS: [Standard; 2] = [
-    Standard { version: "3.1.1", file: "statements_3_1_1.toml", statements: 141, open: 3 },
-    Standard { version: "5", file: "statements_5.toml", statements: 251, open: 3 },
+    Standard { version: "3.1.1", file: "statements_3_1_1.toml", statements: 141, open: 0 },
+    Standard { version: "5", file: "statements_5.toml", statements: 251, open: 0 },
 ];
 
 #[test]
