@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::alias::{Incoming, Outgoing};
-use super::output::Ticket;
+use super::persist::Place;
 use super::session::SessionKey;
 use crate::base::clock::Monotonic;
 use crate::mqtt::{Connect, ProtocolVersion, Will};
@@ -36,12 +36,12 @@ pub(super) struct Connection {
     pub(super) will: Option<Box<Will>>,
     /// What only a client of version 5 has.
     pub(super) five: Option<Box<Five>>,
-    /// What CONNACK waits for.
-    pub(super) greeting: Ticket,
-    /// What its latest held output waits for.
-    pub(super) held_until: Ticket,
-    /// What its latest held delivery waits for.
-    pub(super) deliveries_until: Ticket,
+    /// Where CONNACK is held.
+    pub(super) greeting: Place,
+    /// Where its latest answer is held.
+    pub(super) answers_until: Place,
+    /// Where its latest delivery is held.
+    pub(super) deliveries_until: Place,
 }
 
 /// A connection of version 5, as its CONNECT asked for it.
@@ -71,9 +71,9 @@ impl Connection {
             session: None,
             will: None,
             five: None,
-            greeting: Ticket::default(),
-            held_until: Ticket::default(),
-            deliveries_until: Ticket::default(),
+            greeting: Place::default(),
+            answers_until: Place::default(),
+            deliveries_until: Place::default(),
         }
     }
 

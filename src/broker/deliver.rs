@@ -57,7 +57,7 @@ impl Broker {
         if let Some((frame, _)) = record.encode(&content, &Own::of(delivery, None)) {
             self.count_sent(delivery.message.payload.len());
             // not dropped: the server handles nothing more from a client that does not take its answers
-            self.send(connection, frame, SendClass::Must, Behind::Greeting);
+            self.send(connection, frame, SendClass::Must, Behind::Deliveries);
         }
     }
 
@@ -135,7 +135,7 @@ impl Broker {
             self.persist.record(Change::Sent { client_id, arrival, packet_id });
             must_wait |= qos == QoS::ExactlyOnce;
         }
-        let behind = if must_wait { Behind::Origin } else { Behind::Greeting };
+        let behind = if must_wait { Behind::Origin } else { Behind::Deliveries };
         self.count_sent(bytes);
         self.answer(connection, frame, behind);
     }
@@ -190,7 +190,7 @@ impl Broker {
                 }
             }
         };
-        self.answer(connection, frame, Behind::Answers);
+        self.answer(connection, frame, Behind::Deliveries);
     }
 
     /// A delivery whose client takes only smaller packets now.

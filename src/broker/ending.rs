@@ -7,6 +7,7 @@ use super::inflight::Awaits;
 use super::machine::{Behind, Broker, WillFate};
 use super::message::{Delivery, Terms};
 use super::output::{CloseReason, ConnectionId, Output};
+use super::persist::Place;
 use super::session::SessionKey;
 use super::timers::Timer;
 use crate::base::clock::Monotonic;
@@ -42,7 +43,8 @@ impl Broker {
     /// Ends a connection from this side, behind the answers it still gets.
     pub(super) fn end(&mut self, connection: ConnectionId, reason: CloseReason, will: WillFate) {
         self.say_why(connection, &reason);
-        self.put(connection, Output::RequestClose { connection, reason }, Behind::Answers);
+        let behind = self.behind_all(connection);
+        self.put(connection, Output::RequestClose { connection, reason }, behind);
         self.forget(connection, will);
     }
 
@@ -58,7 +60,17 @@ impl Broker {
             // [MQTT-3.14.2-3]
             frame = Frame::of(&Packet::Disconnect(Disconnect::new(code)), record.version);
         }
-        self.answer(connection, frame, Behind::Answers);
+        if !record.takes(frame.wire_len()) {
+            return;
+        }
+        let behind = self.behind_all(connection);
+        self.answer(connection, frame, behind);
+    }
+
+    /// An end waits for what is still to be sent, but for what a full disk holds up for who knows how long.
+    fn behind_all(&self, connection: ConnectionId) -> Behind {
+        let greeting = self.connections.get(connection).map_or_else(Place::default, |record| record.greeting);
+        if self.is_disk_full && !self.persist.is_held(greeting) { Behind::Greeting } else { Behind::All }
     }
 
     /// Forgets a connection: its session stays or goes, its will is published, waits or is void.

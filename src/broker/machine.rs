@@ -7,7 +7,7 @@ use slotmap::SlotMap;
 
 use super::connection::{Connection, Origin};
 use super::output::{CloseReason, ConnectionId, Output, SendClass, Ticket};
-use super::persist::Persist;
+use super::persist::{Need, Persist};
 use super::retained::RetainedMessages;
 use super::session::{Session, SessionKey};
 use super::subscriptions::{Found, Subscriptions};
@@ -55,15 +55,27 @@ pub struct Broker {
 /// Behind what a frame has to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Behind {
-    /// CONNACK and earlier deliveries that wait: deliveries keep their order [MQTT-4.6.0-6].
+    /// CONNACK alone: what promises nothing and has no order to keep.
     Greeting,
-    /// Everything recorded so far, and later deliveries behind it: those of a message that goes onward only when it is
-    /// durable, and those of QoS 2 whose identifier must be durable first.
+    /// CONNACK and earlier deliveries that wait: deliveries keep their order [MQTT-4.6.0-6].
+    Deliveries,
+    /// As well as what was just recorded: deliveries of a message that goes onward only when it is durable, and those of
+    /// QoS 2 whose identifier must be durable first.
     Origin,
     /// All earlier answers to this connection: acknowledgements keep their order [MQTT-4.6.0-2].
     Answers,
-    /// Everything recorded so far: what promises durability.
+    /// As well as what was just recorded: what promises it.
     Durability,
+    /// As well as everything recorded so far: what promises something that was recorded once.
+    Everything,
+    /// Everything that this connection still gets: its end.
+    All,
+}
+
+impl Behind {
+    const fn is_delivery(self) -> bool {
+        matches!(self, Self::Deliveries | Self::Origin)
+    }
 }
 
 /// What becomes of the will when a connection ends.
@@ -145,8 +157,8 @@ impl Broker {
         self.forget(connection, WillFate::Publish);
     }
 
-    /// What `ticket` stands for is durable. As long as that has not been said of a ticket and all earlier ones, what
-    /// waits for it is not sent: nothing is acknowledged that is not durable.
+    /// What `ticket` stands for is durable. As long as that has not been said, what waits for it is not sent: nothing is
+    /// acknowledged that is not durable. Tickets may be answered in any order.
     pub fn handle_persisted(&mut self, ticket: Ticket) {
         let held = self.persist.settle(ticket);
         self.outputs.extend(held);
@@ -200,6 +212,12 @@ impl Broker {
         self.outputs.pop_front().or_else(|| self.persist.poll_request()).or_else(|| self.loads.pop_front())
     }
 
+    /// As [`Broker::poll_output`], between inputs that come together: requests to persist and to load wait, so that one
+    /// of each stands for all of them.
+    pub fn poll_immediate(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
     /// Wakes for `connection` at its deadline, unless an entry does so already.
     pub(super) fn arm(&mut self, connection: ConnectionId) {
         let Some(record) = self.connections.get_mut(connection) else { return };
@@ -235,19 +253,25 @@ impl Broker {
     /// Puts `output` behind what it has to wait for.
     pub(super) fn put(&mut self, connection: ConnectionId, output: Output, behind: Behind) {
         let Some(record) = self.connections.get_mut(connection) else { return };
-        let awaited = match behind {
-            Behind::Greeting => record.deliveries_until,
-            Behind::Answers => record.held_until,
-            Behind::Origin | Behind::Durability => self.persist.newest(),
+        let before = match behind {
+            Behind::Greeting => record.greeting,
+            Behind::Deliveries | Behind::Origin => record.deliveries_until,
+            Behind::Answers | Behind::Durability | Behind::Everything => record.answers_until,
+            Behind::All => record.answers_until.max(record.deliveries_until),
         };
-        // earlier answers may wait for more than this one
-        if self.persist.is_answered(awaited.max(record.greeting)) {
-            self.outputs.push_back(output);
-        } else {
-            record.held_until = self.persist.hold(output);
-            if matches!(behind, Behind::Greeting | Behind::Origin) {
-                record.deliveries_until = record.held_until;
-            }
+        let need = match behind {
+            Behind::Greeting | Behind::Deliveries | Behind::Answers | Behind::All => Need::Nothing,
+            Behind::Origin | Behind::Durability => self.persist.latest(),
+            Behind::Everything => self.persist.everything(),
+        };
+        if self.persist.is_free(before, need) {
+            return self.outputs.push_back(output);
+        }
+        let place = self.persist.hold(before, need, output);
+        if behind.is_delivery() {
+            record.deliveries_until = place;
+        } else if behind != Behind::Greeting {
+            record.answers_until = place;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What waits for durability: changes gathered into tickets, and the outputs that a ticket holds back.
 //!
 //! Changes pile up in one open ticket until the outputs are drained; then the ticket is requested and the next one
-//! opens. Held outputs leave in the order in which they were held.
+//! opens. A held output waits for its own ticket, and for what its connection has to send before it; nothing else waits.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -17,7 +17,34 @@ pub(super) struct Persist {
     answered: Ticket,
     /// Those beyond it that are answered too: an earlier one still fails.
     early: BTreeSet<Ticket>,
-    held: VecDeque<(Ticket, Output)>,
+    /// In the order of their places.
+    held: VecDeque<Held>,
+    /// The place that was given last.
+    last: Place,
+}
+
+/// Where an output is held; 0 for one that is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place(u64);
+
+/// What an output has to wait for, beside what goes before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Nothing.
+    Nothing,
+    /// One ticket, whatever becomes of earlier ones.
+    One(Ticket),
+    /// A ticket and all earlier ones.
+    UpTo(Ticket),
+}
+
+#[derive(Debug)]
+struct Held {
+    place: Place,
+    /// What goes before it.
+    behind: Place,
+    need: Need,
+    output: Output,
 }
 
 impl Persist {
@@ -28,6 +55,7 @@ impl Persist {
             answered: Ticket(0),
             early: BTreeSet::new(),
             held: VecDeque::new(),
+            last: Place::default(),
         }
     }
 
@@ -36,21 +64,41 @@ impl Persist {
         self.open.push(change);
     }
 
-    /// The ticket that has to be answered before everything recorded so far is durable.
-    pub(super) fn newest(&self) -> Ticket {
-        if self.open.is_empty() { Ticket(self.open_ticket.0 - 1) } else { self.open_ticket }
+    /// The ticket that the next change goes with.
+    pub(super) const fn open_ticket(&self) -> Ticket {
+        self.open_ticket
     }
 
-    /// Whether everything up to `ticket` is durable.
+    /// The need of what promises the changes that were just recorded.
+    pub(super) fn latest(&self) -> Need {
+        if self.open.is_empty() { Need::Nothing } else { Need::One(self.open_ticket) }
+    }
+
+    /// The need of what promises something that may have been recorded at any time.
+    pub(super) fn everything(&self) -> Need {
+        Need::UpTo(if self.open.is_empty() { Ticket(self.open_ticket.0 - 1) } else { self.open_ticket })
+    }
+
+    /// Whether an output waits neither for its need nor for what goes before it.
+    pub(super) fn is_free(&self, behind: Place, need: Need) -> bool {
+        !self.is_held(behind) && self.is_met(need)
+    }
+
+    /// Whether `ticket` was answered.
     pub(super) fn is_answered(&self, ticket: Ticket) -> bool {
-        ticket <= self.answered
+        ticket <= self.answered || self.early.contains(&ticket)
     }
 
-    /// Holds `output` back until everything recorded so far is durable.
-    pub(super) fn hold(&mut self, output: Output) -> Ticket {
-        let ticket = self.newest();
-        self.held.push_back((ticket, output));
-        ticket
+    /// Whether the output at this place still waits.
+    pub(super) fn is_held(&self, place: Place) -> bool {
+        place > Place::default() && self.held.binary_search_by_key(&place, |held| held.place).is_ok()
+    }
+
+    /// Holds `output` back until its need is met and what is at `behind` has gone.
+    pub(super) fn hold(&mut self, behind: Place, need: Need, output: Output) -> Place {
+        self.last = Place(self.last.0 + 1);
+        self.held.push_back(Held { place: self.last, behind, need, output });
+        self.last
     }
 
     /// Closes the open ticket, if it has changes, and opens the next.
@@ -63,14 +111,39 @@ impl Persist {
         Some(Output::RequestPersist { ticket, changes: std::mem::take(&mut self.open) })
     }
 
-    /// Takes an answer: what `ticket` stands for is durable. Gives the outputs that waited for it and for no earlier
-    /// one, in order.
+    /// Takes an answer: what `ticket` stands for is durable. Gives the outputs that wait for nothing more, in order.
+    /// Cost: those, and while an earlier ticket fails all that are held.
     pub(super) fn settle(&mut self, ticket: Ticket) -> Vec<Output> {
         self.early.insert(ticket);
         while self.early.remove(&Ticket(self.answered.0 + 1)) {
             self.answered = Ticket(self.answered.0 + 1);
         }
-        let count = self.held.iter().take_while(|(awaited, _)| *awaited <= self.answered).count();
-        self.held.drain(..count).map(|(_, output)| output).collect()
+        if self.early.is_empty() { self.release_first() } else { self.release_any() }
+    }
+
+    /// While tickets are answered in order, needs are met in the order of their places.
+    fn release_first(&mut self) -> Vec<Output> {
+        let count = self.held.iter().take_while(|held| self.is_met(held.need)).count();
+        self.held.drain(..count).map(|held| held.output).collect()
+    }
+
+    fn release_any(&mut self) -> Vec<Output> {
+        let mut released = Vec::new();
+        for held in std::mem::take(&mut self.held) {
+            if self.is_free(held.behind, held.need) {
+                released.push(held.output);
+            } else {
+                self.held.push_back(held);
+            }
+        }
+        released
+    }
+
+    fn is_met(&self, need: Need) -> bool {
+        match need {
+            Need::Nothing => true,
+            Need::One(ticket) => self.is_answered(ticket),
+            Need::UpTo(ticket) => ticket <= self.answered,
+        }
     }
 }

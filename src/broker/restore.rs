@@ -8,6 +8,7 @@ use super::change::Change;
 use super::inflight::{Awaits, Inflight};
 use super::machine::Broker;
 use super::message::{Delivery, Terms};
+use super::output::Ticket;
 use super::retained::Retained;
 use super::route::Publication;
 use super::session::{Session, WaitingWill};
@@ -56,7 +57,7 @@ impl Broker {
             return self.persist.record(Change::SessionEnded { client_id });
         };
         let mut session = Session::new(client_id.clone(), terms.expiry_interval_s);
-        (session.is_kept, session.is_recorded, session.rights) = (true, true, rights);
+        (session.is_kept, session.since, session.rights) = (true, Some(Ticket::default()), rights);
         (session.user, session.ends) = (terms.user, terms.ends);
         if session.ends.is_none() && session.expiry_interval_s < Terms::FOREVER_S {
             // its client was connected

@@ -167,7 +167,7 @@ impl Broker {
         let subscription_ids = &share.subscription_ids;
         let own = Own { qos: QoS::AtMostOnce, retain, dup: false, packet_id: None, subscription_ids };
         if let Some((frame, class)) = forms.frame(record, &own) {
-            let behind = if held { Behind::Origin } else { Behind::Greeting };
+            let behind = if held { Behind::Origin } else { Behind::Deliveries };
             self.count_sent(forms.content.payload.len());
             self.send(connection, frame, class, behind);
         }

@@ -6,7 +6,7 @@ use foldhash::fast::FixedState;
 
 use super::inflight::Window;
 use super::message::{Delivery, Granted, Terms};
-use super::output::ConnectionId;
+use super::output::{ConnectionId, Ticket};
 use super::{Options, Overflow};
 use crate::access::Rights;
 use crate::base::clock::Monotonic;
@@ -34,8 +34,8 @@ pub(super) struct Session {
     pub(super) connection: Option<ConnectionId>,
     /// Whether it is kept on disk: it is, or was made to be, one that outlives its connection.
     pub(super) is_kept: bool,
-    /// Whether that was said already.
-    pub(super) is_recorded: bool,
+    /// The ticket with which that was said first; 0 for one from before the start.
+    pub(super) since: Option<Ticket>,
     /// Seconds that it outlives its connection: [`Terms::FOREVER_S`] for ever.
     pub(super) expiry_interval_s: u32,
     /// Deliveries that may be in flight, as its client's connection allows.
@@ -61,7 +61,7 @@ impl Session {
             rights: Rights::everything(),
             connection: None,
             is_kept: expiry_interval_s > 0,
-            is_recorded: false,
+            since: None,
             expiry_interval_s,
             inflight_max: u16::MAX,
             ends: None,

@@ -139,9 +139,15 @@ impl Input {
     }
 
     /// Handles the whole packets in what came before and `bytes`, until the turn is over.
-    fn take(&mut self, shared: &Shared, connection: ConnectionId, mut bytes: &[u8]) -> Taken {
-        let now = clock::monotonic();
+    fn take(&mut self, shared: &Shared, connection: ConnectionId, bytes: &[u8]) -> Taken {
         shared.begin_turn();
+        let taken = self.handle(shared, connection, bytes);
+        shared.end_turn();
+        taken
+    }
+
+    fn handle(&mut self, shared: &Shared, connection: ConnectionId, mut bytes: &[u8]) -> Taken {
+        let now = clock::monotonic();
         while !bytes.is_empty() {
             let is_fresh = self.partial.is_empty();
             if !is_fresh {

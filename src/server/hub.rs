@@ -125,7 +125,9 @@ impl Shared {
     pub(super) fn packet(&self, connection: ConnectionId, packet: Packet<'_>, now: Monotonic) -> After {
         let mut hub = self.hub.borrow_mut();
         hub.broker.handle_packet(connection, packet, now);
-        self.carry_out(&mut hub);
+        while let Some(output) = hub.broker.poll_immediate() {
+            self.perform(&mut hub, output);
+        }
         match hub.peers.get(connection) {
             Some(peer) if peer.is_closing => After::Over,
             None => After::Over,
@@ -209,17 +211,26 @@ impl Shared {
         self.carry_out(&mut hub);
     }
 
+    /// A connection's turn is over: what its packets asked for together is asked for now.
+    pub(super) fn end_turn(&self) {
+        self.carry_out(&mut self.hub.borrow_mut());
+    }
+
+    fn perform(&self, hub: &mut Hub, output: Output) {
+        if let Output::RequestAuthenticate { connection, user_name, password, client_id } = output {
+            if hub.ask(connection, user_name, password, client_id) {
+                self.login.notify_one();
+            }
+        } else {
+            hub.perform(output, self.send_buffer_bytes_max);
+        }
+    }
+
     /// Empties the machine's outputs into outboxes and the log.
     pub(super) fn carry_out(&self, hub: &mut Hub) {
         loop {
             while let Some(output) = hub.broker.poll_output() {
-                if let Output::RequestAuthenticate { connection, user_name, password, client_id } = output {
-                    if hub.ask(connection, user_name, password, client_id) {
-                        self.login.notify_one();
-                    }
-                } else {
-                    hub.perform(output, self.send_buffer_bytes_max);
-                }
+                self.perform(hub, output);
             }
             let Some(ticket) = hub.durable.poll_settled() else { break };
             hub.broker.handle_persisted(ticket);

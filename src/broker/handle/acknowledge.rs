@@ -6,7 +6,7 @@ use crate::broker::inflight::Awaits;
 use crate::broker::machine::{Behind, Broker};
 use crate::broker::message::Delivery;
 use crate::broker::output::ConnectionId;
-use crate::broker::session::SessionKey;
+use crate::broker::session::{Session, SessionKey};
 use crate::mqtt::{Acknowledgement, Packet, PacketId, ReasonCode};
 
 /// A delivery of QoS 1 has arrived, or is not wanted. One that nobody awaits changes nothing.
@@ -21,12 +21,11 @@ pub(super) fn pub_rec(broker: &mut Broker, connection: ConnectionId, key: Sessio
         return finish(broker, key, ack.packet_id, Awaits::Received);
     }
     let Some(session) = broker.sessions.get_mut(key) else { return };
-    let behind = if session.is_persistent() { Behind::Durability } else { Behind::Answers };
     // a repeated PUBREC is answered again
     let is_known = session.window.is_in_flight(ack.packet_id);
-    if let Some(arrival) = session.window.release(ack.packet_id)
-        && session.is_persistent()
-    {
+    let released = session.window.release(ack.packet_id);
+    let behind = promise(session, released.is_some());
+    if let (Some(arrival), true) = (released, session.is_persistent()) {
         let client_id = session.client_id.clone();
         broker.persist.record(Change::Released { client_id, arrival });
     }
@@ -38,8 +37,8 @@ pub(super) fn pub_rec(broker: &mut Broker, connection: ConnectionId, key: Sessio
 /// A publisher lets go of a QoS 2 identifier; it is always told that this is done.
 pub(super) fn pub_rel(broker: &mut Broker, connection: ConnectionId, key: SessionKey, packet_id: PacketId) {
     let Some(session) = broker.sessions.get_mut(key) else { return };
-    let behind = if session.is_persistent() { Behind::Durability } else { Behind::Answers };
     let was_known = session.received.remove(&packet_id);
+    let behind = promise(session, was_known);
     if was_known && session.is_persistent() {
         let client_id = session.client_id.clone();
         broker.persist.record(Change::Forgotten { client_id, packet_id });
@@ -51,6 +50,15 @@ pub(super) fn pub_rel(broker: &mut Broker, connection: ConnectionId, key: Sessio
 /// A delivery of QoS 2 is complete.
 pub(super) fn pub_comp(broker: &mut Broker, session: SessionKey, packet_id: PacketId) {
     finish(broker, session, packet_id, Awaits::Complete);
+}
+
+/// What an answer waits for that promises what is recorded now, or was recorded before.
+fn promise(session: &Session, is_recorded: bool) -> Behind {
+    match (session.is_persistent(), is_recorded) {
+        (false, _) => Behind::Answers,
+        (true, true) => Behind::Durability,
+        (true, false) => Behind::Everything,
+    }
 }
 
 fn finish(broker: &mut Broker, key: SessionKey, packet_id: PacketId, awaits: Awaits) {

@@ -94,16 +94,20 @@ pub(in crate::broker) fn admit(
         return refuse(broker, connection, code);
     }
     let expiry_interval_s = expiry_interval_s(connect, &broker.options);
+    let has_session = broker.sessions_by_client.contains_key(&connect.client_id) && !connect.clean_session;
+    if broker.is_disk_full && expiry_interval_s > 0 && !has_session {
+        // a new session would wait for room
+        return refuse(broker, connection, ReasonCode::QuotaExceeded);
+    }
     let (session, session_present) = seat(broker, connect, expiry_interval_s);
     adopt(broker, session, user, rights, expiry_interval_s);
     attach(broker, connection, session, connect);
-    // [MQTT-3.2.0-1]: whatever else goes to this client waits for what CONNACK waits for
-    let greeting = broker.persist.newest();
+    let behind = promise(broker, session);
+    greet(broker, connection, connect, session_present, behind);
+    // [MQTT-3.2.0-1]: whatever else goes to this client waits for CONNACK
     if let Some(record) = broker.connections.get_mut(connection) {
-        record.greeting = greeting;
-        record.deliveries_until = greeting;
+        (record.greeting, record.deliveries_until) = (record.answers_until, record.answers_until);
     }
-    greet(broker, connection, connect, session_present);
     notify(broker, connection, session, session_present);
     broker.resume(session);
     broker.arm(connection);
@@ -202,7 +206,8 @@ fn adopt(broker: &mut Broker, key: SessionKey, user: Option<Box<str>>, rights: R
     (session.user, session.rights) = (user, rights);
     (session.expiry_interval_s, session.ends, session.timer) = (expiry_interval_s, None, None);
     let terms = session.terms();
-    let is_new = !std::mem::replace(&mut session.is_recorded, true);
+    let is_new = session.since.is_none();
+    session.since.get_or_insert(broker.persist.open_ticket());
     if session.is_persistent() && (is_new || terms != earlier) {
         broker.persist.record(Change::SessionKept { client_id: session.client_id.clone(), terms });
     }
@@ -239,13 +244,35 @@ fn silence_max(keep_alive_s: u16, keep_alive_max: Option<Duration>) -> Option<Du
     keep_alive(keep_alive_s, keep_alive_max).map(|keep_alive| keep_alive.mul_f64(1.5))
 }
 
-/// CONNACK. Version 5 is told what is other than it asked for, and the broker's limits.
-fn greet(broker: &mut Broker, connection: ConnectionId, connect: &Connect, session_present: bool) {
-    let mut accepted = ConnAck::new(session_present && connect.version != ProtocolVersion::V31, ReasonCode::Success);
-    if connect.version.has_properties() {
-        accepted.properties = Properties::new(terms(connect, &broker.options));
+/// What CONNACK waits for: that the session is kept, and on which terms. While the disk is full nobody waits for room
+/// that only others can make: a session that is there already is served, and a will is as durable as it can be.
+fn promise(broker: &Broker, key: SessionKey) -> Behind {
+    let since = broker.sessions.get(key).filter(|session| session.is_persistent()).and_then(|session| session.since);
+    let is_settled = since.is_none_or(|since| broker.persist.is_answered(since));
+    match (broker.is_disk_full, is_settled) {
+        (true, true) => Behind::Answers,
+        (false, true) => Behind::Durability,
+        (_, false) if since == Some(broker.persist.open_ticket()) => Behind::Durability,
+        (_, false) => Behind::Everything,
     }
-    broker.answer(connection, Frame::of(&Packet::ConnAck(accepted), connect.version), Behind::Durability);
+}
+
+/// CONNACK. Version 5 is told what is other than it asked for, and the broker's limits.
+fn greet(broker: &mut Broker, connection: ConnectionId, connect: &Connect, session_present: bool, behind: Behind) {
+    let mut accepted = ConnAck::new(session_present && connect.version != ProtocolVersion::V31, ReasonCode::Success);
+    let terms = connect.version.has_properties().then(|| terms(connect, &broker.options));
+    accepted.properties = terms.clone().map(Properties::new).unwrap_or_default();
+    let Some(record) = broker.connections.get(connection) else { return };
+    let mut frame = Frame::of(&Packet::ConnAck(accepted.clone()), connect.version);
+    if !record.takes(frame.wire_len()) {
+        // limits that the client may find out
+        accepted.properties = terms.map(without_limits).map(Properties::new).unwrap_or_default();
+        frame = Frame::of(&Packet::ConnAck(accepted), connect.version);
+    }
+    if !record.takes(frame.wire_len()) {
+        return broker.end(connection, CloseReason::Refused(ReasonCode::PacketTooLarge), WillFate::Discard);
+    }
+    broker.answer(connection, frame, behind);
 }
 
 fn terms(connect: &Connect, options: &Options) -> PropertyFields {
@@ -263,6 +290,11 @@ fn terms(connect: &Connect, options: &Options) -> PropertyFields {
         server_keep_alive_s: (keep_alive_s != connect.keep_alive_s).then_some(keep_alive_s),
         ..PropertyFields::default()
     }
+}
+
+/// What is other than the client asked for, and nothing more.
+fn without_limits(terms: PropertyFields) -> PropertyFields {
+    PropertyFields { receive_maximum: None, maximum_packet_size: None, topic_alias_maximum: None, ..terms }
 }
 
 fn notify(broker: &mut Broker, connection: ConnectionId, key: SessionKey, session_present: bool) {

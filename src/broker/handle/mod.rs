@@ -29,7 +29,7 @@ pub(super) fn packet(broker: &mut Broker, connection: ConnectionId, session: Ses
         Packet::Subscribe(subscribe) => subscribe::subscribe(broker, connection, session, &subscribe),
         Packet::Unsubscribe(unsubscribe) => unsubscribe::unsubscribe(broker, connection, session, &unsubscribe),
         // [MQTT-3.12.4-1]
-        Packet::PingReq => broker.answer(connection, Frame::short(&PINGRESP), Behind::Answers),
+        Packet::PingReq => broker.answer(connection, Frame::short(&PINGRESP), Behind::Greeting),
         Packet::Disconnect(packet) => disconnect::disconnect(broker, connection, session, &packet),
         Packet::Connect(_) | Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
             broker.violate(connection, "a packet that only a server sends", "section 2.1.2");
@@ -50,6 +50,10 @@ fn answer(broker: &mut Broker, connection: ConnectionId, packet: Packet<'_>, beh
     let mut frame = Frame::of(&packet, record.version);
     if !record.takes(frame.wire_len()) {
         frame = Frame::of(&packet.without_problem_information(), record.version);
+    }
+    if !record.takes(frame.wire_len()) {
+        let what = "its answer is larger than the client takes";
+        return broker.violate_as(connection, ReasonCode::PacketTooLarge, what, "MQTT-3.1.2-24");
     }
     broker.answer(connection, frame, behind);
 }

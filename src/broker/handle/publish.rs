@@ -5,7 +5,7 @@ use crate::broker::change::Change;
 use crate::broker::machine::{Behind, Broker};
 use crate::broker::output::ConnectionId;
 use crate::broker::route::{Publication, Routed};
-use crate::broker::session::SessionKey;
+use crate::broker::session::{Session, SessionKey};
 use crate::mqtt::{Acknowledgement, Packet, PacketId, Publish, QoS, ReasonCode, TopicName};
 
 /// Takes a message in, gives it to everyone it concerns, and acknowledges it.
@@ -37,6 +37,10 @@ fn publish_to(broker: &mut Broker, connection: ConnectionId, session: SessionKey
     if !broker.options.allows_levels_of(publish.topic) {
         let what = "a topic with more levels than topic_levels allows";
         return broker.violate_as(connection, ReasonCode::TopicNameInvalid, what, "section 4.7.3");
+    }
+    if publish.qos == QoS::ExactlyOnce && is_repeated(broker, session, publish) {
+        // it was taken, whatever is allowed by now
+        return take_again(broker, connection, session, publish);
     }
     if !broker.may_write(session, publish.topic) {
         return pass_over(broker, connection, publish, ReasonCode::NotAuthorized, "its client may not write there");
@@ -78,11 +82,21 @@ fn is_refused_on_full_disk(
     publish: &Publish<'_>,
 ) -> bool {
     let is_five = broker.connections.get(connection).is_some_and(|record| record.version.has_properties());
-    let is_repeated = || {
-        let known = broker.sessions.get(session).zip(publish.packet_id);
-        known.is_some_and(|(session, packet_id)| session.received.contains(&packet_id))
-    };
-    is_five && publish.qos > QoS::AtMostOnce && !is_repeated() && broker.needs_disk(session, publish)
+    is_five && publish.qos > QoS::AtMostOnce && broker.needs_disk(session, publish)
+}
+
+/// Whether the message was passed on already.
+fn is_repeated(broker: &Broker, session: SessionKey, publish: &Publish<'_>) -> bool {
+    let known = broker.sessions.get(session).zip(publish.packet_id);
+    known.is_some_and(|(session, packet_id)| session.received.contains(&packet_id))
+}
+
+/// Acknowledges a QoS 2 message once more; the first copy may not be durable yet.
+fn take_again(broker: &mut Broker, connection: ConnectionId, session: SessionKey, publish: &Publish<'_>) {
+    let Some(packet_id) = publish.packet_id else { return };
+    let is_persistent = broker.sessions.get(session).is_some_and(Session::is_persistent);
+    let behind = if is_persistent { Behind::Everything } else { Behind::Answers };
+    answer(broker, connection, Packet::PubRec(Acknowledgement::success(packet_id)), behind);
 }
 
 /// Passes a QoS 2 message on at its first PUBLISH (section 4.3.3, method B): until PUBREL, its identifier stands for
@@ -98,15 +112,9 @@ fn take_once(
     let is_five = broker.connections.get(connection).is_some_and(|record| record.version.has_properties());
     let Some(session) = broker.sessions.get_mut(key) else { return };
     let is_persistent = session.is_persistent();
-    let is_new = !session.received.contains(&packet_id);
-    if is_new && is_five && session.received.len() >= receive_max {
+    if is_five && session.received.len() >= receive_max {
         let what = "more QoS 2 messages at a time than the broker's receive maximum";
         return broker.violate_as(connection, ReasonCode::ReceiveMaximumExceeded, what, "MQTT-3.3.4-7");
-    }
-    if !is_new {
-        // the first copy may not be durable yet
-        let ack = Packet::PubRec(Acknowledgement::success(packet_id));
-        return acknowledge(broker, connection, ack, is_persistent);
     }
     session.received.insert(packet_id);
     if is_persistent {

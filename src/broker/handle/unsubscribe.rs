@@ -10,9 +10,14 @@ use crate::mqtt::{Packet, ReasonCode, TopicFilter, UnsubAck, Unsubscribe};
 
 /// Takes subscriptions away and answers, also when there were none [MQTT-3.10.4-5].
 pub(super) fn unsubscribe(broker: &mut Broker, connection: ConnectionId, key: SessionKey, unsubscribe: &Unsubscribe) {
-    let codes = unsubscribe.filters.iter().map(|filter| give_back(broker, key, filter)).collect();
+    let codes: Vec<_> = unsubscribe.filters.iter().map(|filter| give_back(broker, key, filter)).collect();
     let is_persistent = broker.sessions.get(key).is_some_and(Session::is_persistent);
-    let behind = if is_persistent { Behind::Durability } else { Behind::Answers };
+    let behind = match codes.contains(&ReasonCode::NoSubscriptionExisted) {
+        _ if !is_persistent => Behind::Answers,
+        // it may have been given back before
+        true => Behind::Everything,
+        false => Behind::Durability,
+    };
     answer(broker, connection, Packet::UnsubAck(UnsubAck::new(unsubscribe.packet_id, codes)), behind);
 }
 
