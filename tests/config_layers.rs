@@ -120,9 +120,13 @@ fn every_limit_of_the_file_reaches_its_field() {
     let expected = broker::Options {
         packet_bytes_max: 200,
         inflight_max: 2,
-        queue_messages_max: 3,
-        queue_bytes_max: 8192,
-        overflow: broker::Overflow::DropNewest,
+        queue: broker::QueueLimits {
+            messages_max: 3,
+            bytes_max: 8192,
+            age_max: None,
+            overflow: broker::Overflow::DropNewest,
+        },
+        queues: Vec::new(),
         subscriptions_max: 4,
         sessions_max: 5,
         retained_messages_max: 6,

@@ -334,3 +334,15 @@ fn secrets_are_not_repeated_in_problems_or_settings() {
         assert!(!parse(Path::new("x.toml"), text, home()).unwrap_err().to_string().contains("hunter2"));
     }
 }
+
+#[test]
+fn limits_of_certain_sessions_name_clients() {
+    check(
+        "[[broker.session]]\nclient_id = \"a*b\"\nqueue_messages = 0\nqueue_days = 3",
+        &[
+            "x.toml:2:13: broker.session[0].client_id: is \"a*b\", a * stands at the end only: for any end",
+            "x.toml:3:18: broker.session[0].queue_messages: is 0, a whole number from 1 to 100000000 is expected",
+            "x.toml:4:1: broker.session[0].queue_days: is no key of [[broker.session]]; did you mean `queue_age`?",
+        ],
+    );
+}

@@ -71,7 +71,8 @@ fn everything_that_version_5_adds_comes_back() {
         Granted { qos: QoS::ExactlyOnce, no_local: true, retain_as_published: false, id: Some(id(268_435_455)) };
     let published = Granted { retain_as_published: true, ..Granted::new(QoS::AtMostOnce) };
     let shared = rich("a", b"shared", at(70));
-    let both = Marks { subscription_ids: vec![id(1), id(300)], share: Some(filter("$share/s/a/#")) };
+    let both =
+        Marks { subscription_ids: vec![id(1), id(300)], share: Some(filter("$share/s/a/#")), stale: Some(at(7)) };
     let deliveries = [
         delivery(1, &shared, Some(both)),
         delivery(2, &rich("a", b"own", at(80)), Some(Marks { share: Some(filter("$share/s/+")), ..Marks::default() })),
@@ -113,7 +114,7 @@ fn everything_that_version_5_adds_comes_back() {
 fn properties_marks_and_moments_come_with_a_piece_of_a_queue_and_count_as_its_bytes() {
     let place = Place::new();
     let (mut store, _) = place.open();
-    let marks = || Some(Marks { subscription_ids: vec![id(9)], share: None });
+    let marks = || Some(Marks { subscription_ids: vec![id(9)], ..Marks::default() });
     let deliveries: Vec<_> = (1..=4).map(|n| delivery(n, &rich("t", b"xyz", at(n)), marks())).collect();
     let shared = rich("t", b"shared", at(5));
     store.commit(&deliveries.iter().map(|delivery| marked("c", delivery)).collect::<Vec<_>>(), START).unwrap();

@@ -26,8 +26,11 @@ impl Way<'_, '_> {
 impl Broker {
     /// QoS 1 and 2: into the window when there is room and nobody waits before it, else into the queue. QoS 0 goes out
     /// when the client is there. Returns whether an acknowledgement has to wait for durability.
-    pub(super) fn deliver(&mut self, key: SessionKey, delivery: Delivery, way: Way<'_, '_>) -> bool {
+    pub(super) fn deliver(&mut self, key: SessionKey, mut delivery: Delivery, way: Way<'_, '_>) -> bool {
         let Some(session) = self.sessions.get_mut(key) else { return false };
+        if let Some(age_max) = self.options.queue(session.limits).age_max {
+            delivery.marks.get_or_insert_default().stale = Some(self.now + age_max);
+        }
         if !session.rights.may_read(delivery.message.topic.as_str()) {
             return false;
         }
@@ -64,7 +67,11 @@ impl Broker {
     fn queue(&mut self, key: SessionKey, delivery: Delivery) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let spills = self.options.spills_queues && session.is_persistent();
-        let dropped = session.queue.push(delivery, &self.options, spills);
+        let over = session.queue.drop_over(self.now);
+        let dropped = session.queue.push(delivery, self.options.queue(session.limits), spills);
+        for Delivery { arrival, .. } in over {
+            self.dequeued(key, arrival);
+        }
         self.drop_from(key, dropped);
         self.load(key);
     }
@@ -95,7 +102,7 @@ impl Broker {
             && let Some(delivery) = session.queue.pop()
         {
             let is_readable = session.rights.may_read(delivery.message.topic.as_str());
-            if is_readable && !delivery.message.is_expired(self.now) {
+            if is_readable && !delivery.is_over(self.now) {
                 self.start(key, delivery, Way::LATE);
             } else {
                 self.dequeued(key, delivery.arrival);
@@ -107,7 +114,7 @@ impl Broker {
     /// Asks for more of a queue that only the disk has: for a connected client, or because the oldest have to go.
     pub(super) fn load(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let is_wanted = session.connection.is_some() || session.queue.is_full(&self.options);
+        let is_wanted = session.connection.is_some() || session.queue.is_full(self.options.queue(session.limits));
         if is_wanted && let Some(after) = session.queue.poll_load() {
             let client_id = session.client_id.clone();
             self.loads.push_back(Output::RequestLoad { client_id, after, count: QUEUE_IN_MEMORY_MAX });

@@ -63,6 +63,12 @@ impl Delivery {
         self.marks.as_ref().is_some_and(|marks| marks.share.is_some())
     }
 
+    /// Whether its message has expired, or it has waited too long.
+    pub fn is_over(&self, now: Monotonic) -> bool {
+        let is_stale = self.marks.as_ref().and_then(|marks| marks.stale).is_some_and(|stale| stale <= now);
+        is_stale || self.message.is_expired(now)
+    }
+
     /// Version 5: the identifiers of the subscriptions that it comes by [MQTT-3.3.4-3].
     pub fn subscription_ids(&self) -> &[SubscriptionId] {
         self.marks.as_ref().map_or(&[], |marks| &marks.subscription_ids)
@@ -74,6 +80,8 @@ impl Delivery {
 pub struct Marks {
     /// Identifiers of the subscriptions that it comes by.
     pub subscription_ids: Vec<SubscriptionId>,
+    /// From when on it has waited too long for this session, which its receiver is not told.
+    pub stale: Option<Monotonic>,
     /// The shared subscription that it comes by: another of its members may have it when this one goes.
     pub share: Option<TopicFilter>,
 }

@@ -56,13 +56,10 @@ pub struct Options {
     pub packet_bytes_max: usize,
     /// Outgoing QoS 1 and 2 messages of one session that wait for an acknowledgement; further ones queue.
     pub inflight_max: usize,
-    /// Messages queued for one session; beyond it `overflow` decides.
-    pub queue_messages_max: usize,
-    /// Payload and topic bytes queued for one session; beyond it `overflow` decides. Once as many in flight, further
-    /// messages queue.
-    pub queue_bytes_max: usize,
-    /// Which message goes when a queue is full.
-    pub overflow: Overflow,
+    /// What may wait for one session.
+    pub queue: QueueLimits,
+    /// The same for sessions of certain clients; the first that fits counts.
+    pub queues: Vec<(ClientIdPattern, QueueLimits)>,
     /// Topic filters of one session; a SUBSCRIBE beyond it is answered with failure.
     pub subscriptions_max: usize,
     /// Sessions, connected or not; beyond it a new client is refused with CONNACK 3, unless it is the house's own.
@@ -94,9 +91,54 @@ pub struct Options {
 }
 
 impl Options {
+    /// Which of `queues` counts for this client, by its number from 1 on; 0 for `queue`.
+    fn queue_number(&self, client_id: &str) -> u16 {
+        let place = self.queues.iter().position(|(pattern, _)| pattern.matches(client_id));
+        place.and_then(|place| u16::try_from(place + 1).ok()).unwrap_or(0)
+    }
+
+    /// The limits with this number.
+    fn queue(&self, number: u16) -> &QueueLimits {
+        let own = usize::from(number).checked_sub(1).and_then(|place| self.queues.get(place));
+        own.map_or(&self.queue, |(_, limits)| limits)
+    }
+
     /// Whether a topic name or filter has no more levels than are allowed.
     fn allows_levels_of(&self, topic: &str) -> bool {
         topic.split('/').count() <= self.topic_levels_max.min(TOPIC_LEVELS_MAX)
+    }
+}
+
+/// What may wait for one session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueLimits {
+    /// Messages; beyond it `overflow` decides.
+    pub messages_max: usize,
+    /// Bytes of payloads, topics and properties; beyond it `overflow` decides. Once as many in flight, further messages
+    /// queue.
+    pub bytes_max: usize,
+    /// How long a message may wait; then it goes. `None` for ever.
+    pub age_max: Option<Duration>,
+    /// Which message goes when there is no room.
+    pub overflow: Overflow,
+}
+
+/// Client identifiers: one, or with `*` at the end all that begin so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientIdPattern(Box<str>);
+
+impl ClientIdPattern {
+    /// Takes the text as it is.
+    pub fn new(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// Whether the identifier is one of them.
+    pub fn matches(&self, client_id: &str) -> bool {
+        match self.0.strip_suffix('*') {
+            Some(beginning) => client_id.starts_with(beginning),
+            None => *self.0 == *client_id,
+        }
     }
 }
 
@@ -109,14 +151,19 @@ pub enum Overflow {
     DropNewest,
 }
 
+impl Default for QueueLimits {
+    fn default() -> Self {
+        Self { messages_max: 10_000, bytes_max: 16 << 20, age_max: None, overflow: Overflow::DropOldest }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             packet_bytes_max: 1 << 20,
             inflight_max: 100,
-            queue_messages_max: 10_000,
-            queue_bytes_max: 16 << 20,
-            overflow: Overflow::DropOldest,
+            queue: QueueLimits::default(),
+            queues: Vec::new(),
             subscriptions_max: 1_000,
             sessions_max: 10_000,
             retained_messages_max: 100_000,

@@ -45,7 +45,8 @@ impl Broker {
     pub fn handle_loaded(&mut self, client_id: &ClientId, deliveries: Vec<Delivery>) {
         let Some(&key) = self.sessions_by_client.get(client_id) else { return };
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let dropped = session.queue.handle_loaded(deliveries, &self.options);
+        let limits = self.options.queue(session.limits);
+        let dropped = session.queue.handle_loaded(deliveries, limits);
         self.drop_from(key, dropped);
         self.pump(key);
     }
@@ -56,7 +57,7 @@ impl Broker {
             // nobody who is given the name later inherits it
             return self.persist.record(Change::SessionEnded { client_id });
         };
-        let mut session = Session::new(client_id.clone(), terms.expiry_interval_s);
+        let mut session = Session::new(client_id.clone(), terms.expiry_interval_s, &self.options);
         (session.is_kept, session.since, session.rights) = (true, Some(Ticket::default()), rights);
         (session.user, session.ends) = (terms.user, terms.ends);
         if session.ends.is_none() && session.expiry_interval_s < Terms::FOREVER_S {

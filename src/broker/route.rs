@@ -77,8 +77,9 @@ impl Share {
 
     fn marks(&self) -> Option<Box<Marks>> {
         let is_plain = self.subscription_ids.is_empty() && self.filter.is_none();
-        (!is_plain)
-            .then(|| Box::new(Marks { subscription_ids: self.subscription_ids.clone(), share: self.filter.clone() }))
+        (!is_plain).then(|| {
+            Box::new(Marks { subscription_ids: self.subscription_ids.clone(), share: self.filter.clone(), stale: None })
+        })
     }
 }
 
@@ -229,7 +230,7 @@ impl Broker {
             });
             let Some(Match { session, granted }) = member else { continue };
             self.arrivals += 1;
-            let marks = Marks { subscription_ids: granted.id.into_iter().collect(), share: Some(filter) };
+            let marks = Marks { subscription_ids: granted.id.into_iter().collect(), share: Some(filter), stale: None };
             let qos = delivery.qos.min(granted.qos);
             let again = Delivery { arrival: self.arrivals, qos, marks: Some(Box::new(marks)), ..delivery };
             self.deliver(session, again, Way::LATE);

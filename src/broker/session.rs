@@ -7,7 +7,7 @@ use foldhash::fast::FixedState;
 use super::inflight::Window;
 use super::message::{Delivery, Granted, Terms};
 use super::output::{ConnectionId, Ticket};
-use super::{Options, Overflow};
+use super::{Options, Overflow, QueueLimits};
 use crate::access::Rights;
 use crate::base::clock::Monotonic;
 use crate::mqtt::{ClientId, PacketId, TopicFilter, Will};
@@ -40,6 +40,8 @@ pub(super) struct Session {
     pub(super) expiry_interval_s: u32,
     /// Deliveries that may be in flight, as its client's connection allows.
     pub(super) inflight_max: u16,
+    /// What may wait for it, by the number in the options.
+    pub(super) limits: u16,
     /// When it ends; `None` while its client is connected, and for ever.
     pub(super) ends: Option<Monotonic>,
     /// The deadline of its live entry in the timers.
@@ -54,7 +56,8 @@ pub(super) struct Session {
 
 impl Session {
     /// One without a client, which lives `expiry_interval_s` longer than its connection.
-    pub(super) fn new(client_id: ClientId, expiry_interval_s: u32) -> Self {
+    pub(super) fn new(client_id: ClientId, expiry_interval_s: u32, options: &Options) -> Self {
+        let limits = options.queue_number(client_id.as_str());
         Self {
             client_id,
             user: None,
@@ -64,6 +67,7 @@ impl Session {
             since: None,
             expiry_interval_s,
             inflight_max: u16::MAX,
+            limits,
             ends: None,
             timer: None,
             will: None,
@@ -92,7 +96,8 @@ impl Session {
 
     /// Whether one more delivery may be in flight.
     pub(super) fn has_room(&self, options: &Options) -> bool {
-        self.window.has_room(options.inflight_max.min(usize::from(self.inflight_max)), options.queue_bytes_max)
+        let bytes_max = options.queue(self.limits).bytes_max;
+        self.window.has_room(options.inflight_max.min(usize::from(self.inflight_max)), bytes_max)
     }
 }
 
@@ -142,7 +147,7 @@ impl Queue {
     }
 
     /// Takes a piece that was asked for; gives what has to go for it. An empty piece means that the disk holds no more.
-    pub(super) fn handle_loaded(&mut self, piece: Vec<Delivery>, options: &Options) -> Vec<Delivery> {
+    pub(super) fn handle_loaded(&mut self, piece: Vec<Delivery>, limits: &QueueLimits) -> Vec<Delivery> {
         if !std::mem::take(&mut self.is_loading) {
             // asked for by an earlier session of this client
             return Vec::new();
@@ -153,18 +158,18 @@ impl Queue {
         if self.on_disk == 0 {
             self.bytes = self.deliveries.iter().map(Delivery::bytes).sum();
         }
-        self.drop_oldest(options)
+        self.drop_oldest(limits)
     }
 
     /// Whether there is no room for one more.
-    pub(super) fn is_full(&self, options: &Options) -> bool {
-        self.deliveries.len() + self.on_disk >= options.queue_messages_max || self.bytes >= options.queue_bytes_max
+    pub(super) fn is_full(&self, limits: &QueueLimits) -> bool {
+        self.deliveries.len() + self.on_disk >= limits.messages_max || self.bytes >= limits.bytes_max
     }
 
-    /// Puts `delivery` at the end; gives what had to go for it, by the policy in `options`. With `spills`, what memory
+    /// Puts `delivery` at the end; gives what had to go for it, by the policy in `limits`. With `spills`, what memory
     /// has no room for is left to the disk, where it is already on its way.
-    pub(super) fn push(&mut self, delivery: Delivery, options: &Options, spills: bool) -> Vec<Delivery> {
-        if options.overflow == Overflow::DropNewest && self.is_full_with(&delivery, options) {
+    pub(super) fn push(&mut self, delivery: Delivery, limits: &QueueLimits, spills: bool) -> Vec<Delivery> {
+        if limits.overflow == Overflow::DropNewest && self.is_full_with(&delivery, limits) {
             return vec![delivery];
         }
         self.bytes += delivery.bytes();
@@ -176,23 +181,30 @@ impl Queue {
         } else {
             self.deliveries.push_back(delivery);
         }
-        self.drop_oldest(options)
+        self.drop_oldest(limits)
     }
 
-    fn is_full_with(&self, delivery: &Delivery, options: &Options) -> bool {
+    fn is_full_with(&self, delivery: &Delivery, limits: &QueueLimits) -> bool {
         let messages = self.deliveries.len() + self.on_disk;
-        messages >= options.queue_messages_max || self.bytes + delivery.bytes() > options.queue_bytes_max
+        messages >= limits.messages_max || self.bytes + delivery.bytes() > limits.bytes_max
     }
 
-    fn drop_oldest(&mut self, options: &Options) -> Vec<Delivery> {
+    fn drop_oldest(&mut self, limits: &QueueLimits) -> Vec<Delivery> {
         let mut dropped = Vec::new();
-        while self.deliveries.len() + self.on_disk > options.queue_messages_max || self.bytes > options.queue_bytes_max
-        {
+        while self.deliveries.len() + self.on_disk > limits.messages_max || self.bytes > limits.bytes_max {
             let Some(oldest) = self.deliveries.pop_front() else { break };
             self.bytes -= oldest.bytes();
             dropped.push(oldest);
         }
         dropped
+    }
+
+    /// Takes those at the front that have expired or waited too long; the oldest are the first to.
+    pub(super) fn drop_over(&mut self, now: Monotonic) -> Vec<Delivery> {
+        let count = self.deliveries.iter().take_while(|delivery| delivery.is_over(now)).count();
+        let over: Vec<Delivery> = self.deliveries.drain(..count).collect();
+        self.bytes = self.bytes.saturating_sub(over.iter().map(Delivery::bytes).sum());
+        over
     }
 
     /// Takes out those that `is_taken`, oldest first.

@@ -7,6 +7,7 @@ use super::section::{Read, Section};
 use super::value::{choice, duration};
 use super::{access, external, limits, listener};
 use crate::agent::BrokerAddress;
+use crate::broker::QueueLimits;
 use crate::server::{Access, ListenerOptions};
 
 /// Keep-alive of the gateway's own client of the embedded broker.
@@ -46,10 +47,13 @@ pub(super) fn read(section: &mut Section<'_>) -> Read<Broker> {
     let listeners = listener::read(section, has_passwords);
     let sys_interval = section.required("sys_interval", duration(SYS_INTERVAL));
     let limits = section.section("limits", limits::read);
+    let others = limits.as_ref().map_or_else(|_| QueueLimits::default(), |limits| limits.machine.queue.clone());
+    let queues = limits::read_sessions(section, &others);
     let external = section.section("external", external::read);
     match (mode?, external?) {
         (Mode::Embedded, _) => {
             let mut limits = limits?;
+            limits.machine.queues = queues?;
             limits.machine.system_interval = Some(sys_interval?).filter(|interval| !interval.is_zero());
             Ok(Broker::Embedded { listeners: listeners?, limits, access: access? })
         }

@@ -3,9 +3,11 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use config::ValueKind;
+
 use super::section::{Read, Section};
-use super::value::{choice, duration, integer, size};
-use crate::broker::{Options, Overflow, TOPIC_LEVELS_MAX, Terms};
+use super::value::{choice, duration, integer, shown, size, text};
+use crate::broker::{ClientIdPattern, Options, Overflow, QueueLimits, TOPIC_LEVELS_MAX, Terms};
 
 /// Limits of the machine and of its sockets.
 pub(super) struct Limits {
@@ -20,6 +22,8 @@ const COUNT: RangeInclusive<usize> = 1..=100_000_000;
 
 /// Any count that fits two bytes of the protocol.
 const SHORT: RangeInclusive<usize> = 1..=65_535;
+
+const QUEUE_AGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(4_294_967_294);
 
 /// 0 for none.
 const ALIASES: RangeInclusive<usize> = 0..=65_535;
@@ -61,6 +65,7 @@ fn read_machine(section: &mut Section<'_>) -> Read<Options> {
     let inflight = section.required("inflight", integer(SHORT));
     let queue_messages = section.required("queue_messages", integer(COUNT));
     let queue_bytes = section.required("queue_size", size(MEMORY));
+    let queue_age = section.optional("queue_age", duration(QUEUE_AGE));
     let overflow = section.required("queue_overflow", choice(&OVERFLOWS));
     let subscriptions = section.required("subscriptions", integer(COUNT));
     let sessions = section.required("sessions", integer(COUNT));
@@ -75,9 +80,13 @@ fn read_machine(section: &mut Section<'_>) -> Read<Options> {
     Ok(Options {
         packet_bytes_max: packet?,
         inflight_max: inflight?,
-        queue_messages_max: queue_messages?,
-        queue_bytes_max: queue_bytes?,
-        overflow: overflow?,
+        queue: QueueLimits {
+            messages_max: queue_messages?,
+            bytes_max: queue_bytes?,
+            age_max: queue_age?,
+            overflow: overflow?,
+        },
+        queues: Vec::new(),
         subscriptions_max: subscriptions?,
         sessions_max: sessions?,
         retained_messages_max: retained_messages?,
@@ -91,6 +100,38 @@ fn read_machine(section: &mut Section<'_>) -> Read<Options> {
         system_interval: None,
         session_expiry_s_max: session_expiry?.map_or(Terms::FOREVER_S, whole_seconds),
     })
+}
+
+/// Reads `[[broker.session]]`: what may wait for sessions of certain clients. What one leaves out is as `others` have it.
+pub(super) fn read_sessions(
+    broker: &mut Section<'_>,
+    others: &QueueLimits,
+) -> Read<Vec<(ClientIdPattern, QueueLimits)>> {
+    broker.sections("session", |section| {
+        let client_id = section.required("client_id", pattern);
+        let messages = section.optional("queue_messages", integer(COUNT));
+        let bytes = section.optional("queue_size", size(MEMORY));
+        let age = section.optional("queue_age", duration(QUEUE_AGE));
+        let overflow = section.optional("queue_overflow", choice(&OVERFLOWS));
+        let limits = QueueLimits {
+            messages_max: messages?.unwrap_or(others.messages_max),
+            bytes_max: bytes?.unwrap_or(others.bytes_max),
+            age_max: age?.or(others.age_max),
+            overflow: overflow?.unwrap_or(others.overflow),
+        };
+        Ok((client_id?, limits))
+    })
+}
+
+fn pattern(kind: &ValueKind) -> Result<ClientIdPattern, String> {
+    let typed = text(kind)?;
+    match typed.find('*') {
+        Some(place) if place + 1 < typed.len() => {
+            Err(format!("is {}, a * stands at the end only: for any end", shown(&typed)))
+        }
+        _ if typed.is_empty() => Err("is empty, a client identifier or the beginning of one with * is expected".into()),
+        _ => Ok(ClientIdPattern::new(typed)),
+    }
 }
 
 /// What a range has bounded already.

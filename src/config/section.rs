@@ -166,7 +166,8 @@ impl<'a> Section<'a> {
 
     /// Each table of the list `key`, read by `read`.
     pub(super) fn sections<T>(&mut self, key: &str, mut read: impl FnMut(&mut Section<'_>) -> Read<T>) -> Read<Vec<T>> {
-        let Some(ValueKind::Array(elements)) = self.ask(key).map(|value| &value.kind) else {
+        let Some(value) = self.ask(key) else { return Ok(Vec::new()) };
+        let ValueKind::Array(elements) = &value.kind else {
             let text = format!("is no list of sections, each with [[{}]] above it", self.path(key));
             return Err(self.problem(key, text));
         };

@@ -306,14 +306,14 @@ impl Source<'_> {
             Some(message) => self.messages.get(self.connection, self.boots, message)?,
             None => row::message(row, 4, self.boots),
         };
-        Ok(message.and_then(|message| kept(row, message)).filter(|_| DELIVERY.is_sound(row)))
+        Ok(message.and_then(|message| kept(row, message, self.boots)).filter(|_| DELIVERY.is_sound(row)))
     }
 }
 
-fn kept(row: &Row<'_>, message: Arc<Message>) -> Option<Kept> {
+fn kept(row: &Row<'_>, message: Arc<Message>, boots: &Boots) -> Option<Kept> {
     let id = row::integer(row, 0)?;
     let (qos, retain) = unflags(row::integer(row, 2)?).filter(|(qos, _)| *qos != QoS::AtMostOnce)?;
-    let delivery = Delivery { arrival: unsigned(id)?, message, qos, retain, marks: row::marks(row, MARKS)? };
+    let delivery = Delivery { arrival: unsigned(id)?, message, qos, retain, marks: row::marks(row, MARKS, boots)? };
     Some(Kept { delivery, sent: unpack_sent(id, row::integer(row, SENT)?).ok()? })
 }
 

@@ -46,14 +46,24 @@ pub(super) fn granted(row: &Row<'_>, options: usize) -> Option<Granted> {
 }
 
 /// Marks as they are written.
-pub(super) fn pack_marks(marks: &Marks) -> Vec<u8> {
+pub(super) fn pack_marks(marks: &Marks, boots: &Boots) -> Vec<u8> {
+    let stale = marks.stale.map(|stale| boots.pack(stale).to_be_bytes());
+    let stale = stale.into_iter().flat_map(|stale| std::iter::once(STALE).chain(stale));
     let ids = marks.subscription_ids.iter().flat_map(|id| id.get().to_be_bytes());
-    ids.chain(marks.share.iter().flat_map(|share| share.as_str().bytes())).collect()
+    stale.chain(ids).chain(marks.share.iter().flat_map(|share| share.as_str().bytes())).collect()
 }
 
-/// The way back. The first byte of an identifier is below 16, that of a filter is not.
-pub(super) fn unpack_marks(mut bytes: &[u8]) -> Option<Marks> {
+/// Stands before the moment in marks that have one.
+const STALE: u8 = 16;
+
+/// The way back. The first byte of an identifier is below 16, that of a filter above.
+pub(super) fn unpack_marks(mut bytes: &[u8], boots: &Boots) -> Option<Marks> {
     let mut marks = Marks::default();
+    if let Some(rest) = bytes.strip_prefix(&[STALE]) {
+        let (moment, rest) = rest.split_first_chunk()?;
+        marks.stale = boots.unpack(i64::from_be_bytes(*moment));
+        bytes = rest;
+    }
     while let Some((id, rest)) = bytes.split_first_chunk().filter(|(id, _)| u32::from_be_bytes(**id) >> 28 == 0) {
         marks.subscription_ids.push(SubscriptionId::new(u32::from_be_bytes(*id))?);
         bytes = rest;
@@ -66,8 +76,8 @@ pub(super) fn unpack_marks(mut bytes: &[u8]) -> Option<Marks> {
 
 /// The marks of a column, `None` inside for none.
 #[expect(clippy::option_option, reason = "the outer one says whether the column makes sense")]
-pub(super) fn marks(row: &Row<'_>, column: usize) -> Option<Option<Box<Marks>>> {
-    let marks = optional(blob, row, column)?.map(|bytes| unpack_marks(&bytes).map(Box::new));
+pub(super) fn marks(row: &Row<'_>, column: usize, boots: &Boots) -> Option<Option<Box<Marks>>> {
+    let marks = optional(blob, row, column)?.map(|bytes| unpack_marks(&bytes, boots).map(Box::new));
     flatten(marks)
 }
 
@@ -187,7 +197,10 @@ pub(super) fn message(row: &Row<'_>, topic: usize, boots: &Boots) -> Option<Arc<
 
 #[cfg(test)]
 mod tests {
+    use super::super::Clocks;
     use super::*;
+    use crate::base::clock::Wall;
+    use crate::base::ids::BootId;
 
     #[test]
     fn what_was_sent_comes_back_and_a_flipped_bit_does_not() {
@@ -221,16 +234,20 @@ mod tests {
 
     #[test]
     fn marks_come_back_and_others_do_not() {
+        let clocks = Clocks { boot_id: BootId::new("b"), monotonic: Monotonic::ZERO, wall: Wall::default() };
+        let boots = Boots::new(&clocks);
         let id = |number| SubscriptionId::new(number).unwrap();
         let share = TopicFilter::new("$share/s/a/#").ok();
         for subscription_ids in [vec![], vec![id(1)], vec![id(268_435_455), id(7), id(65_536)]] {
             for share in [None, share.clone()] {
-                let marks = Marks { subscription_ids: subscription_ids.clone(), share };
-                assert_eq!(unpack_marks(&pack_marks(&marks)), Some(marks));
+                for stale in [None, Some(Monotonic::from_boot(std::time::Duration::from_secs(5)))] {
+                    let marks = Marks { subscription_ids: subscription_ids.clone(), stale, share: share.clone() };
+                    assert_eq!(unpack_marks(&pack_marks(&marks, &boots), &boots), Some(marks));
+                }
             }
         }
         for bytes in [&[0, 0, 0, 0][..], &[0, 0, 1], b"a/#/b", &[b'$', 0xff]] {
-            assert_eq!(unpack_marks(bytes), None, "{bytes:?}");
+            assert_eq!(unpack_marks(bytes, &boots), None, "{bytes:?}");
         }
     }
 }

@@ -55,7 +55,8 @@ CREATE TABLE will (
 /// - Moments (`ends`, `expires`, `due`) refer to a row of `boot` (see `boot`).
 /// - `session.expiry_s` is empty for ever; `ends` while its client is connected.
 /// - `subscription.qos` holds its options as in SUBSCRIBE (section 3.8.3.1), of which the QoS is the lowest two bits.
-/// - `delivery.marks`: identifiers of subscriptions, four bytes each, most significant first; then the shared filter.
+/// - `delivery.marks`: 16 and a moment of eight bytes, where the delivery is not to wait longer; identifiers of
+///   subscriptions, four bytes each; then the shared filter. Most significant bytes first.
 const FORMAT_2: &str = "
 CREATE TABLE boot (
   id INTEGER PRIMARY KEY, boot_id TEXT NOT NULL, offset_ms INTEGER NOT NULL, crc INTEGER NOT NULL

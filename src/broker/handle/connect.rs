@@ -192,7 +192,7 @@ fn seat(broker: &mut Broker, connect: &Connect, expiry_interval_s: u32) -> (Sess
             if let Some(key) = earlier {
                 broker.remove_session(key);
             }
-            let key = broker.sessions.insert(Session::new(client_id.clone(), expiry_interval_s));
+            let key = broker.sessions.insert(Session::new(client_id.clone(), expiry_interval_s, &broker.options));
             broker.sessions_by_client.insert(client_id.clone(), key);
             (key, false)
         }

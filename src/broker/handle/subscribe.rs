@@ -109,7 +109,7 @@ fn replay(broker: &mut Broker, key: SessionKey, filters: &BTreeSet<&TopicFilter>
             continue;
         }
         broker.arrivals += 1;
-        let marks = id.map(|id| Box::new(Marks { subscription_ids: vec![id], share: None }));
+        let marks = id.map(|id| Box::new(Marks { subscription_ids: vec![id], ..Marks::default() }));
         // [MQTT-3.3.1-8]
         let delivery = Delivery { arrival: broker.arrivals, message, qos, retain: true, marks };
         broker.deliver(key, delivery, Way::LATE);

@@ -103,7 +103,8 @@ fn an_absent_session_gets_qos_1_and_2_but_not_0() {
 #[test]
 fn a_full_queue_drops_by_its_policy_and_never_what_is_in_flight() {
     for (overflow, expected) in [(Overflow::DropOldest, ["d", "e"]), (Overflow::DropNewest, ["b", "c"])] {
-        let limits = Options { inflight_max: 1, queue_messages_max: 2, overflow, ..Options::default() };
+        let queue = QueueLimits { messages_max: 2, overflow, ..QueueLimits::default() };
+        let limits = Options { inflight_max: 1, queue, ..Options::default() };
         let mut world = World::with(limits);
         let subscriber = world.join("s", true);
         world.subscribe(subscriber, "t", 1);
@@ -122,7 +123,8 @@ fn a_full_queue_drops_by_its_policy_and_never_what_is_in_flight() {
 
 #[test]
 fn a_queue_is_bounded_in_bytes_too() {
-    let mut world = World::with(Options { queue_bytes_max: 25, ..Options::default() });
+    let mut world =
+        World::with(Options { queue: QueueLimits { bytes_max: 25, ..QueueLimits::default() }, ..Options::default() });
     let subscriber = world.join("s", false);
     world.subscribe(subscriber, "t", 1);
     world.cut(subscriber);
@@ -168,7 +170,8 @@ fn subscriptions_beyond_the_limit_or_too_deep_fail_in_suback() {
 
 #[test]
 fn the_window_is_bounded_in_bytes_too() {
-    let mut world = World::with(Options { queue_bytes_max: 25, ..Options::default() });
+    let mut world =
+        World::with(Options { queue: QueueLimits { bytes_max: 25, ..QueueLimits::default() }, ..Options::default() });
     let subscriber = world.join("s", true);
     world.subscribe(subscriber, "t", 1);
     world.take(subscriber);
@@ -194,4 +197,25 @@ fn the_deepest_topics_that_can_be_allowed_fit_the_stack() {
     assert_eq!(world.take(client).len(), 3);
     world.publish(client, &format!("{deepest}/a"), "x", 0, 0);
     assert!(world.reason(client).is_some());
+}
+
+#[test]
+fn sessions_of_certain_clients_have_limits_of_their_own() {
+    let few = QueueLimits { messages_max: 1, ..QueueLimits::default() };
+    let brief = QueueLimits { age_max: Some(Duration::from_secs(10)), ..QueueLimits::default() };
+    let queues =
+        vec![(super::super::ClientIdPattern::new("few"), few), (super::super::ClientIdPattern::new("brief-*"), brief)];
+    let mut world = World::with(Options { queues, ..Options::default() });
+    for client in ["few", "brief-1", "fewer"] {
+        let connection = world.join(client, false);
+        world.subscribe(connection, "t", 1);
+        world.cut(connection);
+    }
+    let publisher = world.join("p", true);
+    world.publish(publisher, "t", "old", 1, 1);
+    world.pass(Duration::from_secs(10));
+    world.publish(publisher, "t", "new", 1, 2);
+    assert_eq!(world.rejoin("few").1, ["t=new q1 id 1"]);
+    assert_eq!(world.rejoin("brief-1").1, ["t=new q1 id 1"]);
+    assert_eq!(world.rejoin("fewer").1, ["t=old q1 id 1", "t=new q1 id 2"]);
 }

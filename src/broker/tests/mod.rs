@@ -14,7 +14,7 @@ mod will;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Broker, CloseReason, ConnectionId, Options, Origin, Output, Ticket, Verdict};
+use super::{Broker, CloseReason, ConnectionId, Options, Origin, Output, QueueLimits, Ticket, Verdict};
 use crate::access::Acl;
 use crate::base::clock::Monotonic;
 use crate::mqtt::{

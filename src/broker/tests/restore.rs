@@ -108,8 +108,12 @@ fn a_queue_longer_than_memory_comes_whole_and_in_order() {
 
 #[test]
 fn a_queue_on_disk_is_capped_too() {
-    let mut world =
-        World::with(Options { spills_queues: true, queue_messages_max: 1200, inflight_max: 1, ..Options::default() });
+    let mut world = World::with(Options {
+        spills_queues: true,
+        queue: QueueLimits { messages_max: 1200, ..QueueLimits::default() },
+        inflight_max: 1,
+        ..Options::default()
+    });
     let subscriber = world.join("s", false);
     world.subscribe(subscriber, "t", 1);
     world.cut(subscriber);

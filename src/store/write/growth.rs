@@ -132,7 +132,7 @@ impl Writer<'_> {
         let whose = [ValueRef::Integer(arrival), ValueRef::Integer(session), flags, key];
         let own = || contents(&delivery.message, &self.book.boots);
         let what = message.map_or_else(own, |_| [ValueRef::Null; 4]);
-        let marks = delivery.marks.as_deref().map(pack_marks);
+        let marks = delivery.marks.as_deref().map(|marks| pack_marks(marks, &self.book.boots));
         let marks = [marks.as_deref().map_or(ValueRef::Null, ValueRef::Blob)];
         DELIVERY.put(self.connection, &[&whose[..], &what, &marks].concat(), Some(pack_sent(arrival, *sent)))?;
         self.effects.push(Effect::DeliveryAdded(client_id.clone(), arrival));
