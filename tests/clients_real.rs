@@ -86,6 +86,55 @@ fn lines(count: usize) -> String {
     })
 }
 
+/// What mosquitto's own dashboards look for.
+const SYSTEM_TOPICS: [&str; 15] = [
+    "version",
+    "uptime",
+    "clients/total",
+    "clients/connected",
+    "clients/disconnected",
+    "clients/maximum",
+    "clients/expired",
+    "messages/received",
+    "messages/sent",
+    "messages/stored",
+    "bytes/received",
+    "bytes/sent",
+    "load/messages/received/1min",
+    "load/connections/15min",
+    "subscriptions/count",
+];
+
+#[test]
+fn mosquitto_sub_reads_what_the_broker_tells_about_itself() {
+    if !has_mosquitto_clients() {
+        return skip_or_fail("mosquitto_sub and mosquitto_pub are not installed");
+    }
+    let gateway = Gateway::start("broker.sys_interval = \"1s\"");
+    for name in SYSTEM_TOPICS {
+        let topic = format!("$SYS/broker/{name}");
+        let subscriber = Subscriber::start_with(&gateway, &["-t", &topic]);
+        let message = subscriber.message();
+        assert_eq!((message.topic, message.retain), (topic, true));
+    }
+    let subscriber = Subscriber::start_with(&gateway, &["-t", "$SYS/broker/publish/messages/received"]);
+    let count = || subscriber.message().payload.parse::<u64>().unwrap();
+    let before = count();
+    publish(&gateway, &["-t", "t", "-m", "x"]);
+    assert!(count() > before);
+}
+
+#[test]
+fn the_broker_tells_nothing_about_itself_where_that_is_switched_off() {
+    if !has_mosquitto_clients() {
+        return skip_or_fail("mosquitto_sub and mosquitto_pub are not installed");
+    }
+    let gateway = Gateway::start("broker.sys_interval = \"0s\"");
+    let subscriber = Subscriber::start_with(&gateway, &["-t", "$SYS/#", "-t", "end"]);
+    publish(&gateway, &["-t", "end", "-m", "end", "-r"]);
+    assert_eq!(subscriber.message().topic, "end");
+}
+
 #[test]
 fn a_burst_of_ten_thousand_messages_of_qos_0_arrives_whole_and_in_order() {
     if !has_mosquitto_clients() {

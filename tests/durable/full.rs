@@ -4,6 +4,8 @@
 //! state, is a small file system of its own.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::Command;
@@ -153,6 +155,8 @@ fn a_full_disk_holds_back_what_needs_it_and_heals_when_there_is_room() {
     others.acknowledge_work();
     others.expect_flow();
     assert!(!publisher.link.is_readable(), "what is not on disk is not acknowledged");
+    publisher.link.ping();
+    expect_newcomers_served(&gateway);
     fs::remove_file(ballast).unwrap();
     while publisher.acknowledged < publisher.sent {
         publisher.take_acknowledgement();
@@ -162,6 +166,37 @@ fn a_full_disk_holds_back_what_needs_it_and_heals_when_there_is_room() {
     gateway.kill();
     gateway.start_again();
     expect_everything(&gateway, publisher.acknowledged);
+}
+
+/// Who comes while the disk is full is let in, told of it, and refused only what would have to be kept.
+fn expect_newcomers_served(gateway: &Gateway) {
+    let (mut newcomer, _) = Link::connect(gateway.address(), "newcomer", Keep::Nothing);
+    newcomer.subscribe("$SYS/broker/store/state", 0);
+    assert_eq!(newcomer.expect().publish().payload, b"full");
+    // version 5: CONNECT of a clean session, then PUBLISH of QoS 1 without properties
+    let mut five = TcpStream::connect(gateway.address()).unwrap();
+    five.set_read_timeout(Some(PATIENCE)).unwrap();
+    five.write_all(&[0x10, 14, 0, 4, b'M', b'Q', b'T', b'T', 5, 2, 0, 0, 0, 0, 1, b'5']).unwrap();
+    let connack = read_packet(&mut five);
+    assert_eq!((connack[0], connack[3]), (0x20, 0), "{connack:?}");
+    five.write_all(&[0x32, 9, 0, 3, b'q', b'/', b'5', 0, 7, 0, b'x']).unwrap();
+    let puback = read_packet(&mut five);
+    assert_eq!((puback[0], &puback[2..5]), (0x40, &[0, 7, 0x97][..]), "quota exceeded");
+    // and of a session that would have to be kept: CONNECT with session expiry interval 60
+    let mut keeper = TcpStream::connect(gateway.address()).unwrap();
+    keeper.set_read_timeout(Some(PATIENCE)).unwrap();
+    keeper.write_all(&[0x10, 19, 0, 4, b'M', b'Q', b'T', b'T', 5, 2, 0, 0, 5, 0x11, 0, 0, 0, 60, 0, 1, b'k']).unwrap();
+    let connack = read_packet(&mut keeper);
+    assert_eq!((connack[0], connack[3]), (0x20, 0x97), "{connack:?}");
+}
+
+/// One packet of less than 128 bytes.
+fn read_packet(stream: &mut TcpStream) -> Vec<u8> {
+    let mut packet = vec![0; 2];
+    stream.read_exact(&mut packet).unwrap();
+    packet.resize(2 + usize::from(packet[1]), 0);
+    stream.read_exact(&mut packet[2..]).unwrap();
+    packet
 }
 
 /// `keeper` has all numbers, and `worker` nothing of what it acknowledged.
@@ -182,14 +217,34 @@ fn expect_everything(gateway: &Gateway, count: usize) {
 
 #[test]
 fn a_full_disk_heals_when_a_connected_subscriber_takes_its_queue() {
-    let test = "full::a_full_disk_heals_when_a_connected_subscriber_takes_its_queue";
+    check_heals_by_draining("full::a_full_disk_heals_when_a_connected_subscriber_takes_its_queue", Keeper::Connected);
+}
+
+#[test]
+fn a_full_disk_heals_when_an_absent_subscriber_comes_back_for_its_queue() {
+    check_heals_by_draining(
+        "full::a_full_disk_heals_when_an_absent_subscriber_comes_back_for_its_queue",
+        Keeper::Absent,
+    );
+}
+
+#[derive(PartialEq)]
+enum Keeper {
+    Connected,
+    Absent,
+}
+
+fn check_heals_by_draining(test: &str, keeper: Keeper) {
     let Some(disk) = on_a_small_disk(test) else { return };
     let mut gateway = Gateway::start(LONG_QUEUES);
     let (mut slow, _) = Link::connect(gateway.address(), "keeper", Keep::Session);
     slow.subscribe("q/#", 1);
+    let connected = (keeper == Keeper::Connected).then_some(slow);
     ballast(&disk, 4 << 20);
     let mut publisher = Publisher::connect(&gateway);
     publisher.fill(&gateway);
+    let come_back = || Link::connect(gateway.address(), "keeper", Keep::Session).0;
+    let mut slow = connected.unwrap_or_else(come_back);
     let count = publisher.sent;
     let mut next = 0;
     slow.drain(|_, payload| {
