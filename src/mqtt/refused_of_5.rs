@@ -302,6 +302,20 @@ fn what_both_versions_refuse_has_the_numbers_of_version_5() {
 }
 
 #[test]
+fn a_reason_of_auth_does_not_stand_without_the_length_of_its_properties() {
+    // reason and properties are left out together or not at all (section 3.15.2.1), unlike a DISCONNECT's
+    for code in [0x00, 0x18, 0x19] {
+        let error = DecodeError::TooShort { packet: "AUTH", field: "property length", left: 0, needed: 1 };
+        check(&packet(0xf0, &[&[code]]), &error, GENERAL, MALFORMED);
+    }
+    let auth = Packet::Auth(Auth { reason: ReasonCode::Success, properties: Properties::NONE });
+    for (bytes, length) in [(&[0xf0, 0x00][..], 2), (&[0xf0, 0x02, 0x00, 0x00], 4)] {
+        let decoded = decode(bytes, ProtocolVersion::V5, 1000);
+        assert_eq!(decoded, Ok(Decoded::Packet { packet: auth.clone(), length }));
+    }
+}
+
+#[test]
 fn auth_is_no_packet_of_3_1_1() {
     let decoded = decode(&[0xf0, 0x00], ProtocolVersion::V311, 1000);
     assert_eq!(decoded, Err(DecodeError::PacketType(15)));
