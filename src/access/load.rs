@@ -1,12 +1,16 @@
 //! The only two functions of the room that read files.
 
 use std::fmt::Write;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use thiserror::Error;
 
 use super::{Acl, Passwords, Problem};
+
+/// The largest file taken, some fifty thousand users; a larger one is refused.
+pub const FILE_BYTES_MAX: u64 = 8 << 20;
 
 /// Why a file cannot be used.
 #[derive(Debug, Error)]
@@ -18,6 +22,21 @@ pub enum LoadError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// It is a pipe, a device or the like, which may never end, or have nothing to say until somebody writes.
+    #[error("{}: is no file of the kind that can be read to its end; give the path of a plain file", path.display())]
+    NotAFile {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// It has more than [`FILE_BYTES_MAX`] bytes.
+    #[error(
+        "{}: is larger than {FILE_BYTES_MAX} bytes; take out users that are gone, and say with one pattern what many may do",
+        path.display()
+    )]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
     },
     /// Everything that is wrong with it, one line each: `path:line:column: text`.
     #[error("{}", lines(path, problems))]
@@ -32,7 +51,7 @@ pub enum LoadError {
 /// Reads a password file.
 ///
 /// # Errors
-/// When it cannot be read, or [`Passwords::parse`] finds problems.
+/// When it cannot be read, is no plain file or a larger one than [`FILE_BYTES_MAX`], or when [`Passwords::parse`] finds problems.
 pub fn load_passwords(path: &Path) -> Result<Passwords, LoadError> {
     Passwords::parse(&read(path)?).map_err(|problems| LoadError::Problems { path: path.into(), problems })
 }
@@ -40,13 +59,24 @@ pub fn load_passwords(path: &Path) -> Result<Passwords, LoadError> {
 /// Reads an access control list.
 ///
 /// # Errors
-/// When it cannot be read, or [`Acl::parse`] finds problems.
+/// When it cannot be read, is no plain file or a larger one than [`FILE_BYTES_MAX`], or when [`Acl::parse`] finds problems.
 pub fn load_acl(path: &Path) -> Result<Acl, LoadError> {
     Acl::parse(&read(path)?).map_err(|problems| LoadError::Problems { path: path.into(), problems })
 }
 
 fn read(path: &Path) -> Result<String, LoadError> {
-    fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.into(), source })
+    let unreadable = |source| LoadError::Read { path: path.into(), source };
+    // asked before it is opened: a pipe without a writer opens only when one comes, and some devices act on it
+    let kind = fs::metadata(path).map_err(unreadable)?.file_type();
+    if !kind.is_file() && !kind.is_dir() {
+        return Err(LoadError::NotAFile { path: path.into() });
+    }
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(LoadError::TooLarge { path: path.into() });
+    }
+    String::from_utf8(bytes).map_err(|error| unreadable(io::Error::new(io::ErrorKind::InvalidData, error)))
 }
 
 fn lines(path: &Path, problems: &[Problem]) -> String {
@@ -74,5 +104,29 @@ mod tests {
         let wrong = load_acl(&path).unwrap_err().to_string();
         let places: Vec<_> = wrong.lines().filter_map(|line| line.strip_prefix(path.to_str()?)?.get(..5)).collect();
         assert_eq!(places, [":1:1:", ":3:12"], "{wrong}");
+    }
+    #[test]
+    fn a_file_beyond_the_limit_is_refused_and_one_at_the_limit_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("acl");
+        let full = "#".repeat(usize::try_from(FILE_BYTES_MAX).unwrap());
+        fs::write(&path, &full).unwrap();
+        assert_eq!(load_acl(&path).unwrap(), Acl::parse("").unwrap());
+
+        fs::write(&path, full + "#").unwrap();
+        let refused = load_passwords(&path).unwrap_err().to_string();
+        assert!(refused.starts_with(&format!("{}: is larger than 8388608 bytes; ", path.display())), "{refused}");
+    }
+
+    #[test]
+    fn what_may_never_end_is_refused_without_a_look() {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("pipe");
+        let status = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(status.success());
+        for path in [pipe.as_path(), Path::new("/dev/zero")] {
+            let refused = load_passwords(path).unwrap_err();
+            assert!(matches!(&refused, LoadError::NotAFile { path: told } if told == path), "{refused}");
+        }
     }
 }

@@ -16,7 +16,7 @@ mod passwords;
 mod problem;
 
 pub use acl::{Acl, Rights};
-pub use load::{LoadError, load_acl, load_passwords};
+pub use load::{FILE_BYTES_MAX, LoadError, load_acl, load_passwords};
 pub use passwords::{
     Change, HashError, Method, Passwords, SALT_BYTES, UserNameError, Verdict, check_user_name, hash_plain_entries,
     remove_user, set_user,

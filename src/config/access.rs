@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::problem::{Place, Position};
 use super::section::{Noted, Read, Section};
 use super::value::{path, shown};
-use crate::access::{LoadError, Problem, load_acl, load_passwords};
+use crate::access::{FILE_BYTES_MAX, LoadError, Problem, load_acl, load_passwords};
 use crate::server::Access;
 
 /// Reads both files.
@@ -26,6 +26,15 @@ fn read_file<T>(
     load(&file).map(Some).map_err(|error| match error {
         LoadError::Read { path, source } => {
             section.problem(key, format!("names {}, which cannot be read: {source}", shown(&path.to_string_lossy())))
+        }
+        LoadError::NotAFile { path } => {
+            let file = shown(&path.to_string_lossy());
+            section.problem(key, format!("names {file}, which is no plain file"))
+        }
+        LoadError::TooLarge { path } => {
+            let file = shown(&path.to_string_lossy());
+            let remedy = "take out users that are gone, and say with one pattern what many may do";
+            section.problem(key, format!("names {file}, which is larger than {FILE_BYTES_MAX} bytes; {remedy}"))
         }
         LoadError::Problems { path, problems } => note_all(section, &path, problems),
     })
