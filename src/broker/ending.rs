@@ -14,14 +14,16 @@ use crate::base::clock::Monotonic;
 use crate::mqtt::{Disconnect, Frame, Packet, Properties, ReasonCode};
 
 impl Broker {
-    /// The process ends: every client of version 5 is told so, and every connection closed. Wills stay with the durable
-    /// state, to be published at the next start.
+    /// The process ends: every client of version 5 is told so, and every connection forgotten, so that nothing follows
+    /// [MQTT-3.14.4-1] but what was held back before. Wills stay with the durable state, to be published at the next
+    /// start.
     pub fn handle_shutdown(&mut self, now: Monotonic) {
         self.now = now;
         let connections: Vec<ConnectionId> = self.connections.keys().collect();
         for connection in connections {
             self.say_why(connection, &CloseReason::ShuttingDown);
         }
+        self.connections.clear();
     }
 
     /// Ends a connection whose client broke a rule.

@@ -306,11 +306,14 @@ fn notify(broker: &mut Broker, connection: ConnectionId, key: SessionKey, sessio
     broker.outputs.push_back(Output::NotifyConnected { connection, client_id, session_present });
 }
 
-/// Answers with a code other than success and ends the connection [MQTT-3.2.2-7].
+/// Answers with a code other than success, if the client takes so much, and ends the connection [MQTT-3.2.2-7].
 pub(in crate::broker) fn refuse(broker: &mut Broker, connection: ConnectionId, code: ReasonCode) {
     // [MQTT-3.2.2-6]
     let frame = conn_ack(code, record_version(broker, connection));
-    broker.answer(connection, frame, Behind::Answers);
+    // [MQTT-3.1.2-24]
+    if broker.connections.get(connection).is_some_and(|record| record.takes(frame.wire_len())) {
+        broker.answer(connection, frame, Behind::Answers);
+    }
     broker.end(connection, CloseReason::Refused(code), WillFate::Discard);
 }
 

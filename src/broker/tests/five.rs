@@ -289,3 +289,31 @@ fn a_full_disk_refuses_what_it_would_have_to_keep() {
     world.persist();
     assert_eq!(world.take(five), ["puback 9"]);
 }
+
+#[test]
+fn a_refusal_that_is_larger_than_the_client_takes_is_not_sent() {
+    let mut world = World::new();
+    for (most, answers) in [(4, &[][..]), (5, &["connack 2 present=false"])] {
+        let small = with(hello_5("sensegate/x", 0), |fields| {
+            fields.maximum_packet_size = std::num::NonZeroU32::new(most);
+        });
+        let client = world.connect(small);
+        assert_eq!(world.take(client), answers, "{most} bytes");
+        assert_eq!(world.reason(client), Some(&CloseReason::Refused(ReasonCode::ClientIdentifierNotValid)));
+    }
+}
+
+#[test]
+fn nothing_follows_the_goodbye_of_a_shutdown() {
+    let mut world = World::new();
+    let (subscriber, publisher) = (world.join_5("s", 0), world.join("p", true));
+    world.subscribe(subscriber, "t", 1);
+    world.take(subscriber);
+    world.broker.handle_shutdown(world.now);
+    world.drain();
+    assert_eq!(world.take(subscriber), ["disconnect 8b"]);
+    world.publish(publisher, "t", "x", 1, 4);
+    world.cut(subscriber);
+    assert!(world.take(subscriber).is_empty());
+    assert!(world.take(publisher).is_empty(), "it is to come again to the next process");
+}
