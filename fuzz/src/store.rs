@@ -9,14 +9,14 @@ use arbitrary::Arbitrary;
 use bytes::Bytes;
 use sensegate::access::Acl;
 use sensegate::base::clock::Monotonic;
-use sensegate::broker::{Broker, Change, Options as BrokerOptions, Origin, Output, Verdict};
+use sensegate::broker::{Broker, Change, Options as BrokerOptions, Origin, Output, Standing, Verdict};
 use sensegate::mqtt::{
-    ClientId, Connect, Packet, PacketId, Properties, ProtocolVersion, Publish, QoS, Subscribe, Subscription,
-    TopicFilter, TopicName, Will,
+    ClientId, Connect, Packet, PacketId, Properties, PropertyFields, ProtocolVersion, Publish, PublishProperties, QoS,
+    Subscribe, Subscription, SubscriptionId, TopicFilter, TopicName, Will,
 };
-use sensegate::store::{Options, State, Store, StoreError};
+use sensegate::store::{Clocks, Options, State, Store, StoreError};
 
-use crate::disk::{directory, file};
+use crate::disk::{Time, directory, file};
 
 /// Messages in the file, some of them large enough for pages of their own.
 const MESSAGES: u16 = 150;
@@ -80,7 +80,7 @@ pub fn check(harm: &Harm) {
 }
 
 fn check_opened(original: &Original, path: &Path, files: &[Option<Vec<u8>>; 2]) {
-    match Store::open(path, all()) {
+    match Store::open(path, all(), clocks()) {
         Ok((store, state, damages)) => {
             original.check_subset(&state);
             assert!(damages.iter().all(|damage| damage.aside.exists()), "{damages:?}");
@@ -100,7 +100,7 @@ fn check_serving(original: &Original, mut store: Store, path: &Path, state: &Sta
     store.commit(&more(), Monotonic::ZERO).expect("there is room");
     let damages = store.take_damages();
     store.close(Monotonic::ZERO).expect("there is room");
-    let (_, again, later) = Store::open(path, all()).expect("what was written can be read");
+    let (_, again, later) = Store::open(path, all(), clocks()).expect("what was written can be read");
     assert_eq!(later, [], "what was written cannot be read");
     let after: BTreeMap<_, _> = deliveries(&again).into_iter().collect();
     if damages.is_empty() {
@@ -112,6 +112,10 @@ fn check_serving(original: &Original, mut store: Store, path: &Path, state: &Sta
 
 fn all() -> Options {
     Options { deliveries_max: usize::MAX, ..Options::default() }
+}
+
+fn clocks() -> Clocks {
+    Time::new().clocks()
 }
 
 fn log_of(path: &Path) -> PathBuf {
@@ -172,12 +176,12 @@ impl Original {
     fn make() -> Self {
         let (directory, copy) = (directory(), directory());
         let path = file(&directory);
-        let (mut store, ..) = Store::open(&path, all()).expect("nobody else has the file");
+        let (mut store, ..) = Store::open(&path, all(), clocks()).expect("nobody else has the file");
         let mut life = changes();
         let late = life.split_off(life.len() / 4 * 3);
         store.commit(&life.concat(), Monotonic::ZERO).expect("there is room");
         store.close(Monotonic::ZERO).expect("there is room");
-        let (mut store, ..) = Store::open(&path, all()).expect("nobody else has the file");
+        let (mut store, ..) = Store::open(&path, all(), clocks()).expect("nobody else has the file");
         for changes in late {
             store.commit(&changes, Monotonic::ZERO).expect("there is room");
         }
@@ -185,7 +189,7 @@ impl Original {
         for (path, content) in [file(&copy), log_of(&file(&copy))].iter().zip(&files) {
             fs::write(path, content).expect("there is room in memory");
         }
-        let (_, state, damages) = Store::open(file(&copy), all()).expect("nobody else has the file");
+        let (_, state, damages) = Store::open(file(&copy), all(), clocks()).expect("nobody else has the file");
         assert!(damages.is_empty() && files.iter().all(|file| !file.is_empty()));
         Self { files, deliveries: deliveries(&state).into_iter().collect() }
     }
@@ -224,8 +228,9 @@ impl Original {
 fn deliveries(state: &State) -> Vec<(u64, Bytes)> {
     let mut all = Vec::new();
     for session in &state.sessions {
-        assert!(session.deliveries.is_sorted_by_key(|delivery| delivery.arrival), "out of order");
-        all.extend(session.deliveries.iter().map(|delivery| (delivery.arrival, delivery.message.payload.clone())));
+        assert!(session.deliveries.is_sorted_by_key(|kept| kept.delivery.arrival), "out of order");
+        let kept = session.deliveries.iter().map(|kept| &kept.delivery);
+        all.extend(kept.map(|delivery| (delivery.arrival, delivery.message.payload.clone())));
     }
     all
 }
@@ -242,6 +247,9 @@ fn payload_of(number: u16) -> String {
 fn is_retained(number: u16) -> bool {
     number % 20 == 0
 }
+
+/// Longer than the life of the machine.
+const EXPIRY_S: u32 = 1_000_000;
 
 /// The payload of what is written behind the damage.
 const MORE: &[u8] = b"written after the damage";
@@ -271,7 +279,7 @@ struct Life {
 }
 
 impl Life {
-    /// Three sessions, absent but for one that has a will; the first has all of it sent and nothing acknowledged.
+    /// Three sessions, one of them absent, its will waiting; the first has all of it sent and nothing acknowledged.
     fn begin() -> Self {
         let mut broker = Broker::new(BrokerOptions::default(), 1);
         let publisher = broker.handle_open(Origin::Public, Monotonic::ZERO);
@@ -282,9 +290,10 @@ impl Life {
             life.send(connection, Packet::Connect(connect(client, false)));
             let filter = TopicFilter::new(if client == "a" { "x/1" } else { "x/#" }).expect("a constant");
             let subscription = Subscription::new(filter, QoS::ExactlyOnce);
-            life.send(connection, Packet::Subscribe(Subscribe::new(id(1), vec![subscription])));
+            let subscribe = Subscribe { properties: identifier(client), ..Subscribe::new(id(1), vec![subscription]) };
+            life.send(connection, Packet::Subscribe(subscribe));
             if client == "c" {
-                life.broker.handle_close(connection);
+                life.broker.handle_close(connection, Monotonic::ZERO);
                 life.drain();
             }
         }
@@ -294,11 +303,14 @@ impl Life {
     fn arrivals_from(&mut self, first: u64) {
         let state = State { next_arrival: first, ..State::default() };
         self.changes.clear();
-        self.broker.restore(state);
+        self.broker.restore(state, Monotonic::ZERO, |_, _| Standing::Stays(Acl::everything().rights(None, "")));
     }
 
     fn publish(&mut self, topic: &str, payload: &[u8], retain: bool) {
-        let publish = Publish { qos: QoS::AtLeastOnce, packet_id: Some(id(1)), retain, ..Publish::new(topic, payload) };
+        let properties =
+            PublishProperties { message_expiry_interval_s: (!retain).then_some(EXPIRY_S), ..PublishProperties::NONE };
+        let new = Publish::new(topic, payload);
+        let publish = Publish { qos: QoS::AtLeastOnce, packet_id: Some(id(1)), retain, properties, ..new };
         self.send(self.publisher, Packet::Publish(publish));
     }
 
@@ -324,18 +336,28 @@ impl Life {
     }
 }
 
+/// All but one are of version 5, with sessions that end.
 fn connect(client_id: &str, clean_session: bool) -> Connect {
     let topic = TopicName::new("will").expect("a constant");
+    let will = Will { delay_interval_s: EXPIRY_S, ..Will::new(topic, Bytes::from_static(b"gone")) };
+    let is_of_5 = client_id != "b";
+    let session_expiry_interval_s = (is_of_5 && !clean_session).then_some(EXPIRY_S);
     Connect {
-        version: ProtocolVersion::V311,
+        version: if is_of_5 { ProtocolVersion::V5 } else { ProtocolVersion::V311 },
         clean_session,
         keep_alive_s: 0,
-        properties: Properties::NONE,
+        properties: Properties::new(PropertyFields { session_expiry_interval_s, ..PropertyFields::default() }),
         client_id: ClientId::new(client_id),
-        will: (client_id == "a").then(|| Will::new(topic, Bytes::from_static(b"gone"))),
+        will: (client_id != "b").then_some(will),
         user_name: None,
         password: None,
     }
+}
+
+/// One of version 5 names its subscription.
+fn identifier(client_id: &str) -> Properties {
+    let subscription_identifier = (client_id == "a").then(|| SubscriptionId::new(7)).flatten();
+    Properties::new(PropertyFields { subscription_identifier, ..PropertyFields::default() })
 }
 
 fn id(number: u16) -> PacketId {

@@ -1,17 +1,16 @@
 //! The machine and all that is outside of it. Nothing else in this package calls its functions.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use arbitrary::Arbitrary;
-use sensegate::access::Acl;
-use sensegate::base::clock::Monotonic;
-use sensegate::broker::{Broker, Change, ConnectionId, Options, Origin, Output, Overflow, Standing, Ticket, Verdict};
-use sensegate::mqtt::{ClientId, ConnectReturnCode, Decoded, decode};
+use bytes::Bytes;
+use sensegate::broker::{Broker, Change, ConnectionId, Options, Origin, Output, Ticket};
+use sensegate::mqtt::{ClientId, Decoded, connect_version, decode};
 
 use super::operation::Operation;
-use super::peer::{End, Peer};
-use crate::disk::Disk;
+use super::peer::{End, Peer, payload_of};
+use super::setting::{Setting, standings, verdict};
+use crate::disk::{Disk, Time, needs_room};
 
 /// Clients of the world outside.
 const CLIENTS: usize = 4;
@@ -20,40 +19,10 @@ const CLIENTS: usize = 4;
 const OUTPUTS_MAX: usize = 20_000;
 
 /// Longer than any interval that version 5 can say.
-const FOR_EVER: Duration = Duration::from_secs(1 << 33);
+const FOR_EVER: Duration = Duration::from_secs((1 << 32) + 1000);
 
-/// What somebody of few rights may do.
-const ACL: &str = "topic read a/#\ntopic write b\ntopic deny a/c\n";
-
-/// How a machine is set up, in bits.
-#[derive(Arbitrary, Debug)]
-pub struct Setting(u8);
-
-impl Setting {
-    /// Small limits, so that few operations reach them.
-    fn options(&self) -> Options {
-        let has = |bit: u8| self.0 & 1 << bit != 0;
-        Options {
-            packet_bytes_max: 256,
-            inflight_max: if has(0) { 2 } else { 5 },
-            queue_messages_max: if has(1) { 3 } else { 20 },
-            queue_bytes_max: if has(2) { 60 } else { 1000 },
-            overflow: if has(3) { Overflow::DropOldest } else { Overflow::DropNewest },
-            subscriptions_max: 3,
-            sessions_max: if has(4) { 2 } else { 5 },
-            retained_messages_max: 2,
-            topic_levels_max: 4,
-            spills_queues: has(5),
-            keep_alive_max: has(6).then_some(Duration::from_secs(60)),
-            ..Options::default()
-        }
-    }
-
-    /// How many deliveries a session come back into memory.
-    fn deliveries_max(&self) -> usize {
-        if self.0 & 1 << 5 == 0 { usize::MAX } else { 1 }
-    }
-}
+/// As far as time goes before everything comes to rest: the sum of both is what a moment on disk can say.
+const NOW_MAX: Duration = Duration::from_secs(1 << 32);
 
 /// A request to persist that was not answered yet.
 struct Request {
@@ -66,8 +35,12 @@ struct Request {
 pub struct Machine {
     broker: Broker,
     options: Options,
-    now: Monotonic,
+    tells_system: bool,
+    time: Time,
     disk: Disk,
+    is_disk_full: bool,
+    /// Whether everybody was told that the process ends.
+    is_ending: bool,
     peers: BTreeMap<ConnectionId, Peer>,
     clients: [Option<ConnectionId>; CLIENTS],
     asking: Vec<(ConnectionId, Option<String>)>,
@@ -76,16 +49,21 @@ pub struct Machine {
     early: BTreeMap<Ticket, Vec<Change>>,
     newest: Ticket,
     loads: VecDeque<(ClientId, u64, usize)>,
+    /// Payloads that clients have published or left as wills: nothing else is delivered.
+    payloads: BTreeSet<Bytes>,
 }
 
 impl Machine {
     pub fn new(setting: &Setting) -> Self {
         let options = setting.options();
-        Self {
+        let mut machine = Self {
             broker: Broker::new(options.clone(), 1),
             options,
-            now: Monotonic::from_boot(Duration::from_secs(1000)),
+            tells_system: setting.tells_system(),
+            time: Time::new(),
             disk: Disk::new(setting.deliveries_max()),
+            is_disk_full: false,
+            is_ending: false,
             peers: BTreeMap::new(),
             clients: [None; CLIENTS],
             asking: Vec::new(),
@@ -93,6 +71,16 @@ impl Machine {
             early: BTreeMap::new(),
             newest: Ticket::default(),
             loads: VecDeque::new(),
+            payloads: BTreeSet::new(),
+        };
+        machine.start();
+        machine
+    }
+
+    fn start(&mut self) {
+        if self.tells_system {
+            self.broker.handle_start(self.time.now());
+            self.drain();
         }
     }
 
@@ -114,17 +102,28 @@ impl Machine {
                 self.answer(connection, (*count).into());
             }
             Operation::Close { client } => self.close(*client),
-            Operation::Pass { seconds } => self.pass(Duration::from_secs((*seconds).into())),
+            Operation::Pass { seconds } => {
+                let left = NOW_MAX.saturating_sub(self.time.now().since_boot());
+                self.pass(left.min(Duration::from_secs((*seconds).into())));
+            }
             Operation::Persist { which } => self.persist((*which).into()),
             Operation::Load => self.load(),
             Operation::Judge { which, verdict } => self.judge((*which).into(), *verdict),
             Operation::Reload { standings } => self.reload(*standings),
-            Operation::Restart { written } => self.restart((*written).into()),
+            Operation::Disk { is_full } => self.fill(*is_full),
+            Operation::ShutDown => self.shut_down(),
+            Operation::Restart { written, standings, off_s } => {
+                self.restart((*written).into(), *standings, off_s.map(|seconds| Duration::from_secs(seconds.into())));
+            }
         }
     }
 
     /// Answers everything on all sides until nothing is under way, and looks whether something is left over.
     pub fn rest(&mut self) {
+        self.fill(false);
+        if self.is_ending {
+            self.restart(usize::MAX, 0, None);
+        }
         self.settle();
         self.peers.values().for_each(Peer::check_rest);
         self.pass(FOR_EVER);
@@ -134,7 +133,11 @@ impl Machine {
         self.settle();
         self.pass(FOR_EVER);
         self.settle();
-        assert_eq!(self.broker.next_deadline(), None, "nobody is there, and yet there is something to wait for");
+        // a will that was left at last may be retained for a while
+        self.pass(Duration::from_secs(1000));
+        if !self.tells_system {
+            assert_eq!(self.broker.next_deadline(), None, "nobody is there, and yet there is something to wait for");
+        }
     }
 
     fn settle(&mut self) {
@@ -163,15 +166,18 @@ impl Machine {
     }
 
     fn open(&mut self, client: u8, is_house: bool) {
+        if self.is_ending {
+            return;
+        }
         let origin = if is_house { Origin::House } else { Origin::Public };
-        let connection = self.broker.handle_open(origin, self.now);
+        let connection = self.broker.handle_open(origin, self.time.now());
         let before = self.peers.insert(connection, Peer::new(self.options.inflight_max));
         assert!(before.is_none(), "{connection:?} is given twice");
         self.clients[usize::from(client) % CLIENTS] = Some(connection);
         self.drain();
     }
 
-    /// As the server does: packet by packet, and not while a login waits.
+    /// As the server does: packet by packet, with one request to persist behind them, and not while a login waits.
     fn send(&mut self, connection: ConnectionId, mut bytes: &[u8]) {
         while let Some(peer) = self.peers.get_mut(&connection)
             && peer.is_open()
@@ -180,18 +186,24 @@ impl Machine {
             match decode(bytes, peer.version, self.options.packet_bytes_max) {
                 Ok(Decoded::Packet { packet, length }) => {
                     peer.has_sent(&packet);
-                    self.broker.handle_packet(connection, packet, self.now);
+                    self.payloads.extend(payload_of(&packet));
+                    self.broker.handle_packet(connection, packet, self.time.now());
                     bytes = &bytes[length..];
                 }
-                Ok(Decoded::Incomplete { .. }) => return,
+                Ok(Decoded::Incomplete { .. }) => break,
                 Err(error) => {
                     // nothing behind it can be read; the close itself may be held back for a while
-                    self.broker.handle_malformed(connection, error);
-                    return self.drain();
+                    let version = connect_version(bytes);
+                    peer.has_sent_nonsense(version);
+                    self.broker.handle_malformed(connection, error, version, self.time.now());
+                    break;
                 }
             }
-            self.drain();
+            while let Some(output) = self.broker.poll_immediate() {
+                self.take(output);
+            }
         }
+        self.drain();
     }
 
     /// The client answers up to `count` of the packets it has; how many it did.
@@ -215,7 +227,7 @@ impl Machine {
     }
 
     fn close_connection(&mut self, connection: ConnectionId) {
-        self.broker.handle_close(connection);
+        self.broker.handle_close(connection, self.time.now());
         if let Some(peer) = self.peers.get_mut(&connection).filter(|peer| peer.is_open()) {
             peer.end = End::Gone(self.newest);
         }
@@ -223,15 +235,19 @@ impl Machine {
     }
 
     fn pass(&mut self, time: Duration) {
-        self.now = self.now + time;
-        self.broker.handle_timeout(self.now);
+        self.time.pass(time);
+        self.broker.handle_timeout(self.time.now());
         self.drain();
         let next = self.broker.next_deadline();
-        assert!(next.is_none_or(|next| next > self.now), "{next:?} was due and is not done");
+        assert!(next.is_none_or(|next| next > self.time.now()), "{next:?} was due and is not done");
     }
 
+    /// Without room on the disk, what needs some waits.
     fn persist(&mut self, which: usize) {
         let Some(which) = which.checked_rem(self.requests.len()) else { return };
+        if self.is_disk_full && self.requests[which].changes.iter().any(needs_room) {
+            return;
+        }
         let Some(request) = self.requests.remove(which) else { return };
         self.early.insert(request.ticket, request.changes);
         let oldest = self.requests.front().map(|request| request.ticket);
@@ -248,7 +264,7 @@ impl Machine {
     fn load(&mut self) {
         let Some((client_id, after, count)) = self.loads.pop_front() else { return };
         self.write_all();
-        let loaded = self.disk.store().load(&client_id, after, count).expect("what is in memory can be read");
+        let loaded = self.disk.store(&self.time).load(&client_id, after, count).expect("what is in memory can be read");
         assert!(loaded.damaged.is_empty(), "what was written cannot be read");
         self.broker.handle_loaded(&client_id, loaded.deliveries);
         self.drain();
@@ -264,37 +280,36 @@ impl Machine {
         }
     }
 
-    fn judge(&mut self, which: usize, verdict: u8) {
+    fn judge(&mut self, which: usize, bits: u8) {
         let Some(which) = which.checked_rem(self.asking.len()) else { return };
         let (connection, user) = self.asking.remove(which);
-        let acl = if verdict & 2 == 0 { Acl::everything() } else { Acl::parse(ACL).expect("a constant") };
-        let verdict = match verdict % 8 {
-            7 => Verdict::Refused(ConnectReturnCode::NotAuthorized),
-            _ => Verdict::Accepted { rights: acl.rights(user.as_deref(), ""), user: user.map(Into::into) },
-        };
         if let Some(peer) = self.peers.get_mut(&connection) {
             peer.is_asking = false;
         }
-        self.broker.handle_verdict(connection, verdict);
+        self.broker.handle_verdict(connection, verdict(bits, user));
         self.drain();
     }
 
-    fn reload(&mut self, mut standings: u8) {
-        let few = Acl::parse(ACL).expect("a constant").rights(None, "");
-        self.broker.handle_access(|_, _| {
-            standings = standings.rotate_right(2);
-            match standings % 4 {
-                0 => Standing::Stays(Acl::everything().rights(None, "")),
-                1 => Standing::Stays(few.clone()),
-                2 => Standing::Unproven,
-                _ => Standing::Gone,
-            }
-        });
+    fn reload(&mut self, bits: u8) {
+        self.broker.handle_access(standings(bits));
         self.drain();
     }
 
-    /// Of the requests that were not answered, the first `written` are on the disk.
-    fn restart(&mut self, written: usize) {
+    fn fill(&mut self, is_full: bool) {
+        self.is_disk_full = is_full;
+        self.broker.handle_disk(is_full);
+        self.drain();
+    }
+
+    fn shut_down(&mut self) {
+        self.is_ending = true;
+        self.broker.handle_shutdown(self.time.now());
+        self.drain();
+    }
+
+    /// Of the requests that were not answered, the first `written` are on the disk. With a time, the whole computer was
+    /// off for so long.
+    fn restart(&mut self, written: usize, bits: u8, off: Option<Duration>) {
         let missing = self.requests.iter().skip(written).map(|request| request.ticket).next();
         for request in self.requests.drain(..) {
             self.early.insert(request.ticket, request.changes);
@@ -304,14 +319,25 @@ impl Machine {
                 self.disk.write(changes);
             }
         }
+        let closed = self.disk.close(&self.time);
+        if let Some(off) = off {
+            self.time.reboot(off);
+        }
+        self.forget();
+        self.broker = Broker::new(self.options.clone(), 1);
+        self.broker.restore(self.disk.open(closed, &self.time), self.time.now(), standings(bits));
+        self.drain();
+        self.start();
+    }
+
+    /// What a process takes with it.
+    fn forget(&mut self) {
         self.peers.clear();
         self.clients = [None; CLIENTS];
         self.asking.clear();
         self.loads.clear();
         self.newest = Ticket::default();
-        self.broker = Broker::new(self.options.clone(), 1);
-        self.broker.restore(self.disk.restart());
-        self.drain();
+        (self.is_disk_full, self.is_ending) = (false, false);
     }
 
     fn drain(&mut self) {
@@ -337,7 +363,9 @@ impl Machine {
                 let mut bytes = Vec::new();
                 frame.append_to(&mut bytes);
                 assert_eq!(frame.wire_len(), bytes.len());
-                self.peer(connection).is_sent(&bytes);
+                let payload = self.peer(connection).is_sent(&bytes);
+                let is_known = payload.is_none_or(|payload| self.payloads.contains(payload));
+                assert!(is_known, "nobody has published what comes with {bytes:02x?}");
             }
             Output::RequestClose { connection, .. } => {
                 let peer = self.peer(connection);

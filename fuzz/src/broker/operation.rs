@@ -2,7 +2,7 @@
 
 use arbitrary::Arbitrary;
 
-use super::machine::Setting;
+use super::setting::Setting;
 use super::sketch::Sketch;
 
 /// A machine and its life.
@@ -74,9 +74,20 @@ pub enum Operation {
         /// What becomes of the sessions.
         standings: u8,
     },
+    /// The disk has no room any more, or has some again.
+    Disk {
+        /// Whether it is full.
+        is_full: bool,
+    },
+    /// Everybody is told that the process ends.
+    ShutDown,
     /// The process dies and begins again.
     Restart {
         /// How many of the requests to persist that were not answered had reached the disk.
         written: u8,
+        /// What became of the users of sessions and wills meanwhile.
+        standings: u8,
+        /// How long the computer was off; without it, only the process ended.
+        off_s: Option<u32>,
     },
 }

@@ -1,20 +1,21 @@
 //! Packets in few bytes, of few clients, topics and identifiers, so that they meet.
 
 use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::OnceLock;
 
 use arbitrary::Arbitrary;
 use bytes::Bytes;
 use sensegate::mqtt::{
-    Acknowledgement, Auth, ClientId, Connect, Disconnect, Packet, PacketId, Properties, PropertyFields,
-    ProtocolVersion, Publish, PublishProperties, QoS, ReasonCode, RetainHandling, Subscribe, Subscription,
-    SubscriptionId, TopicFilter, TopicName, Unsubscribe, Will, encode,
+    Acknowledgement, Auth, ClientId, Connect, Disconnect, MessageFields, MessageProperties, MessagePropertiesRef,
+    Packet, PacketId, Properties, PropertyFields, ProtocolVersion, Publish, PublishProperties, QoS, ReasonCode,
+    RetainHandling, Subscribe, Subscription, SubscriptionId, TopicFilter, TopicName, Unsubscribe, Will, encode,
 };
 
 const CLIENT_IDS: [&str; 6] = ["a", "b", "c", "", "sensegate/agent", "d"];
 const USERS: [&str; 3] = ["bob", "eve", ""];
 const TOPICS: [&str; 6] = ["a", "b", "a/c", "$SYS/x", "a/b/c/d/e", ""];
 const FILTERS: [&str; 9] = ["#", "+", "a/#", "b", "+/c", "$share/g/a", "$share/g/#", "$SYS/#", "a/b/c/d/e"];
-const EXPIRIES_S: [u32; 4] = [0, 1, 100, u32::MAX];
+const EXPIRIES_S: [u32; 5] = [0, 1, 100, u32::MAX - 1, u32::MAX];
 
 /// A packet that a client may send. Small numbers choose among the constants above.
 #[derive(Arbitrary, Debug)]
@@ -114,7 +115,7 @@ impl Greeting {
             client_id: ClientId::new(pick(&CLIENT_IDS, self.client_id)),
             will: self.will.as_ref().and_then(Message::will),
             user_name: self.user.map(|user| pick(&USERS, user).to_owned()),
-            password: self.user.map(|user| Bytes::copy_from_slice(&[user])),
+            password: self.user.map(|user| Bytes::copy_from_slice(&[user]).into()),
         }
     }
 
@@ -146,6 +147,7 @@ impl Message {
             properties: PublishProperties {
                 message_expiry_interval_s: self.expiry.map(u32::from),
                 topic_alias,
+                message: if self.flags & 4 != 0 { properties().as_ref() } else { MessagePropertiesRef::NONE },
                 ..PublishProperties::NONE
             },
             ..Publish::new(pick(&TOPICS, self.topic), payload)
@@ -159,10 +161,19 @@ impl Message {
             qos,
             retain: self.flags & 2 != 0,
             delay_interval_s: self.alias.unwrap_or_default().into(),
+            properties: if self.flags & 4 != 0 { properties().clone() } else { MessageProperties::NONE },
             message_expiry_interval_s: self.expiry.map(u32::from),
             ..Will::new(topic, self.payload().into())
         })
     }
+}
+
+/// Properties of a message that are passed on.
+fn properties() -> &'static MessageProperties {
+    static PROPERTIES: OnceLock<MessageProperties> = OnceLock::new();
+    PROPERTIES.get_or_init(|| {
+        MessageProperties::new(&MessageFields { user_properties: &[("k", "v")], ..MessageFields::default() })
+    })
 }
 
 fn subscribe(id: u8, identifier: Option<u8>, filters: &[(u8, u8)]) -> Subscribe {
