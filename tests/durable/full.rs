@@ -228,7 +228,7 @@ fn a_full_disk_heals_when_an_absent_subscriber_comes_back_for_its_queue() {
     );
 }
 
-#[derive(PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 enum Keeper {
     Connected,
     Absent,
