@@ -134,6 +134,7 @@ fn every_limit_of_the_file_reaches_its_field() {
         topic_levels_max: 7,
         connect_timeout: Duration::from_secs(8),
         keep_alive_max: Some(Duration::from_secs(9)),
+        queue_in_memory_max: 1_000,
         receive_max: 1_000,
         topic_aliases_max: 16,
         session_expiry_s_max: sensegate::broker::Terms::FOREVER_S,

@@ -5,22 +5,22 @@ use super::forms::{Content, Forms, Own};
 use super::inflight::{Awaits, Inflight};
 use super::machine::{Behind, Broker};
 use super::message::Delivery;
-use super::output::ConnectionId;
+use super::output::{ConnectionId, Ticket};
 use super::output::{Output, SendClass};
-use super::session::{QUEUE_IN_MEMORY_MAX, SessionKey};
+use super::session::SessionKey;
 use crate::mqtt::{Acknowledgement, Frame, Packet, PacketId, ProtocolVersion, QoS};
 
 /// How a delivery comes.
 pub(super) struct Way<'f, 'a> {
-    /// It goes onward only when everything recorded so far is durable.
-    pub(super) held: bool,
+    /// Behind what it goes onward.
+    pub(super) behind: Behind,
     /// Its bytes for other receivers, where there are any.
     pub(super) forms: Option<&'f mut Forms<'a>>,
 }
 
 impl Way<'_, '_> {
     /// On its own, later than others had it.
-    pub(super) const LATE: Self = Self { held: false, forms: None };
+    pub(super) const LATE: Self = Self { behind: Behind::Deliveries, forms: None };
 }
 
 impl Broker {
@@ -35,13 +35,16 @@ impl Broker {
             return false;
         }
         if delivery.qos == QoS::AtMostOnce {
-            self.send_unnumbered(key, &delivery);
+            self.send_unnumbered(key, &delivery, way.behind);
             return false;
         }
         let is_persistent = session.is_persistent();
         if is_persistent {
             let client_id = session.client_id.clone();
             self.persist.record(Change::Enqueued { client_id, delivery: delivery.clone() });
+        }
+        if way.behind != Behind::Deliveries {
+            session.held_until = self.persist.open_ticket();
         }
         let has_room = session.queue.is_empty() && session.has_room(&self.options);
         if session.connection.is_some() && has_room {
@@ -53,22 +56,23 @@ impl Broker {
     }
 
     /// Sends a retained or reassigned message of QoS 0.
-    fn send_unnumbered(&mut self, key: SessionKey, delivery: &Delivery) {
+    fn send_unnumbered(&mut self, key: SessionKey, delivery: &Delivery, behind: Behind) {
         let Some(connection) = self.sessions.get(key).and_then(|session| session.connection) else { return };
         let Some(record) = self.connections.get_mut(connection) else { return };
         let content = Content::of(&delivery.message, self.now);
         if let Some((frame, _)) = record.encode(&content, &Own::of(delivery, None)) {
             self.count_sent(delivery.message.payload.len());
             // not dropped: the server handles nothing more from a client that does not take its answers
-            self.send(connection, frame, SendClass::Must, Behind::Deliveries);
+            self.send(connection, frame, SendClass::Must, behind);
         }
     }
 
     fn queue(&mut self, key: SessionKey, delivery: Delivery) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let spills = self.options.spills_queues && session.is_persistent();
+        let in_memory_max = if spills { self.options.queue_in_memory_max } else { usize::MAX };
         let over = session.queue.drop_over(self.now);
-        let dropped = session.queue.push(delivery, self.options.queue(session.limits), spills);
+        let dropped = session.queue.push(delivery, self.options.queue(session.limits), in_memory_max);
         for Delivery { arrival, .. } in over {
             self.dequeued(key, arrival);
         }
@@ -103,7 +107,9 @@ impl Broker {
         {
             let is_readable = session.rights.may_read(delivery.message.topic.as_str());
             if is_readable && !delivery.is_over(self.now) {
-                self.start(key, delivery, Way::LATE);
+                let is_settled = self.persist.is_settled(session.held_until);
+                let behind = if is_settled { Behind::Deliveries } else { Behind::Settled };
+                self.start(key, delivery, Way { behind, forms: None });
             } else {
                 self.dequeued(key, delivery.arrival);
             }
@@ -115,9 +121,9 @@ impl Broker {
     pub(super) fn load(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let is_wanted = session.connection.is_some() || session.queue.is_full(self.options.queue(session.limits));
-        if is_wanted && let Some(after) = session.queue.poll_load() {
+        if is_wanted && let Some(after) = session.queue.poll_load(&self.options) {
             let client_id = session.client_id.clone();
-            self.loads.push_back(Output::RequestLoad { client_id, after, count: QUEUE_IN_MEMORY_MAX });
+            self.loads.push_back(Output::RequestLoad { client_id, after, count: self.options.queue_in_memory_max });
         }
     }
 
@@ -136,13 +142,15 @@ impl Broker {
         let (arrival, qos, bytes) = (delivery.arrival, delivery.qos, delivery.message.payload.len());
         let Some((frame, _)) = encoded else { return self.dequeued(key, arrival) };
         session.window.start(packet_id, delivery);
-        let mut must_wait = way.held;
+        let mut behind = way.behind;
         if session.is_persistent() {
             let client_id = session.client_id.clone();
             self.persist.record(Change::Sent { client_id, arrival, packet_id });
-            must_wait |= qos == QoS::ExactlyOnce;
+            if qos == QoS::ExactlyOnce {
+                session.held_until = self.persist.open_ticket();
+                behind = if behind == Behind::Deliveries { Behind::Origin } else { behind };
+            }
         }
-        let behind = if must_wait { Behind::Origin } else { Behind::Deliveries };
         self.count_sent(bytes);
         self.answer(connection, frame, behind);
     }
@@ -185,19 +193,25 @@ impl Broker {
     }
 
     fn repeat(&mut self, connection: ConnectionId, key: SessionKey, again: &Again) {
+        let held_until = self.sessions.get(key).map_or_else(Ticket::default, |session| session.held_until);
+        let is_settled = self.persist.is_settled(held_until);
         let Some(record) = self.connections.get_mut(connection) else { return };
-        let frame = match again {
-            Again::Release(packet_id) => pub_rel(Acknowledgement::success(*packet_id), record.version),
+        let (frame, behind) = match again {
+            Again::Release(packet_id) => {
+                (pub_rel(Acknowledgement::success(*packet_id), record.version), Behind::Deliveries)
+            }
             Again::Publish(packet_id, delivery) => {
                 // [MQTT-3.3.1-1]
                 let own = Own { dup: true, ..Own::of(delivery, Some(*packet_id)) };
                 match record.encode(&Content::of(&delivery.message, self.now), &own) {
-                    Some((frame, _)) => frame,
+                    // not behind later deliveries [MQTT-4.6.0-6], nor before its identifier is durable
+                    Some((frame, _)) if is_settled => (frame, Behind::Deliveries),
+                    Some((frame, _)) => (frame, Behind::Settled),
                     None => return self.give_up(key, *packet_id),
                 }
             }
         };
-        self.answer(connection, frame, Behind::Deliveries);
+        self.answer(connection, frame, behind);
     }
 
     /// A delivery whose client takes only smaller packets now.

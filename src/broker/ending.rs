@@ -141,6 +141,6 @@ impl Broker {
         if session.is_persistent() {
             self.persist.record(Change::SessionEnded { client_id: session.client_id });
         }
-        self.reassign(shared);
+        self.reassign(shared, session.held_until);
     }
 }

@@ -62,6 +62,8 @@ pub(super) enum Behind {
     /// As well as what was just recorded: deliveries of a message that goes onward only when it is durable, and those of
     /// QoS 2 whose identifier must be durable first.
     Origin,
+    /// As well as everything recorded so far: deliveries whose origin was recorded before.
+    Settled,
     /// All earlier answers to this connection: acknowledgements keep their order [MQTT-4.6.0-2].
     Answers,
     /// As well as what was just recorded: what promises it.
@@ -74,7 +76,7 @@ pub(super) enum Behind {
 
 impl Behind {
     const fn is_delivery(self) -> bool {
-        matches!(self, Self::Deliveries | Self::Origin)
+        matches!(self, Self::Deliveries | Self::Origin | Self::Settled)
     }
 }
 
@@ -255,14 +257,14 @@ impl Broker {
         let Some(record) = self.connections.get_mut(connection) else { return };
         let before = match behind {
             Behind::Greeting => record.greeting,
-            Behind::Deliveries | Behind::Origin => record.deliveries_until,
+            Behind::Deliveries | Behind::Origin | Behind::Settled => record.deliveries_until,
             Behind::Answers | Behind::Durability | Behind::Everything => record.answers_until,
             Behind::All => record.answers_until.max(record.deliveries_until),
         };
         let need = match behind {
             Behind::Greeting | Behind::Deliveries | Behind::Answers | Behind::All => Need::Nothing,
             Behind::Origin | Behind::Durability => self.persist.latest(),
-            Behind::Everything => self.persist.everything(),
+            Behind::Settled | Behind::Everything => self.persist.everything(),
         };
         if self.persist.is_free(before, need) {
             return self.outputs.push_back(output);

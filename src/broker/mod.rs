@@ -75,6 +75,8 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// Whether what is recorded can be read back: then long queues of persistent sessions are left to the disk.
     pub spills_queues: bool,
+    /// Deliveries of one such queue that are held in memory, at least 2; those behind them are on disk alone.
+    pub queue_in_memory_max: usize,
     /// QoS 2 messages of one client of version 5 that wait for their PUBREL, at least 1; one more ends its connection
     /// with 0x93. CONNACK tells it as the receive maximum.
     pub receive_max: u16,
@@ -171,6 +173,7 @@ impl Default for Options {
             topic_levels_max: 128,
             connect_timeout: Duration::from_secs(10),
             spills_queues: false,
+            queue_in_memory_max: 1_000,
             receive_max: 1_000,
             topic_aliases_max: 16,
             session_expiry_s_max: Terms::FOREVER_S,

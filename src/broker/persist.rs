@@ -89,6 +89,11 @@ impl Persist {
         ticket <= self.answered || self.early.contains(&ticket)
     }
 
+    /// Whether `ticket` and all earlier ones were answered.
+    pub(super) fn is_settled(&self, ticket: Ticket) -> bool {
+        ticket <= self.answered
+    }
+
     /// Whether the output at this place still waits.
     pub(super) fn is_held(&self, place: Place) -> bool {
         place > Place::default() && self.held.binary_search_by_key(&place, |held| held.place).is_ok()

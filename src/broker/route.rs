@@ -5,7 +5,7 @@ use super::deliver::Way;
 use super::forms::{Content, Forms, Own};
 use super::machine::{Behind, Broker};
 use super::message::{Delivery, Granted, Marks};
-use super::output::Output;
+use super::output::{Output, Ticket};
 use super::retained::Retained;
 use super::session::{Session, SessionKey};
 use super::share::Rank;
@@ -140,7 +140,11 @@ impl Broker {
                 let Some(message) = forms.message() else { return false };
                 self.arrivals += 1;
                 let delivery = Delivery { arrival: self.arrivals, message, qos, retain, marks: share.marks() };
-                self.deliver(session, delivery, Way { held, forms: Some(forms) })
+                self.deliver(
+                    session,
+                    delivery,
+                    Way { behind: if held { Behind::Origin } else { Behind::Deliveries }, forms: Some(forms) },
+                )
             }
         }
     }
@@ -217,10 +221,16 @@ impl Broker {
     }
 
     /// Gives what an absent member of a group would have had to another one. What is in flight with QoS 2 stays
-    /// [MQTT-4.8.2-5].
-    pub(super) fn reassign(&mut self, deliveries: Vec<Delivery>) {
+    /// [MQTT-4.8.2-5]. It goes onward only when
+    /// everything up to `held_until` is durable.
+    pub(super) fn reassign(&mut self, deliveries: Vec<Delivery>, held_until: Ticket) {
+        let is_settled = self.persist.is_settled(held_until);
+        let behind = if is_settled { Behind::Deliveries } else { Behind::Settled };
         for delivery in deliveries {
             let Some(filter) = delivery.marks.as_ref().and_then(|marks| marks.share.clone()) else { continue };
+            if delivery.is_over(self.now) {
+                continue;
+            }
             let (sessions, topic) = (&self.sessions, delivery.message.topic.as_str());
             let member = self.subscriptions.pick(&filter, &|key| match sessions.get(key) {
                 Some(session) if !session.rights.may_read(topic) => Rank::Unfit,
@@ -233,7 +243,7 @@ impl Broker {
             let marks = Marks { subscription_ids: granted.id.into_iter().collect(), share: Some(filter), stale: None };
             let qos = delivery.qos.min(granted.qos);
             let again = Delivery { arrival: self.arrivals, qos, marks: Some(Box::new(marks)), ..delivery };
-            self.deliver(session, again, Way::LATE);
+            self.deliver(session, again, Way { behind, forms: None });
         }
     }
 }

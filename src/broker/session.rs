@@ -50,6 +50,8 @@ pub(super) struct Session {
     pub(super) subscriptions: HashMap<TopicFilter, Granted, FixedState>,
     pub(super) window: Window,
     pub(super) queue: Queue,
+    /// What those of its deliveries wait for that go onward only when they are durable.
+    pub(super) held_until: Ticket,
     /// Identifiers of QoS 2 messages taken but not yet released.
     pub(super) received: HashSet<PacketId, FixedState>,
 }
@@ -74,6 +76,7 @@ impl Session {
             subscriptions: HashMap::with_hasher(FixedState::default()),
             window: Window::default(),
             queue: Queue::default(),
+            held_until: Ticket::default(),
             received: HashSet::with_hasher(FixedState::default()),
         }
     }
@@ -100,9 +103,6 @@ impl Session {
         self.window.has_room(options.inflight_max.min(usize::from(self.inflight_max)), bytes_max)
     }
 }
-
-/// Deliveries of a persistent session's queue that are held in memory; those behind them are on disk alone.
-pub(super) const QUEUE_IN_MEMORY_MAX: usize = 1_000;
 
 /// Deliveries that wait for the client, or for room in the window.
 #[derive(Debug, Default)]
@@ -138,8 +138,8 @@ impl Queue {
 
     /// Behind which arrival number a piece is to be loaded now; `None` while there is enough in memory, or one is on
     /// its way.
-    pub(super) fn poll_load(&mut self) -> Option<u64> {
-        let is_due = self.on_disk > 0 && !self.is_loading && self.deliveries.len() < QUEUE_IN_MEMORY_MAX / 2;
+    pub(super) fn poll_load(&mut self, options: &Options) -> Option<u64> {
+        let is_due = self.on_disk > 0 && !self.is_loading && self.deliveries.len() < options.queue_in_memory_max / 2;
         is_due.then(|| {
             self.is_loading = true;
             self.read_up_to
@@ -166,14 +166,14 @@ impl Queue {
         self.deliveries.len() + self.on_disk >= limits.messages_max || self.bytes >= limits.bytes_max
     }
 
-    /// Puts `delivery` at the end; gives what had to go for it, by the policy in `limits`. With `spills`, what memory
-    /// has no room for is left to the disk, where it is already on its way.
-    pub(super) fn push(&mut self, delivery: Delivery, limits: &QueueLimits, spills: bool) -> Vec<Delivery> {
+    /// Puts `delivery` at the end; gives what had to go for it, by the policy in `limits`. Beyond
+    /// `in_memory_max` deliveries, it is left to the disk, where it is already on its way.
+    pub(super) fn push(&mut self, delivery: Delivery, limits: &QueueLimits, in_memory_max: usize) -> Vec<Delivery> {
         if limits.overflow == Overflow::DropNewest && self.is_full_with(&delivery, limits) {
             return vec![delivery];
         }
         self.bytes += delivery.bytes();
-        if spills && (self.on_disk > 0 || self.deliveries.len() >= QUEUE_IN_MEMORY_MAX) {
+        if self.on_disk > 0 || self.deliveries.len() >= in_memory_max {
             if self.on_disk == 0 {
                 self.read_up_to = self.deliveries.back().map_or(0, |last| last.arrival);
             }

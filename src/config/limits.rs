@@ -95,6 +95,7 @@ fn read_machine(section: &mut Section<'_>) -> Read<Options> {
         connect_timeout: connect_timeout?,
         keep_alive_max: keep_alive?,
         spills_queues: false,
+        queue_in_memory_max: Options::default().queue_in_memory_max,
         receive_max: short(receive_maximum?),
         topic_aliases_max: short(topic_aliases?),
         system_interval: None,

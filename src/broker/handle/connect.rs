@@ -94,15 +94,13 @@ pub(in crate::broker) fn admit(
         return refuse(broker, connection, code);
     }
     let expiry_interval_s = expiry_interval_s(connect, &broker.options);
-    let has_session = broker.sessions_by_client.contains_key(&connect.client_id) && !connect.clean_session;
-    if broker.is_disk_full && expiry_interval_s > 0 && !has_session {
-        // a new session would wait for room
+    if broker.is_disk_full && needs_room(broker, connect, expiry_interval_s) {
         return refuse(broker, connection, ReasonCode::QuotaExceeded);
     }
     let (session, session_present) = seat(broker, connect, expiry_interval_s);
     adopt(broker, session, user, rights, expiry_interval_s);
     attach(broker, connection, session, connect);
-    let behind = promise(broker, session);
+    let behind = promise(broker, session, connect);
     greet(broker, connection, connect, session_present, behind);
     // [MQTT-3.2.0-1]: whatever else goes to this client waits for CONNACK
     if let Some(record) = broker.connections.get_mut(connection) {
@@ -244,12 +242,25 @@ fn silence_max(keep_alive_s: u16, keep_alive_max: Option<Duration>) -> Option<Du
     keep_alive(keep_alive_s, keep_alive_max).map(|keep_alive| keep_alive.mul_f64(1.5))
 }
 
-/// What CONNACK waits for: that the session is kept, and on which terms. While the disk is full nobody waits for room
-/// that only others can make: a session that is there already is served, and a will is as durable as it can be.
-fn promise(broker: &Broker, key: SessionKey) -> Behind {
+/// Whether CONNACK would wait for room on a full disk: for a new session, or for a will together with an end that has
+/// to be durable.
+fn needs_room(broker: &Broker, connect: &Connect, expiry_interval_s: u32) -> bool {
+    let known = broker.sessions_by_client.get(&connect.client_id).and_then(|key| broker.sessions.get(*key));
+    match known {
+        Some(session) if connect.clean_session => {
+            expiry_interval_s > 0 || session.is_persistent() && connect.will.is_some()
+        }
+        Some(_) => false,
+        None => expiry_interval_s > 0,
+    }
+}
+
+/// What CONNACK waits for: that the session is kept, and on which terms. On a full disk a will is as durable as it can
+/// be: nobody waits for room that only others can make.
+fn promise(broker: &Broker, key: SessionKey, connect: &Connect) -> Behind {
     let since = broker.sessions.get(key).filter(|session| session.is_persistent()).and_then(|session| session.since);
     let is_settled = since.is_none_or(|since| broker.persist.is_answered(since));
-    match (broker.is_disk_full, is_settled) {
+    match (broker.is_disk_full && connect.will.is_some(), is_settled) {
         (true, true) => Behind::Answers,
         (false, true) => Behind::Durability,
         (_, false) if since == Some(broker.persist.open_ticket()) => Behind::Durability,

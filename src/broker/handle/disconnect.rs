@@ -1,5 +1,6 @@
 //! DISCONNECT (section 3.14).
 
+use crate::broker::change::Change;
 use crate::broker::machine::{Broker, WillFate};
 use crate::broker::output::{CloseReason, ConnectionId};
 use crate::broker::session::SessionKey;
@@ -13,11 +14,19 @@ pub(super) fn disconnect(broker: &mut Broker, connection: ConnectionId, key: Ses
             let what = "a session that ends with its connection is to be kept after all";
             return broker.violate(connection, what, "section 3.14.2.2.2");
         }
-        if let Some(session) = broker.sessions.get_mut(key) {
-            session.expiry_interval_s = seconds.min(broker.options.session_expiry_s_max);
-        }
+        change_expiry(broker, key, seconds.min(broker.options.session_expiry_s_max));
     }
     let is_normal = disconnect.reason == ReasonCode::NORMAL_DISCONNECTION;
     let fate = if is_normal { WillFate::Discard } else { WillFate::Publish };
     broker.end(connection, CloseReason::Disconnected, fate);
+}
+
+/// The session is to outlive its connection for another time than CONNECT said [section 3.14.2.2.2].
+fn change_expiry(broker: &mut Broker, key: SessionKey, seconds: u32) {
+    let Some(session) = broker.sessions.get_mut(key) else { return };
+    let earlier = std::mem::replace(&mut session.expiry_interval_s, seconds);
+    if session.is_persistent() && seconds != earlier {
+        let change = Change::SessionKept { client_id: session.client_id.clone(), terms: session.terms() };
+        broker.persist.record(change);
+    }
 }

@@ -42,8 +42,9 @@ fn leave_group(broker: &mut Broker, key: SessionKey, filter: &TopicFilter) {
         delivery.marks.as_ref().and_then(|marks| marks.share.as_ref()).is_some_and(|share| share == filter)
     };
     let waiting = session.queue.extract(is_of_group);
+    let held_until = session.held_until;
     for delivery in &waiting {
         broker.dequeued(key, delivery.arrival);
     }
-    broker.reassign(waiting);
+    broker.reassign(waiting, held_until);
 }
