@@ -1,17 +1,16 @@
 //! One connection: reads in bulk and hands the packets to the machine.
 
-use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use tokio::io::ReadBuf;
 
 use super::gate::Door;
 use super::hub::{After, Shared};
-use super::stream::{Reader, Stream};
+use super::stream::Stream;
 use crate::base::clock;
 use crate::broker::ConnectionId;
 use crate::mqtt::{Decoded, Packet, ProtocolVersion, connect_version, decode};
@@ -23,36 +22,12 @@ pub(super) fn open(shared: &Rc<Shared>, stream: Stream, address: Option<IpAddr>,
     }
 }
 
-/// Reads a socket that has a place, in a task of its own.
+/// Takes in a socket that has a place; its first turn comes at once.
 pub(super) fn enter(shared: &Rc<Shared>, stream: Stream, address: Option<IpAddr>, door: Door) {
-    let (reader, writer) = stream.split();
-    let connection = shared.open(door, address, writer);
-    let task = tokio::task::spawn_local(run(shared.clone(), connection, reader));
-    if let Some(peer) = shared.hub.borrow_mut().peers.get_mut(connection) {
-        peer.reading = Some(task.abort_handle());
-    }
+    shared.open(door, address, stream);
 }
 
-/// Reads until the peer closes, or until the machine has had enough (then this task is aborted).
-async fn run(shared: Rc<Shared>, connection: ConnectionId, mut reader: Reader) {
-    let mut input = Input { version: ProtocolVersion::V311, partial: Vec::new(), unhandled: Bytes::new() };
-    loop {
-        let read = poll_fn(|cx| poll_turn(&shared, connection, &mut reader, &mut input, cx)).await;
-        match read {
-            // the next poll knows without a system call that the socket is empty
-            Ok(Turn::Emptied) => {}
-            Ok(Turn::Read) => tokio::task::yield_now().await,
-            Ok(Turn::Over) => return,
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return shared.broken(connection, &error.to_string());
-            }
-            Ok(Turn::Closed) | Err(_) => break,
-        }
-    }
-    shared.close(connection);
-}
-
-/// What one turn came to.
+/// What one read came to.
 enum Turn {
     /// All that had come was handled.
     Emptied,
@@ -65,8 +40,15 @@ enum Turn {
 }
 
 /// Bytes that were read and not handled.
-struct Input {
+#[derive(Debug)]
+pub(super) struct Input {
     version: ProtocolVersion,
+    /// `None` for an idle connection.
+    rest: Option<Box<Rest>>,
+}
+
+#[derive(Debug, Default)]
+struct Rest {
     /// The beginning of a packet that has not come in whole.
     partial: Vec<u8>,
     /// What follows a packet that ended its turn.
@@ -84,58 +66,98 @@ enum Taken {
     Over,
 }
 
-/// One read and the handling of what it brought, or of what was left of it: the turn that no connection can make
-/// longer than [`super::READ_BYTES_MAX`] bytes, nor than one packet beyond what [`After::Pause`] stands for.
+/// One read of at most `bytes_max` bytes and the handling of what it brought, or of what was left of the last one. No
+/// connection can make its turn longer than this, nor than one packet beyond what [`After::Pause`] stands for.
+pub(super) fn turn(shared: &Shared, connection: ConnectionId, bytes_max: usize) {
+    let Some((mut input, waker)) = begin(shared, connection) else { return };
+    let mut cx = Context::from_waker(&waker);
+    let mut read = poll_turn(shared, connection, &mut input, bytes_max, &mut cx);
+    if let Poll::Ready(Ok(Turn::Emptied)) = read {
+        input.tidy();
+        // costs no system call: it is known that the socket is empty
+        read = poll_turn(shared, connection, &mut input, bytes_max, &mut cx);
+    }
+    if let Some(peer) = shared.hub.borrow_mut().peers.get_mut(connection) {
+        peer.input = input;
+    }
+    match read {
+        Poll::Pending | Poll::Ready(Ok(Turn::Over)) => {}
+        Poll::Ready(Ok(Turn::Emptied | Turn::Read)) => waker.wake(),
+        Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+            shared.broken(connection, &error.to_string());
+        }
+        Poll::Ready(Ok(Turn::Closed) | Err(_)) => shared.close(connection),
+    }
+}
+
+/// What a turn needs of its peer; `None` where nothing is to be read: a peer that does not take its bytes is not read
+/// from until it does, nor one that waits to be let in, nor one whose connection has ended.
+fn begin(shared: &Shared, connection: ConnectionId) -> Option<(Input, Waker)> {
+    let mut hub = shared.hub.borrow_mut();
+    let is_choked = hub.durable.is_choked();
+    let peer = hub.peers.get_mut(connection)?;
+    peer.knock.answer();
+    peer.is_paused = is_choked || peer.is_asking || peer.outbox.bytes() > shared.send_buffer_bytes_max;
+    let is_read = !peer.is_paused && !peer.is_closing;
+    is_read.then(|| (std::mem::take(&mut peer.input), Waker::from(peer.knock.clone())))
+}
+
 fn poll_turn(
     shared: &Shared,
     connection: ConnectionId,
-    reader: &mut Reader,
     input: &mut Input,
+    bytes_max: usize,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<Turn>> {
-    if is_paused(shared, connection, cx) {
-        return Poll::Pending;
-    }
-    if !input.unhandled.is_empty() {
-        let bytes = std::mem::take(&mut input.unhandled);
+    if let Some(bytes) = input.take_unhandled() {
         let taken = input.take(shared, connection, &bytes);
-        return Poll::Ready(Ok(input.keep(taken, |at| bytes.slice(at..), bytes.len())));
+        return Poll::Ready(Ok(input.keep(taken, |count| bytes.slice(bytes.len().saturating_sub(count)..), true)));
     }
     let mut scratch = shared.scratch.borrow_mut();
-    let mut buffer = ReadBuf::new(&mut scratch);
-    std::task::ready!(reader.poll_read(cx, &mut buffer))?;
+    let mut buffer = ReadBuf::new(scratch.get_mut(..bytes_max).unwrap_or_default());
+    std::task::ready!(shared.poll_read(connection, cx, &mut buffer))?;
+    let is_full = buffer.remaining() == 0;
     let bytes = buffer.filled();
     if bytes.is_empty() {
         return Poll::Ready(Ok(Turn::Closed));
     }
     shared.received.set(shared.received.get() + bytes.len() as u64);
     let taken = input.take(shared, connection, bytes);
-    let copy = |at| Bytes::copy_from_slice(bytes.get(at..).unwrap_or_default());
-    Poll::Ready(Ok(input.keep(taken, copy, bytes.len())))
+    let copy = |count| Bytes::copy_from_slice(bytes.get(bytes.len().saturating_sub(count)..).unwrap_or_default());
+    Poll::Ready(Ok(input.keep(taken, copy, is_full)))
 }
 
-/// A peer that does not take its bytes is not read from until it does, nor one that waits to be let in.
-fn is_paused(shared: &Shared, connection: ConnectionId, cx: &Context<'_>) -> bool {
-    let mut hub = shared.hub.borrow_mut();
-    let is_choked = hub.durable.is_choked();
-    let Some(peer) = hub.peers.get_mut(connection) else { return false };
-    let is_paused = is_choked || peer.is_asking || peer.outbox.bytes() > shared.send_buffer_bytes_max;
-    peer.paused = is_paused.then(|| cx.waker().clone());
-    is_paused
+fn partial(rest: Option<&Rest>) -> &[u8] {
+    rest.map_or(&[], |rest| &rest.partial)
+}
+
+impl Default for Input {
+    fn default() -> Self {
+        Self { version: ProtocolVersion::V311, rest: None }
+    }
 }
 
 impl Input {
-    /// Keeps what was left of `length` bytes; `rest` gives those from a place on.
-    fn keep(&mut self, taken: Taken, rest: impl FnOnce(usize) -> Bytes, length: usize) -> Turn {
+    /// Keeps what was left; `last` gives so many bytes at the end. `has_more` says whether the socket may have some.
+    fn keep(&mut self, taken: Taken, last: impl FnOnce(usize) -> Bytes, has_more: bool) -> Turn {
         match taken {
-            Taken::All if length < super::READ_BYTES_MAX => Turn::Emptied,
-            Taken::All => Turn::Read,
+            Taken::All if has_more => Turn::Read,
+            Taken::All => Turn::Emptied,
             Taken::Over => Turn::Over,
             Taken::Left(count) => {
-                self.unhandled = rest(length.saturating_sub(count));
+                self.rest.get_or_insert_default().unhandled = last(count);
                 Turn::Read
             }
         }
+    }
+
+    fn take_unhandled(&mut self) -> Option<Bytes> {
+        self.rest.as_mut().map(|rest| std::mem::take(&mut rest.unhandled)).filter(|bytes| !bytes.is_empty())
+    }
+
+    /// Gives back the room of what is there no more.
+    fn tidy(&mut self) {
+        self.rest.take_if(|rest| rest.partial.is_empty() && rest.unhandled.is_empty());
     }
 
     /// Handles the whole packets in what came before and `bytes`, until the turn is over.
@@ -149,11 +171,11 @@ impl Input {
     fn handle(&mut self, shared: &Shared, connection: ConnectionId, mut bytes: &[u8]) -> Taken {
         let now = clock::monotonic();
         while !bytes.is_empty() {
-            let is_fresh = self.partial.is_empty();
+            let is_fresh = partial(self.rest.as_deref()).is_empty();
             if !is_fresh {
                 bytes = self.fill(shared, bytes);
             }
-            let source = if is_fresh { bytes } else { &self.partial };
+            let source = if is_fresh { bytes } else { partial(self.rest.as_deref()) };
             let (length, after) = match decode(source, self.version, shared.packet_bytes_max) {
                 Ok(Decoded::Packet { packet, length }) => {
                     if let Packet::Connect(connect) = &packet {
@@ -162,7 +184,7 @@ impl Input {
                     (length, shared.packet(connection, packet, now))
                 }
                 Ok(Decoded::Incomplete { .. }) if is_fresh => {
-                    self.partial.extend_from_slice(bytes);
+                    self.rest.get_or_insert_default().partial.extend_from_slice(bytes);
                     return Taken::All;
                 }
                 Ok(Decoded::Incomplete { .. }) => continue,
@@ -174,7 +196,7 @@ impl Input {
             if is_fresh {
                 bytes = bytes.get(length..).unwrap_or_default();
             } else {
-                self.partial = Vec::new();
+                self.rest.get_or_insert_default().partial = Vec::new();
             }
             match after {
                 After::Next => {}
@@ -187,12 +209,13 @@ impl Input {
 
     /// Moves bytes to the partial packet: up to its end where that is known, else one. Gives those that are left.
     fn fill<'a>(&mut self, shared: &Shared, bytes: &'a [u8]) -> &'a [u8] {
-        let missing = match decode(&self.partial, self.version, shared.packet_bytes_max) {
-            Ok(Decoded::Incomplete { length: Some(length) }) => length.saturating_sub(self.partial.len()),
+        let partial = &mut self.rest.get_or_insert_default().partial;
+        let missing = match decode(partial, self.version, shared.packet_bytes_max) {
+            Ok(Decoded::Incomplete { length: Some(length) }) => length.saturating_sub(partial.len()),
             _ => 1,
         };
         let (taken, rest) = bytes.split_at(missing.clamp(1, bytes.len()));
-        self.partial.extend_from_slice(taken);
+        partial.extend_from_slice(taken);
         rest
     }
 }
@@ -243,9 +266,8 @@ mod tests {
     async fn a_client_that_takes_nothing_is_not_answered_without_bound_in_one_turn() {
         let shared = shared();
         let (near, _far) = UnixStream::pair().unwrap();
-        let (_reader, writer) = Stream::Unix(near).split();
-        let connection = shared.open(Door::Public { allow_anonymous: true }, None, writer);
-        let mut input = Input { version: ProtocolVersion::V311, partial: Vec::new(), unhandled: Bytes::new() };
+        let connection = shared.open(Door::Public { allow_anonymous: true }, None, Stream::Unix(near));
+        let mut input = Input::default();
         let bytes = [CONNECT, &publish(), &SUBSCRIBE.repeat(1000)].concat();
         let taken = input.take(&shared, connection, &bytes);
         let waiting = shared.hub.borrow().peers.get(connection).map(|peer| peer.outbox.bytes()).unwrap();

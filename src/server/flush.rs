@@ -1,21 +1,21 @@
-//! From outboxes to sockets: one vectored write a wake-up and peer, and a task only where a socket is full.
+//! From outboxes to sockets: one vectored write a round and peer, and a task only where a socket is full.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use super::hub::Shared;
+use super::outbox::SLICES_MAX;
 use crate::broker::ConnectionId;
 
-/// Writes whatever is marked, behind all readers that were ready. Runs until its task is dropped.
-pub(super) async fn run(shared: Rc<Shared>) {
-    loop {
-        shared.flush.notified().await;
-        for connection in shared.take_dirty() {
-            if let Some(peer) = shared.hub.borrow_mut().peers.get_mut(connection) {
-                peer.is_dirty = false;
-            }
-            flush(&shared, connection);
+/// Writes whatever is marked.
+pub(super) fn all(shared: &Rc<Shared>) {
+    for connection in shared.take_dirty() {
+        if let Some(peer) = shared.hub.borrow_mut().peers.get_mut(connection) {
+            peer.is_dirty = false;
         }
+        flush(shared, connection);
     }
 }
 
@@ -24,7 +24,12 @@ pub(super) async fn finish(shared: &Rc<Shared>) {
     let waiting = shared.hub.borrow().peers.waiting();
     let mut draining = tokio::task::JoinSet::new();
     for connection in waiting {
-        draining.spawn_local(drain(shared.clone(), connection));
+        let task = draining.spawn_local(drain(shared.clone(), connection));
+        if let Some(peer) = shared.hub.borrow_mut().peers.get_mut(connection) {
+            // in place of one that waits already: a socket wakes one only
+            peer.stop();
+            peer.draining = Some(task);
+        }
     }
     while draining.join_next().await.is_some() {}
 }
@@ -56,11 +61,9 @@ fn flush(shared: &Rc<Shared>, connection: ConnectionId) {
 /// Waits for the socket again and again until everything is written.
 async fn drain(shared: Rc<Shared>, connection: ConnectionId) {
     loop {
-        let Some(writer) = shared.hub.borrow().peers.get(connection).map(|peer| peer.writer.clone()) else { return };
-        if writer.writable().await.is_err() {
+        if poll_fn(|cx| poll_writable(&shared, connection, cx)).await.is_err() {
             return shared.close(connection);
         }
-        drop(writer);
         if !matches!(settle(&shared, connection), Flushed::Blocked) {
             break;
         }
@@ -70,16 +73,19 @@ async fn drain(shared: Rc<Shared>, connection: ConnectionId) {
     }
 }
 
-/// Writes, then does what follows: closes what is to be closed, lets a waiting reader go on.
+/// A peer that is gone is done with.
+fn poll_writable(shared: &Shared, connection: ConnectionId, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    let mut hub = shared.hub.borrow_mut();
+    hub.peers.get_mut(connection).map_or(Poll::Ready(Ok(())), |peer| peer.stream.poll_writable(cx))
+}
+
+/// Writes, then does what follows: closes what is to be closed, reads again from who was paused.
 fn settle(shared: &Shared, connection: ConnectionId) -> Flushed {
     let flushed = write(shared, connection);
     let mut hub = shared.hub.borrow_mut();
     let Some(peer) = hub.peers.get_mut(connection) else { return Flushed::All };
-    if !peer.is_asking
-        && peer.outbox.bytes() <= shared.send_buffer_bytes_max / 2
-        && let Some(waker) = peer.paused.take()
-    {
-        waker.wake();
+    if !peer.is_asking && peer.outbox.bytes() <= shared.send_buffer_bytes_max / 2 {
+        peer.resume();
     }
     let is_over = match flushed {
         Flushed::All => peer.is_closing,
@@ -98,9 +104,9 @@ fn write(shared: &Shared, connection: ConnectionId) -> Flushed {
     let super::hub::Hub { peers, pool, .. } = &mut *hub;
     let Some(peer) = peers.get_mut(connection) else { return Flushed::All };
     while peer.outbox.bytes() > 0 {
-        let mut slices: Vec<IoSlice<'_>> = Vec::new();
-        peer.outbox.slices(&mut slices);
-        match peer.writer.try_write_vectored(&slices) {
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let slices = peer.outbox.slices(&mut slices);
+        match peer.stream.try_write(slices) {
             Ok(0) => return Flushed::Failed,
             Ok(count) => {
                 shared.sent.set(shared.sent.get() + count as u64);
@@ -111,7 +117,7 @@ fn write(shared: &Shared, connection: ConnectionId) -> Flushed {
             Err(_) => return Flushed::Failed,
         }
     }
-    match if peer.is_closing { peer.writer.try_finish() } else { peer.writer.try_flush() } {
+    match if peer.is_closing { peer.stream.try_finish() } else { peer.stream.try_flush() } {
         Ok(()) => Flushed::All,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Flushed::Blocked,
         Err(_) => Flushed::Failed,

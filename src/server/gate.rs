@@ -122,8 +122,8 @@ impl Hub {
         client_id: ClientId,
     ) -> bool {
         let Some(peer) = self.peers.get_mut(connection) else { return false };
-        if let Some(user) = peer.writer.user() {
-            let verdict = self.gate.accepted(Some(user), &client_id);
+        if let Some(user) = peer.stream.user() {
+            let verdict = self.gate.accepted(Some(user.into()), &client_id);
             self.broker.handle_verdict(connection, verdict);
             return false;
         }
@@ -171,7 +171,7 @@ impl Hub {
         self.broker.handle_verdict(connection, verdict);
         if let Some(peer) = self.peers.get_mut(connection) {
             peer.is_asking = false;
-            peer.paused.take().into_iter().for_each(std::task::Waker::wake);
+            peer.resume();
         }
     }
 }
@@ -210,7 +210,7 @@ pub(super) async fn reload(shared: Rc<Shared>, mut news: watch::Receiver<Access>
         let Hub { broker, gate, peers, .. } = &mut *hub;
         let earlier = std::mem::replace(&mut gate.access, access);
         let certified: HashSet<&str> =
-            peers.iter().filter(|peer| !peer.is_closing && peer.writer.user().is_some()).map(Peer::name).collect();
+            peers.iter().filter(|peer| !peer.is_closing && peer.stream.user().is_some()).map(Peer::name).collect();
         broker.handle_access(|user, client_id| gate.standing(&earlier, user, client_id, certified.contains(client_id)));
         shared.carry_out(&mut hub);
         info!("passwords and rights were read again");

@@ -2,9 +2,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::io::ReadBuf;
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
@@ -14,7 +18,8 @@ use super::gate::{Door, Gate};
 use super::outbox::Pool;
 use super::peers::{Peer, Peers};
 use super::places::Places;
-use super::stream::Writer;
+use super::ready::{Knock, Ready};
+use super::stream::Stream;
 use crate::base::clock::{self, Monotonic};
 use crate::broker::state::State;
 use crate::broker::{Broker, CloseReason, ConnectionId, Output, SendClass, Ticket};
@@ -32,10 +37,10 @@ pub(super) const LINGER: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) hub: RefCell<Hub>,
-    /// One buffer for all reads: a task reads and handles what came in one go.
+    /// One buffer for all reads: what came is handled before the next read.
     pub(super) scratch: RefCell<Box<[u8]>>,
-    /// Somebody has bytes to flush.
-    pub(super) flush: Notify,
+    /// Who is to be read from, and whether something is to be written.
+    pub(super) ready: Arc<Ready>,
     /// A login waits to be verified.
     pub(super) login: Notify,
     /// The machine's next deadline has come nearer.
@@ -95,8 +100,8 @@ impl Shared {
         };
         Self {
             hub: RefCell::new(hub),
-            scratch: RefCell::new(vec![0; super::READ_BYTES_MAX].into_boxed_slice()),
-            flush: Notify::new(),
+            scratch: RefCell::new(vec![0; super::rounds::ROUND_BYTES_MAX].into_boxed_slice()),
+            ready: Arc::default(),
             login: Notify::new(),
             deadline: Notify::new(),
             send_buffer_bytes_max: options.send_buffer_bytes_max,
@@ -108,12 +113,28 @@ impl Shared {
     }
 
     /// Takes a socket in.
-    pub(super) fn open(&self, door: Door, address: Option<IpAddr>, writer: Writer) -> ConnectionId {
+    pub(super) fn open(&self, door: Door, address: Option<IpAddr>, stream: Stream) -> ConnectionId {
         let mut hub = self.hub.borrow_mut();
         let connection = hub.broker.handle_open(door.origin(), clock::monotonic());
-        hub.peers.insert(connection, Peer::new(door, address, writer));
+        let knock = Knock::new(connection, &self.ready);
+        knock.knock();
+        hub.peers.insert(connection, Box::new(Peer::new(door, address, stream, knock)));
         self.carry_out(&mut hub);
         connection
+    }
+
+    /// Reads once from a connection that is not paused.
+    pub(super) fn poll_read(
+        &self,
+        connection: ConnectionId,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut hub = self.hub.borrow_mut();
+        match hub.peers.get_mut(connection) {
+            Some(peer) => peer.stream.poll_read(cx, buffer),
+            None => Poll::Ready(Ok(())),
+        }
     }
 
     /// A connection's turn begins.
@@ -145,7 +166,7 @@ impl Shared {
         self.carry_out(&mut hub);
     }
 
-    /// Lets go of both halves of a socket and tells the machine that it is gone.
+    /// Lets go of a socket and tells the machine that it is gone.
     pub(super) fn close(&self, connection: ConnectionId) {
         let mut hub = self.hub.borrow_mut();
         if let Some(peer) = hub.peers.remove(connection) {
@@ -163,7 +184,7 @@ impl Shared {
     pub(super) fn timeout(&self, now: Monotonic) -> Option<Monotonic> {
         let mut hub = self.hub.borrow_mut();
         while let Some(connection) = hub.pop_overdue(now) {
-            hub.peers.remove(connection).iter().for_each(Peer::stop);
+            hub.peers.remove(connection).iter().for_each(|peer| peer.stop());
         }
         hub.broker.handle_traffic(self.received.get(), self.sent.get());
         hub.broker.handle_timeout(now);
@@ -236,7 +257,7 @@ impl Shared {
             hub.broker.handle_persisted(ticket);
         }
         if !hub.dirty.is_empty() && !self.flush_asked.replace(true) {
-            self.flush.notify_one();
+            self.ready.ask();
         }
         let next = hub.next_deadline();
         if next.is_some() && hub.armed.is_none_or(|armed| next < Some(armed)) {
@@ -345,7 +366,7 @@ mod tests {
 
     use tokio::net::UnixStream;
 
-    use super::super::stream::{Reader, Stream};
+    use super::super::stream::Stream;
     use super::*;
     use crate::broker;
 
@@ -366,19 +387,18 @@ mod tests {
         )
     }
 
-    /// A connection with the halves that have to stay open.
-    fn open(shared: &Shared) -> (ConnectionId, Reader, UnixStream) {
+    /// A connection with the other end, which has to stay open.
+    fn open(shared: &Shared) -> (ConnectionId, UnixStream) {
         let (near, far) = UnixStream::pair().unwrap();
-        let (reader, writer) = Stream::Unix(near).split();
-        (shared.open(Door::Public { allow_anonymous: true }, None, writer), reader, far)
+        (shared.open(Door::Public { allow_anonymous: true }, None, Stream::Unix(near)), far)
     }
 
     #[tokio::test]
     async fn what_waits_for_a_closing_peer_outlives_the_next_connection() {
         let shared = shared();
-        let (first, _reader, _far) = open(&shared);
+        let (first, _far) = open(&shared);
         shared.malformed(first, DecodeError::UnsupportedProtocolLevel(9), None);
-        let (_second, _reader, _far) = open(&shared);
+        let (_second, _far) = open(&shared);
         let waiting = shared.hub.borrow().peers.get(first).map(|peer| peer.outbox.bytes());
         assert_eq!(waiting, Some(4), "CONNACK with its refusal");
     }
@@ -386,7 +406,7 @@ mod tests {
     #[tokio::test]
     async fn a_closing_peer_that_takes_nothing_is_let_go_in_time() {
         let shared = shared();
-        let (stuck, _reader, _far) = open(&shared);
+        let (stuck, _far) = open(&shared);
         shared.malformed(stuck, DecodeError::UnsupportedProtocolLevel(9), None);
         let now = clock::monotonic();
         assert!(shared.timeout(now).is_some_and(|deadline| deadline <= now + LINGER));

@@ -4,10 +4,11 @@
 //! - Never enters: protocol rules (those are `broker`'s) and what the agent does.
 //! - Uses `base`, `mqtt`, `access`, `broker`.
 //!
-//! Everything runs on one thread: a task a connection reads up to 64 KB and hands the packets to the core; the core's
-//! outputs fill outboxes; one flusher, woken once, writes behind all readers that were ready. TLS and WebSocket are
-//! laid above a socket by a task (`arrival`) and then hidden behind the same reader and writer (`stream`, `layered`).
-//! Follows MQTT 3.1.1 section 6. Start reading at [`Server::bind`], then `connection`, `hub` and `flush`.
+//! Everything runs on one thread, in rounds: each connection that is ready has a turn, which reads and hands the
+//! packets to the core; the core's outputs fill outboxes; behind all turns these are written. No connection has a task
+//! of its own. TLS and WebSocket are laid above a socket by a task (`arrival`) and then hidden behind the same stream
+//! (`stream`, `layered`). Follows MQTT 3.1.1 section 6. Start reading at [`Server::bind`], then `rounds`, `connection`,
+//! `hub` and `flush`.
 
 mod arrival;
 mod complaints;
@@ -22,6 +23,8 @@ mod listener;
 mod outbox;
 mod peers;
 mod places;
+mod ready;
+mod rounds;
 mod stream;
 mod tls;
 mod upgrade;
@@ -48,9 +51,6 @@ use crate::store::Store;
 use durable::{Answers, Durable};
 use hub::Shared;
 use listener::Listener;
-
-/// Bytes that one turn of one connection may read.
-const READ_BYTES_MAX: usize = 64 * 1024;
 
 /// How long a stop waits for peers to take what waits for them.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -242,7 +242,8 @@ impl Server {
         for listener in self.listeners {
             listening.spawn_local(listener.run(shared.clone(), patience));
         }
-        tokio::task::spawn_local(flush::run(shared.clone()));
+        // a round takes as long as it takes: everybody who is ready is in it
+        tokio::task::spawn_local(tokio::task::unconstrained(rounds::run(shared.clone())));
         tokio::task::spawn_local(gate::run(shared.clone()));
         tokio::task::spawn_local(gate::reload(shared.clone(), self.access.subscribe()));
         tokio::task::spawn_local(keep_time(shared.clone()));

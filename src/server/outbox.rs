@@ -11,7 +11,7 @@ use crate::mqtt::Frame;
 const COPY_BYTES_MAX: usize = 1024;
 
 /// Slices handed to one vectored write; what is left waits for the next one.
-const SLICES_MAX: usize = 32;
+pub(super) const SLICES_MAX: usize = 32;
 
 /// Written bytes that a tail may drag along before the rest is moved to its front.
 const WRITTEN_BYTES_MAX: usize = 64 * 1024;
@@ -73,12 +73,16 @@ impl Outbox {
     }
 
     /// What is to be written next, oldest first.
-    pub(super) fn slices<'a>(&'a self, slices: &mut Vec<IoSlice<'a>>) {
+    pub(super) fn slices<'a, 'b>(&'a self, slices: &'b mut [IoSlice<'a>; SLICES_MAX]) -> &'b [IoSlice<'a>] {
         let parts = self.parts.iter().map(|part| &part[..]).chain(std::iter::once(&self.tail[..]));
-        for (number, part) in parts.take(SLICES_MAX).enumerate() {
-            let start = if number == 0 { self.written } else { 0 };
-            slices.extend(part.get(start..).filter(|rest| !rest.is_empty()).map(IoSlice::new));
+        let mut start = self.written;
+        let rests = parts.filter_map(|part| part.get(std::mem::take(&mut start)..)).filter(|rest| !rest.is_empty());
+        let mut count = 0;
+        for (slice, rest) in slices.iter_mut().zip(rests) {
+            *slice = IoSlice::new(rest);
+            count += 1;
         }
+        slices.get(..count).unwrap_or_default()
     }
 
     /// The socket has taken `count` bytes.
@@ -140,9 +144,8 @@ mod tests {
                 outbox.push(&Frame::Whole(bytes.into()), &mut pool);
             }
             for take in takes.into_iter().chain(std::iter::repeat(100_000)) {
-                let mut slices = Vec::new();
-                outbox.slices(&mut slices);
-                let offered: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
+                let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+                let offered: Vec<u8> = outbox.slices(&mut slices).iter().flat_map(|slice| slice.to_vec()).collect();
                 let count = take.min(offered.len());
                 written.extend_from_slice(&offered[..count]);
                 outbox.advance(count, &mut pool);

@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use tokio::task::AbortHandle;
 
+use super::connection::Input;
 use super::gate::Door;
 use super::outbox::Outbox;
 use super::places::Places;
-use super::stream::Writer;
+use super::ready::Knock;
+use super::stream::Stream;
 use crate::broker::ConnectionId;
 use crate::mqtt::ClientId;
 
@@ -18,7 +20,8 @@ use crate::mqtt::ClientId;
 /// next one, while bytes of the old one still wait.
 #[derive(Debug)]
 pub(super) struct Peers {
-    by_id: HashMap<ConnectionId, Peer, FixedState>,
+    /// Boxed: such a table has up to twice the room that it needs.
+    by_id: HashMap<ConnectionId, Box<Peer>, FixedState>,
     /// Those of all peers, and of those who are still on their way in.
     pub(super) places: Places,
 }
@@ -29,17 +32,19 @@ pub(super) struct Peer {
     pub(super) door: Door,
     /// Whether its login waits for a verdict: nothing is read from it then.
     pub(super) is_asking: bool,
-    pub(super) writer: Rc<Writer>,
+    pub(super) stream: Stream,
+    /// Wakes it to read.
+    pub(super) knock: Arc<Knock>,
+    /// What was read and not handled.
+    pub(super) input: Input,
     pub(super) outbox: Outbox,
     pub(super) is_dirty: bool,
     /// The task that waits for the socket to take more.
     pub(super) draining: Option<AbortHandle>,
     /// Set when the socket is to be closed after what waits is sent.
     pub(super) is_closing: bool,
-    /// The reading task, which holds the other half of the socket.
-    pub(super) reading: Option<AbortHandle>,
-    /// The reading task, when it waits for this peer to take its bytes.
-    pub(super) paused: Option<std::task::Waker>,
+    /// Whether it is not read from until [`Peer::resume`].
+    pub(super) is_paused: bool,
     pub(super) address: Option<IpAddr>,
     pub(super) client_id: Option<ClientId>,
     /// Deliveries of QoS 0 left out because it did not read.
@@ -53,20 +58,20 @@ impl Peers {
 
     /// Each of them.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Peer> {
-        self.by_id.values()
+        self.by_id.values().map(Box::as_ref)
     }
 
     pub(super) fn get(&self, connection: ConnectionId) -> Option<&Peer> {
-        self.by_id.get(&connection)
+        self.by_id.get(&connection).map(Box::as_ref)
     }
 
     pub(super) fn get_mut(&mut self, connection: ConnectionId) -> Option<&mut Peer> {
-        self.by_id.get_mut(&connection)
+        self.by_id.get_mut(&connection).map(Box::as_mut)
     }
 
-    /// Lets every reader go on that waits.
+    /// Reads again from all who are paused.
     pub(super) fn resume(&mut self) {
-        self.by_id.values_mut().filter_map(|peer| peer.paused.take()).for_each(std::task::Waker::wake);
+        self.by_id.values_mut().for_each(|peer| peer.resume());
     }
 
     /// Those for whom bytes wait, here or in what lies above their socket.
@@ -78,12 +83,12 @@ impl Peers {
             .collect()
     }
 
-    pub(super) fn insert(&mut self, connection: ConnectionId, peer: Peer) {
+    pub(super) fn insert(&mut self, connection: ConnectionId, peer: Box<Peer>) {
         self.places.take(peer.address);
         self.by_id.insert(connection, peer);
     }
 
-    pub(super) fn remove(&mut self, connection: ConnectionId) -> Option<Peer> {
+    pub(super) fn remove(&mut self, connection: ConnectionId) -> Option<Box<Peer>> {
         let peer = self.by_id.remove(&connection)?;
         self.places.give_back(peer.address);
         Some(peer)
@@ -91,26 +96,34 @@ impl Peers {
 }
 
 impl Peer {
-    pub(super) fn new(door: Door, address: Option<IpAddr>, writer: Writer) -> Self {
+    pub(super) fn new(door: Door, address: Option<IpAddr>, stream: Stream, knock: Arc<Knock>) -> Self {
         Self {
             door,
             is_asking: false,
-            writer: Rc::new(writer),
+            stream,
+            knock,
+            input: Input::default(),
             outbox: Outbox::default(),
             is_dirty: false,
             draining: None,
             is_closing: false,
-            reading: None,
-            paused: None,
+            is_paused: false,
             address,
             client_id: None,
             left_out: 0,
         }
     }
 
-    /// Ends the tasks that hold the socket's halves. One of them may be the caller: it runs to its end.
+    /// Reads from it again when it was paused.
+    pub(super) fn resume(&mut self) {
+        if std::mem::take(&mut self.is_paused) {
+            self.knock.knock();
+        }
+    }
+
+    /// Ends the task that waits for the socket. It may be the caller: it runs to its end.
     pub(super) fn stop(&self) {
-        self.reading.iter().chain(&self.draining).for_each(AbortHandle::abort);
+        self.draining.iter().for_each(AbortHandle::abort);
     }
 
     pub(super) fn name(&self) -> &str {
