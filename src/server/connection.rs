@@ -27,6 +27,15 @@ pub(super) fn enter(shared: &Rc<Shared>, stream: Stream, address: Option<IpAddr>
     shared.open(door, address, stream);
 }
 
+/// What a turn leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Nothing: its [`super::ready::Knock`] asks for the next turn.
+    Nothing,
+    /// More, perhaps: it is to be given another turn, and does not knock before.
+    More,
+}
+
 /// What one read came to.
 enum Turn {
     /// All that had come was handled.
@@ -68,8 +77,8 @@ enum Taken {
 
 /// One read of at most `bytes_max` bytes and the handling of what it brought, or of what was left of the last one. No
 /// connection can make its turn longer than this, nor than one packet beyond what [`After::Pause`] stands for.
-pub(super) fn turn(shared: &Shared, connection: ConnectionId, bytes_max: usize) {
-    let Some((mut input, waker)) = begin(shared, connection) else { return };
+pub(super) fn turn(shared: &Shared, connection: ConnectionId, bytes_max: usize) -> Left {
+    let Some((mut input, waker)) = begin(shared, connection) else { return Left::Nothing };
     let mut cx = Context::from_waker(&waker);
     let mut read = poll_turn(shared, connection, &mut input, bytes_max, &mut cx);
     if let Poll::Ready(Ok(Turn::Emptied)) = read {
@@ -77,17 +86,22 @@ pub(super) fn turn(shared: &Shared, connection: ConnectionId, bytes_max: usize) 
         // costs no system call: it is known that the socket is empty
         read = poll_turn(shared, connection, &mut input, bytes_max, &mut cx);
     }
+    let has_more = matches!(read, Poll::Ready(Ok(Turn::Emptied | Turn::Read)));
     if let Some(peer) = shared.hub.borrow_mut().peers.get_mut(connection) {
         peer.input = input;
+        if has_more {
+            peer.knock.hold();
+        }
     }
     match read {
+        Poll::Ready(Ok(Turn::Emptied | Turn::Read)) => return Left::More,
         Poll::Pending | Poll::Ready(Ok(Turn::Over)) => {}
-        Poll::Ready(Ok(Turn::Emptied | Turn::Read)) => waker.wake(),
         Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
             shared.broken(connection, &error.to_string());
         }
         Poll::Ready(Ok(Turn::Closed) | Err(_)) => shared.close(connection),
     }
+    Left::Nothing
 }
 
 /// What a turn needs of its peer; `None` where nothing is to be read: a peer that does not take its bytes is not read

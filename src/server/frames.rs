@@ -60,7 +60,7 @@ impl Frames {
     /// After the upgrade; `early` is what has come behind its request. A frame, or a message of several, has room for
     /// the largest packet and some more.
     pub(super) fn new(early: Vec<u8>, packet_bytes_max: usize) -> Self {
-        let message_bytes_max = packet_bytes_max.saturating_add(super::rounds::ROUND_BYTES_MAX);
+        let message_bytes_max = packet_bytes_max.saturating_add(super::rounds::LONE_TURN_BYTES_MAX);
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BYTES)
             .write_buffer_size(0)

@@ -100,7 +100,7 @@ impl Shared {
         };
         Self {
             hub: RefCell::new(hub),
-            scratch: RefCell::new(vec![0; super::rounds::ROUND_BYTES_MAX].into_boxed_slice()),
+            scratch: RefCell::new(vec![0; super::rounds::LONE_TURN_BYTES_MAX].into_boxed_slice()),
             ready: Arc::default(),
             login: Notify::new(),
             deadline: Notify::new(),
@@ -121,6 +121,11 @@ impl Shared {
         hub.peers.insert(connection, Box::new(Peer::new(door, address, stream, knock)));
         self.carry_out(&mut hub);
         connection
+    }
+
+    /// Whether somebody waits for a turn or for a flush.
+    pub(super) fn has_work(&self) -> bool {
+        self.flush_asked.get() || !self.ready.is_empty()
     }
 
     /// Reads once from a connection that is not paused.

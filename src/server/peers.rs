@@ -28,6 +28,7 @@ pub(super) struct Peers {
 
 /// One connected socket.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Peer {
     pub(super) door: Door,
     /// Whether its login waits for a verdict: nothing is read from it then.

@@ -62,6 +62,11 @@ impl Knock {
         self.is_waiting.store(false, Ordering::Release);
     }
 
+    /// It gets its next turn without asking.
+    pub(super) fn hold(&self) {
+        self.is_waiting.store(true, Ordering::Release);
+    }
+
     /// Asks for a turn.
     pub(super) fn knock(&self) {
         if !self.is_waiting.swap(true, Ordering::AcqRel) {
