@@ -20,6 +20,9 @@ pub(super) const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 /// Bytes that may wait in all: a message, and pongs to a peer that pings and does not read.
 const WAITING_BYTES_MAX: usize = 2 * MESSAGE_BYTES_MAX;
 
+/// Bytes of smaller packets that may share a message with the largest one.
+const SPARE_BYTES: usize = 64 * 1024;
+
 /// Bytes of one read below the frames. Held as long as the connection lives.
 const READ_BYTES: usize = 4 * 1024;
 
@@ -60,7 +63,7 @@ impl Frames {
     /// After the upgrade; `early` is what has come behind its request. A frame, or a message of several, has room for
     /// the largest packet and some more.
     pub(super) fn new(early: Vec<u8>, packet_bytes_max: usize) -> Self {
-        let message_bytes_max = packet_bytes_max.saturating_add(super::rounds::LONE_TURN_BYTES_MAX);
+        let message_bytes_max = packet_bytes_max.saturating_add(SPARE_BYTES);
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BYTES)
             .write_buffer_size(0)

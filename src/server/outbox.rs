@@ -16,13 +16,17 @@ pub(super) const SLICES_MAX: usize = 32;
 /// Written bytes that a tail may drag along before the rest is moved to its front.
 const WRITTEN_BYTES_MAX: usize = 64 * 1024;
 
-/// Buffers kept for later use, and the capacity up to which one is kept.
+/// Buffers kept for later use, and the capacities up to which one is kept.
 const POOL_BUFFERS_MAX: usize = 64;
 const POOL_CAPACITY_MAX: usize = 64 * 1024;
+const POOL_PARTS_MAX: usize = 64;
 
-/// Bytes on their way to one socket. An idle one holds no buffer.
+/// Bytes on their way to one socket. An idle one holds nothing.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(super) struct Outbox(Option<Box<Waiting>>);
+
+#[derive(Debug, Default)]
+struct Waiting {
     /// Full parts, oldest first.
     parts: VecDeque<Bytes>,
     /// Copied bytes behind all parts.
@@ -35,18 +39,18 @@ pub(super) struct Outbox {
 /// Empty buffers that outboxes lend each other.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    buffers: Vec<Vec<u8>>,
+    #[expect(clippy::vec_box, reason = "a box goes from outbox to outbox as it is")]
+    spare: Vec<Box<Waiting>>,
 }
 
 impl Pool {
-    fn take(&mut self) -> Vec<u8> {
-        self.buffers.pop().unwrap_or_default()
-    }
-
-    fn give(&mut self, mut buffer: Vec<u8>) {
-        if self.buffers.len() < POOL_BUFFERS_MAX && (1..=POOL_CAPACITY_MAX).contains(&buffer.capacity()) {
-            buffer.clear();
-            self.buffers.push(buffer);
+    /// Keeps what nothing waits in, if it is of a usual size.
+    fn give(&mut self, mut empty: Box<Waiting>) {
+        let is_usual = empty.tail.capacity() <= POOL_CAPACITY_MAX && empty.parts.capacity() <= POOL_PARTS_MAX;
+        if is_usual && self.spare.len() < POOL_BUFFERS_MAX {
+            empty.tail.clear();
+            empty.written = 0;
+            self.spare.push(empty);
         }
     }
 }
@@ -54,31 +58,19 @@ impl Pool {
 impl Outbox {
     /// Bytes that are not written yet.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        self.0.as_ref().map_or(0, |waiting| waiting.bytes)
     }
 
     /// Puts a frame behind all others.
     pub(super) fn push(&mut self, frame: &Frame, pool: &mut Pool) {
-        self.bytes += frame.wire_len();
-        if self.tail.capacity() == 0 {
-            self.tail = pool.take();
-        }
-        if frame.wire_len() <= COPY_BYTES_MAX {
-            frame.append_to(&mut self.tail);
-        } else {
-            let rest = frame.append_own_to(&mut self.tail);
-            self.seal_tail();
-            self.parts.push_back(rest);
-        }
+        self.0.get_or_insert_with(|| pool.spare.pop().unwrap_or_default()).push(frame);
     }
 
     /// What is to be written next, oldest first.
     pub(super) fn slices<'a, 'b>(&'a self, slices: &'b mut [IoSlice<'a>; SLICES_MAX]) -> &'b [IoSlice<'a>] {
-        let parts = self.parts.iter().map(|part| &part[..]).chain(std::iter::once(&self.tail[..]));
-        let mut start = self.written;
-        let rests = parts.filter_map(|part| part.get(std::mem::take(&mut start)..)).filter(|rest| !rest.is_empty());
+        let Some(waiting) = &self.0 else { return &[] };
         let mut count = 0;
-        for (slice, rest) in slices.iter_mut().zip(rests) {
+        for (slice, rest) in slices.iter_mut().zip(waiting.rests()) {
             *slice = IoSlice::new(rest);
             count += 1;
         }
@@ -87,6 +79,38 @@ impl Outbox {
 
     /// The socket has taken `count` bytes.
     pub(super) fn advance(&mut self, count: usize, pool: &mut Pool) {
+        let Some(waiting) = &mut self.0 else { return };
+        waiting.advance(count);
+        if waiting.bytes == 0
+            && let Some(empty) = self.0.take()
+        {
+            pool.give(empty);
+        }
+    }
+}
+
+impl Waiting {
+    fn push(&mut self, frame: &Frame) {
+        self.bytes += frame.wire_len();
+        if frame.wire_len() <= COPY_BYTES_MAX {
+            frame.append_to(&mut self.tail);
+        } else {
+            let rest = frame.append_own_to(&mut self.tail);
+            if !self.tail.is_empty() {
+                self.parts.push_back(std::mem::take(&mut self.tail).into());
+            }
+            self.parts.push_back(rest);
+        }
+    }
+
+    /// What is not written yet, in pieces of some bytes.
+    fn rests(&self) -> impl Iterator<Item = &[u8]> {
+        let parts = self.parts.iter().map(|part| &part[..]).chain(std::iter::once(&self.tail[..]));
+        let mut start = self.written;
+        parts.filter_map(move |part| part.get(std::mem::take(&mut start)..)).filter(|rest| !rest.is_empty())
+    }
+
+    fn advance(&mut self, count: usize) {
         self.bytes -= count;
         self.written += count;
         while let Some(first) = self.parts.front()
@@ -95,20 +119,10 @@ impl Outbox {
             self.written -= first.len();
             self.parts.pop_front();
         }
-        if self.bytes == 0 {
-            self.written = 0;
-            self.parts = VecDeque::new();
-            pool.give(std::mem::take(&mut self.tail));
-        } else if self.parts.is_empty() && self.written > WRITTEN_BYTES_MAX.max(self.tail.len() / 2) {
+        if self.parts.is_empty() && self.written > WRITTEN_BYTES_MAX.max(self.tail.len() / 2) {
             // a peer that never quite catches up must not keep all it ever got
             self.tail.drain(..self.written);
             self.written = 0;
-        }
-    }
-
-    fn seal_tail(&mut self) {
-        if !self.tail.is_empty() {
-            self.parts.push_back(std::mem::take(&mut self.tail).into());
         }
     }
 }
@@ -127,7 +141,8 @@ mod tests {
             outbox.advance(100, &mut pool);
         }
         assert_eq!(outbox.bytes(), 100);
-        assert!(outbox.tail.capacity() < 1 << 20, "{} bytes held", outbox.tail.capacity());
+        let held = outbox.0.map_or(0, |waiting| waiting.tail.capacity());
+        assert!(held < 1 << 20, "{held} bytes held");
     }
 
     proptest! {
@@ -154,7 +169,7 @@ mod tests {
                 }
             }
             prop_assert_eq!(written, expected);
-            prop_assert_eq!(outbox.tail.capacity(), 0);
+            prop_assert!(outbox.0.is_none());
         }
     }
 }
