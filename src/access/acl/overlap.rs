@@ -29,7 +29,8 @@ pub(super) fn intersection<'a>(a: &'a TopicFilter, b: &'a TopicFilter) -> Option
             _ => return None,
         }
     }
-    Some(common)
+    // `+` and `/#` meet in the empty name, which is none [MQTT-4.7.3-1]
+    (common != [""]).then_some(common)
 }
 
 /// A wildcard in the first level leaves names that begin with $ alone [MQTT-4.7.2-1].
