@@ -89,24 +89,8 @@ impl Frame {
         }
     }
 
-    /// The bytes as one piece that needs no copy; `None` where the receiver's own bytes must be patched in first, and
-    /// for what is held in place.
-    pub fn shared(&self) -> Option<Bytes> {
-        match self {
-            Self::Whole(bytes) => Some(bytes.clone()),
-            Self::Short { .. } | Self::Numbered { .. } => None,
-        }
-    }
-
-    /// The bytes in two pieces, for a vectored write: what is this receiver's own, copied, and the rest, shared.
-    /// A PUBLISH is cut behind its packet identifier, so its payload is never copied.
-    pub fn split_large(&self) -> (Vec<u8>, Bytes) {
-        let mut own = Vec::new();
-        let rest = self.append_own_to(&mut own);
-        (own, rest)
-    }
-
-    /// As [`Frame::split_large`], with the receiver's own bytes appended to `out`. Cost: no payload is copied.
+    /// Appends what is this receiver's own and gives the rest, shared: for a vectored write. A PUBLISH is cut behind its
+    /// packet identifier, so its payload is never copied.
     pub fn append_own_to(&self, out: &mut Vec<u8>) -> Bytes {
         match self {
             Self::Short { .. } => {
@@ -198,9 +182,15 @@ mod tests {
         let mut out = vec![0xaa];
         frame.append_to(&mut out);
         assert_eq!(out.len(), 1 + frame.wire_len(), "{frame:?}");
-        let (own, rest) = frame.split_large();
+        let (own, rest) = split(frame);
         assert_eq!([&own[..], &rest[..]].concat(), out[1..], "{frame:?}");
         out.split_off(1)
+    }
+
+    fn split(frame: &Frame) -> (Vec<u8>, Bytes) {
+        let mut own = Vec::new();
+        let rest = frame.append_own_to(&mut own);
+        (own, rest)
     }
 
     fn template(qos: QoS) -> PublishTemplate {
@@ -235,7 +225,7 @@ mod tests {
         for (packet_id, dup) in [(None, false), (None, true), (Some(ID), true)] {
             let frame = template(QoS::AtMostOnce).frame(packet_id, dup);
             assert_eq!(bytes_of(&frame), [0x31, 0x07, 0x00, 0x03, b'a', b'/', b'b', b'2', b'1']);
-            assert!(frame.shared().is_some());
+            assert!(matches!(frame, Frame::Whole(_)));
         }
     }
 
@@ -247,18 +237,17 @@ mod tests {
         assert_eq!(bytes_of(&first), [0x33, 0x09, 0x00, 0x03, b'a', b'/', b'b', 0x12, 0x34, b'2', b'1']);
         assert_eq!(bytes_of(&again), [0x3b, 0x09, 0x00, 0x03, b'a', b'/', b'b', 0x00, 0x02, b'2', b'1']);
         assert_eq!(template.wire_len(), 11);
-        assert_eq!(first.shared(), None);
     }
 
     #[test]
     fn a_large_payload_is_not_copied() {
         let payload = vec![7; 20_000];
         let template = PublishTemplate::new("a/b", &payload, QoS::ExactlyOnce, false, ProtocolVersion::V311);
-        let (own, rest) = template.frame(Some(ID), true).split_large();
+        let (own, rest) = split(&template.frame(Some(ID), true));
         // PUBLISH, DUP, QoS 2; remaining length 20 007; topic name; packet identifier
         assert_eq!(own, [0x3c, 0xa7, 0x9c, 0x01, 0x00, 0x03, b'a', b'/', b'b', 0x12, 0x34]);
         assert_eq!(rest, payload);
-        let (_, others) = template.frame(PacketId::new(1), false).split_large();
+        let (_, others) = split(&template.frame(PacketId::new(1), false));
         assert_eq!(rest.as_ptr(), others.as_ptr());
     }
 

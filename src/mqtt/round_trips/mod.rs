@@ -143,7 +143,8 @@ fn check_frame(packet: &Packet<'_>, version: ProtocolVersion, bytes: &[u8]) -> R
     frame.append_to(&mut out);
     prop_assert_eq!(&out, bytes);
     prop_assert_eq!(frame.wire_len(), bytes.len());
-    let (own, rest) = frame.split_large();
+    let mut own = Vec::new();
+    let rest = frame.append_own_to(&mut own);
     prop_assert_eq!([&own[..], &rest[..]].concat(), bytes);
     Ok(())
 }
