@@ -69,7 +69,7 @@ impl Broker {
 
     fn queue(&mut self, key: SessionKey, delivery: Delivery) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let spills = self.options.spills_queues && session.is_persistent();
+        let spills = self.options.spills_queues && session.is_persistent() && !session.is_member;
         let in_memory_max = if spills { self.options.queue_in_memory_max } else { usize::MAX };
         let over = session.queue.drop_over(self.now);
         let dropped = session.queue.push(delivery, self.options.queue(session.limits), in_memory_max);

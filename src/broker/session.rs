@@ -48,6 +48,8 @@ pub(super) struct Session {
     pub(super) timer: Option<Monotonic>,
     pub(super) will: Option<Box<WaitingWill>>,
     pub(super) subscriptions: HashMap<TopicFilter, Granted, FixedState>,
+    /// Whether it shares subscriptions: then its queue stays in memory, so that others may have what it leaves.
+    pub(super) is_member: bool,
     pub(super) window: Window,
     pub(super) queue: Queue,
     /// What those of its deliveries wait for that go onward only when they are durable.
@@ -74,6 +76,7 @@ impl Session {
             timer: None,
             will: None,
             subscriptions: HashMap::with_hasher(FixedState::default()),
+            is_member: false,
             window: Window::default(),
             queue: Queue::default(),
             held_until: Ticket::default(),

@@ -48,7 +48,11 @@ impl Python {
     /// A command that runs `script`, unbuffered; more arguments and directories can be added.
     pub fn command(&self, script: &Path) -> Command {
         let mut command = Command::new("python3");
-        command.args(["-u", "-W", "ignore::DeprecationWarning"]).arg(script).env("PYTHONPATH", &self.path).env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+            .args(["-u", "-W", "ignore::DeprecationWarning"])
+            .arg(script)
+            .env("PYTHONPATH", &self.path)
+            .env("PYTHONDONTWRITEBYTECODE", "1");
         command
     }
 

@@ -103,9 +103,8 @@ pub(in crate::broker) fn admit(
     let behind = promise(broker, session, connect);
     greet(broker, connection, connect, session_present, behind);
     // [MQTT-3.2.0-1]: whatever else goes to this client waits for CONNACK
-    if let Some(record) = broker.connections.get_mut(connection) {
-        (record.greeting, record.deliveries_until) = (record.answers_until, record.answers_until);
-    }
+    let Some(record) = broker.connections.get_mut(connection) else { return };
+    (record.greeting, record.deliveries_until) = (record.answers_until, record.answers_until);
     notify(broker, connection, session, session_present);
     broker.resume(session);
     broker.arm(connection);

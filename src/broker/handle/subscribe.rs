@@ -76,6 +76,7 @@ fn take(broker: &mut Broker, key: SessionKey, wanted: &Subscription, id: Option<
     }
     let granted = Granted { qos: *qos, no_local: *no_local, retain_as_published: *retain_as_published, id };
     session.subscriptions.insert(filter.clone(), granted);
+    session.is_member |= is_shared(filter);
     if session.is_persistent() {
         let client_id = session.client_id.clone();
         broker.persist.record(Change::Subscribed { client_id, filter: filter.clone(), granted });
@@ -97,7 +98,11 @@ fn brings(wanted: &Subscription, is_new: bool) -> bool {
         RetainHandling::SendIfNew => is_new,
         RetainHandling::DoNotSend => false,
     };
-    is_asked_for && !matches!(wanted.filter.shared(), Ok(Some(_)))
+    is_asked_for && !is_shared(&wanted.filter)
+}
+
+fn is_shared(filter: &TopicFilter) -> bool {
+    matches!(filter.shared(), Ok(Some(_)))
 }
 
 /// Sends the retained messages under these filters, also when they replace equal ones [MQTT-3.8.4-4]. Where several
