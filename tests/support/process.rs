@@ -4,12 +4,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{PATIENCE, eventually};
+use sensegate::base::clock;
+
+use super::{PATIENCE, POLL, eventually};
 
 /// A running program. What it prints, on both streams, is kept as lines. Dropping it kills it.
 pub struct Process {
@@ -17,7 +19,12 @@ pub struct Process {
     child: Child,
     lines: Receiver<String>,
     printed: Arc<Mutex<Vec<String>>>,
+    /// They end with its streams.
+    readers: Vec<JoinHandle<()>>,
 }
+
+/// How long a program that has ended may leave its streams open, by a child of its own.
+const STREAMS_OPEN_MAX: Duration = Duration::from_secs(5);
 
 impl Process {
     /// Starts `command` with an empty input.
@@ -39,9 +46,11 @@ impl Process {
         thread::spawn(move || drop(stdin.write_all(&input)));
         let (sender, lines) = channel();
         let printed = Arc::new(Mutex::new(Vec::new()));
-        read_lines(child.stdout.take().unwrap(), sender.clone(), &printed);
-        read_lines(child.stderr.take().unwrap(), sender, &printed);
-        Self { name, child, lines, printed }
+        let readers = vec![
+            read_lines(child.stdout.take().unwrap(), sender.clone(), &printed),
+            read_lines(child.stderr.take().unwrap(), sender, &printed),
+        ];
+        Self { name, child, lines, printed, readers }
     }
 
     /// Its process id.
@@ -86,10 +95,15 @@ impl Process {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until it ends by itself, and until what it printed is read.
     pub fn wait(&mut self) -> ExitStatus {
         let name = self.name.clone();
-        eventually(&format!("{name} ends"), || self.child.try_wait().unwrap())
+        let status = eventually(&format!("{name} ends"), || self.child.try_wait().unwrap());
+        let deadline = clock::monotonic() + STREAMS_OPEN_MAX;
+        while !self.readers.iter().all(JoinHandle::is_finished) && clock::monotonic() < deadline {
+            thread::sleep(POLL);
+        }
+        status
     }
 
     /// Waits until it ends by itself; panics with what it printed when it failed.
@@ -117,7 +131,11 @@ impl Drop for Process {
     }
 }
 
-fn read_lines(stream: impl Read + Send + 'static, sender: Sender<String>, printed: &Arc<Mutex<Vec<String>>>) {
+fn read_lines(
+    stream: impl Read + Send + 'static,
+    sender: Sender<String>,
+    printed: &Arc<Mutex<Vec<String>>>,
+) -> JoinHandle<()> {
     let printed = Arc::clone(printed);
     thread::spawn(move || {
         for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
@@ -126,5 +144,5 @@ fn read_lines(stream: impl Read + Send + 'static, sender: Sender<String>, printe
             // Nobody reads any more: go on, so that the program is never held up by a full pipe.
             let _ = sender.send(line);
         }
-    });
+    })
 }
