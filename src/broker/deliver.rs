@@ -5,8 +5,7 @@ use super::forms::{Content, Forms, Own};
 use super::inflight::{Awaits, Inflight};
 use super::machine::{Behind, Broker};
 use super::message::Delivery;
-use super::output::{ConnectionId, Ticket};
-use super::output::{Output, SendClass};
+use super::output::{ConnectionId, Output, SendClass, Ticket};
 use super::session::SessionKey;
 use crate::mqtt::{Acknowledgement, Frame, Packet, PacketId, ProtocolVersion, QoS};
 
@@ -69,7 +68,8 @@ impl Broker {
 
     fn queue(&mut self, key: SessionKey, delivery: Delivery) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let spills = self.options.spills_queues && session.is_persistent() && !session.is_member;
+        // what a member of a group leaves behind is for the others
+        let spills = self.options.spills_queues && session.is_persistent() && !session.is_member();
         let in_memory_max = if spills { self.options.queue_in_memory_max } else { usize::MAX };
         let over = session.queue.drop_over(self.now);
         let dropped = session.queue.push(delivery, self.options.queue(session.limits), in_memory_max);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::change::Change;
 use super::inflight::Awaits;
-use super::machine::{Behind, Broker, WillFate};
+use super::machine::{Behind, Broker, Disk, WillFate};
 use super::message::{Delivery, Terms};
 use super::output::{CloseReason, ConnectionId, Output};
 use super::persist::Place;
@@ -69,10 +69,10 @@ impl Broker {
         self.answer(connection, frame, behind);
     }
 
-    /// An end waits for what is still to be sent, but for what a full disk holds up for who knows how long.
+    /// An end waits for what is still to be sent, but for what a disk holds up that does not write, who knows how long.
     fn behind_all(&self, connection: ConnectionId) -> Behind {
         let greeting = self.connections.get(connection).map_or_else(Place::default, |record| record.greeting);
-        if self.is_disk_full && !self.persist.is_held(greeting) { Behind::Greeting } else { Behind::All }
+        if self.disk != Disk::Writes && !self.persist.is_held(greeting) { Behind::Greeting } else { Behind::All }
     }
 
     /// Forgets a connection: its session stays or goes, its will is published, waits or is void.

@@ -48,8 +48,19 @@ pub struct Broker {
     pub(super) random: fastrand::Rng,
     /// Kept between publications, so that a fan-out allocates nothing.
     pub(super) found: Found,
-    /// Whether the disk has no room: what needs some is refused where the protocol has a word for that.
-    pub(super) is_disk_full: bool,
+    /// While it does not write, what needs it is refused where the protocol has a word for that.
+    pub(super) disk: Disk,
+}
+
+/// How the disk takes what is asked to be persisted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disk {
+    /// As it should.
+    Writes,
+    /// It has no room.
+    Full,
+    /// It fails in another way.
+    Fails,
 }
 
 /// Behind what a frame has to wait.
@@ -110,7 +121,7 @@ impl Broker {
             arrivals: 0,
             random: fastrand::Rng::with_seed(seed),
             found: Found::default(),
-            is_disk_full: false,
+            disk: Disk::Writes,
         }
     }
 

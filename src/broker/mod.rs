@@ -37,7 +37,7 @@ mod will;
 pub use authenticate::{Standing, Verdict};
 pub use change::Change;
 pub use connection::Origin;
-pub use machine::Broker;
+pub use machine::{Broker, Disk};
 pub use message::{Delivery, Granted, Marks, Message, Terms};
 pub use output::{CloseReason, ConnectionId, Output, SendClass, Ticket};
 

@@ -67,7 +67,6 @@ impl Broker {
             self.persist.record(change);
         }
         session.received.extend(received);
-        session.is_member = subscriptions.iter().any(|(filter, _)| matches!(filter.shared(), Ok(Some(_))));
         session.subscriptions.extend(subscriptions.iter().cloned());
         let (sent, first): (Vec<_>, Vec<_>) = deliveries.into_iter().partition(|kept| kept.sent.is_some());
         session.window.restore(sent.into_iter().filter_map(inflight).collect());

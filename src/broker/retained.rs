@@ -51,6 +51,11 @@ impl RetainedMessages {
         true
     }
 
+    /// The payload of the topic's message.
+    pub(super) fn payload(&self, topic: &str) -> Option<&[u8]> {
+        self.root.get(topic.split('/')).map(|retained| &retained.message.payload[..])
+    }
+
     /// How many there are, and the bytes of their topics, payloads and properties.
     pub(super) const fn size(&self) -> (usize, usize) {
         (self.count, self.bytes)

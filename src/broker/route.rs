@@ -83,6 +83,21 @@ impl Share {
     }
 }
 
+/// Behind what a publication goes onward that is `held` until it is durable.
+const fn behind(held: bool) -> Behind {
+    if held { Behind::Origin } else { Behind::Deliveries }
+}
+
+/// Who of a group is to get what is published under `topic`.
+fn rank(member: Option<&Session>, topic: &str) -> Rank {
+    match member {
+        Some(session) if !session.rights.may_read(topic) => Rank::Unfit,
+        Some(session) if session.connection.is_some() => Rank::Connected,
+        Some(_) => Rank::Absent,
+        None => Rank::Unfit,
+    }
+}
+
 impl Broker {
     /// Gives a publication to everyone it concerns, and keeps it when it is retained. With `held`, it goes onward only
     /// when everything recorded so far is durable.
@@ -111,12 +126,7 @@ impl Broker {
 
     fn collect(&mut self, topic: &str, found: &mut Found) {
         let sessions = &self.sessions;
-        self.subscriptions.collect(topic, found, &|key| match sessions.get(key) {
-            Some(session) if !session.rights.may_read(topic) => Rank::Unfit,
-            Some(session) if session.connection.is_some() => Rank::Connected,
-            Some(_) => Rank::Absent,
-            None => Rank::Unfit,
-        });
+        self.subscriptions.collect(topic, found, &|key| rank(sessions.get(key), topic));
     }
 
     /// Gives a publication to one session. Returns whether an acknowledgement has to wait for durability.
@@ -140,11 +150,7 @@ impl Broker {
                 let Some(message) = forms.message() else { return false };
                 self.arrivals += 1;
                 let delivery = Delivery { arrival: self.arrivals, message, qos, retain, marks: share.marks() };
-                self.deliver(
-                    session,
-                    delivery,
-                    Way { behind: if held { Behind::Origin } else { Behind::Deliveries }, forms: Some(forms) },
-                )
+                self.deliver(session, delivery, Way { behind: behind(held), forms: Some(forms) })
             }
         }
     }
@@ -172,9 +178,8 @@ impl Broker {
         let subscription_ids = &share.subscription_ids;
         let own = Own { qos: QoS::AtMostOnce, retain, dup: false, packet_id: None, subscription_ids };
         if let Some((frame, class)) = forms.frame(record, &own) {
-            let behind = if held { Behind::Origin } else { Behind::Deliveries };
             self.count_sent(forms.content.payload.len());
-            self.send(connection, frame, class, behind);
+            self.send(connection, frame, class, behind(held));
         }
     }
 
@@ -221,8 +226,7 @@ impl Broker {
     }
 
     /// Gives what an absent member of a group would have had to another one. What is in flight with QoS 2 stays
-    /// [MQTT-4.8.2-5]. It goes onward only when
-    /// everything up to `held_until` is durable.
+    /// [MQTT-4.8.2-5]. It goes onward only when everything up to `held_until` is durable.
     pub(super) fn reassign(&mut self, deliveries: Vec<Delivery>, held_until: Ticket) {
         let is_settled = self.persist.is_settled(held_until);
         let behind = if is_settled { Behind::Deliveries } else { Behind::Settled };
@@ -232,12 +236,7 @@ impl Broker {
                 continue;
             }
             let (sessions, topic) = (&self.sessions, delivery.message.topic.as_str());
-            let member = self.subscriptions.pick(&filter, &|key| match sessions.get(key) {
-                Some(session) if !session.rights.may_read(topic) => Rank::Unfit,
-                Some(session) if session.connection.is_some() => Rank::Connected,
-                Some(_) => Rank::Absent,
-                None => Rank::Unfit,
-            });
+            let member = self.subscriptions.pick(&filter, &|key| rank(sessions.get(key), topic));
             let Some(Match { session, granted }) = member else { continue };
             self.arrivals += 1;
             let marks = Marks { subscription_ids: granted.id.into_iter().collect(), share: Some(filter), stale: None };

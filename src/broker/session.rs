@@ -48,8 +48,6 @@ pub(super) struct Session {
     pub(super) timer: Option<Monotonic>,
     pub(super) will: Option<Box<WaitingWill>>,
     pub(super) subscriptions: HashMap<TopicFilter, Granted, FixedState>,
-    /// Whether it shares subscriptions: then its queue stays in memory, so that others may have what it leaves.
-    pub(super) is_member: bool,
     pub(super) window: Window,
     pub(super) queue: Queue,
     /// What those of its deliveries wait for that go onward only when they are durable.
@@ -76,7 +74,6 @@ impl Session {
             timer: None,
             will: None,
             subscriptions: HashMap::with_hasher(FixedState::default()),
-            is_member: false,
             window: Window::default(),
             queue: Queue::default(),
             held_until: Ticket::default(),
@@ -87,6 +84,11 @@ impl Session {
     /// Whether changes of it are to be made durable.
     pub(super) fn is_persistent(&self) -> bool {
         self.is_kept
+    }
+
+    /// Whether it shares subscriptions. Cost: all of them.
+    pub(super) fn is_member(&self) -> bool {
+        self.subscriptions.keys().any(TopicFilter::is_shared)
     }
 
     /// What is to be known of it after a restart.
@@ -169,8 +171,8 @@ impl Queue {
         self.deliveries.len() + self.on_disk >= limits.messages_max || self.bytes >= limits.bytes_max
     }
 
-    /// Puts `delivery` at the end; gives what had to go for it, by the policy in `limits`. Beyond
-    /// `in_memory_max` deliveries, it is left to the disk, where it is already on its way.
+    /// Puts `delivery` at the end; gives what had to go for it, by the policy in `limits`. Beyond `in_memory_max`
+    /// deliveries it is left to the disk, where it is already on its way.
     pub(super) fn push(&mut self, delivery: Delivery, limits: &QueueLimits, in_memory_max: usize) -> Vec<Delivery> {
         if limits.overflow == Overflow::DropNewest && self.is_full_with(&delivery, limits) {
             return vec![delivery];

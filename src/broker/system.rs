@@ -2,14 +2,11 @@
 //!
 //! Each value is a retained message of QoS 0 that is published when it has changed, and is never written to disk.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use foldhash::fast::FixedState;
-
 use super::forms::Content;
-use super::machine::Broker;
+use super::machine::{Broker, Disk};
 use super::message::Message;
 use super::retained::Retained;
 use super::route::Publication;
@@ -25,7 +22,7 @@ pub(super) struct Counters {
     pub(super) messages_sent: u64,
     pub(super) publish_messages_received: u64,
     pub(super) publish_messages_sent: u64,
-    /// From full queues; what a slow receiver of QoS 0 misses is counted by its socket's owner.
+    /// From full queues, and of QoS 0 those that slow receivers missed.
     pub(super) publish_messages_dropped: u64,
     pub(super) publish_bytes_received: u64,
     pub(super) publish_bytes_sent: u64,
@@ -37,12 +34,14 @@ pub(super) struct Counters {
     pub(super) connections: u64,
     /// Sessions that ended because nobody came back in time.
     pub(super) clients_expired: u64,
-    /// The most clients that were connected at a time.
-    pub(super) clients_maximum: u64,
+    /// The most clients that were connected at a time, looked at once an interval.
+    clients_maximum: u64,
+    /// Messages of QoS 0 that slow receivers missed, as told last.
+    left_out: u64,
 }
 
-/// What was published last, and the averages.
-#[derive(Debug)]
+/// What is counted, and the averages.
+#[derive(Debug, Default)]
 pub(super) struct System {
     pub(super) counters: Counters,
     started: Monotonic,
@@ -50,7 +49,6 @@ pub(super) struct System {
     published: Monotonic,
     /// The deadline of its live entry in the timers.
     pub(super) timer: Option<Monotonic>,
-    values: HashMap<&'static str, String, FixedState>,
     loads: [Load; LOADS.len()],
 }
 
@@ -109,19 +107,6 @@ const COUNTERS: [(Count, &str); 11] = [
 /// Minutes that the averages reach back.
 const MINUTES: [f64; 3] = [1.0, 5.0, 15.0];
 
-impl Default for System {
-    fn default() -> Self {
-        Self {
-            counters: Counters::default(),
-            started: Monotonic::ZERO,
-            published: Monotonic::ZERO,
-            timer: None,
-            values: HashMap::with_hasher(FixedState::default()),
-            loads: [Load::default(); LOADS.len()],
-        }
-    }
-}
-
 impl Load {
     /// Takes in what was counted within `time`: what mosquitto does, an average that forgets by powers of e.
     fn update(&mut self, counted: u64, time: Duration) {
@@ -142,15 +127,19 @@ impl Broker {
         self.now = now;
         (self.system.started, self.system.published) = (now, now);
         if self.options.system_interval.is_some() {
-            self.tell("$SYS/broker/version", format!("sensegate version {}", env!("CARGO_PKG_VERSION")));
+            self.tell("$SYS/broker/version", concat!("sensegate version ", env!("CARGO_PKG_VERSION")));
             self.tell_all();
             self.arm_system();
         }
     }
 
-    /// Bytes that came from sockets and went to them since the start, and messages of QoS 0 that slow ones missed.
-    pub fn handle_traffic(&mut self, received: u64, sent: u64) {
-        (self.system.counters.bytes_received, self.system.counters.bytes_sent) = (received, sent);
+    /// Since the start: bytes that came from sockets, bytes that went to them, and messages of QoS 0 that were left out
+    /// because their receivers did not read.
+    pub fn handle_traffic(&mut self, received: u64, sent: u64, left_out: u64) {
+        let counters = &mut self.system.counters;
+        (counters.bytes_received, counters.bytes_sent) = (received, sent);
+        counters.publish_messages_dropped += left_out - counters.left_out;
+        counters.left_out = left_out;
     }
 
     /// The interval is over.
@@ -173,17 +162,17 @@ impl Broker {
     }
 
     fn tell_all(&mut self) {
-        self.tell("$SYS/broker/uptime", format!("{} seconds", (self.now - self.system.started).as_secs()));
+        self.tell("$SYS/broker/uptime", &format!("{} seconds", (self.now - self.system.started).as_secs()));
         self.tell_clients();
         self.tell_messages();
         let counters = self.system.counters;
         for (count, topic) in COUNTERS {
-            self.tell(topic, count(&counters).to_string());
+            self.tell(topic, &count(&counters).to_string());
         }
         let loads = self.system.loads;
         for (load, (_, topics)) in loads.iter().zip(LOADS) {
             for (average, topic) in load.averages.iter().zip(topics) {
-                self.tell(topic, format!("{average:.2}"));
+                self.tell(topic, &format!("{average:.2}"));
             }
         }
     }
@@ -191,6 +180,8 @@ impl Broker {
     fn tell_clients(&mut self) {
         let total = self.sessions.len();
         let connected = self.sessions.values().filter(|session| session.connection.is_some()).count();
+        let most = &mut self.system.counters.clients_maximum;
+        *most = (*most).max(connected as u64);
         for (topic, count) in [
             ("$SYS/broker/clients/total", total),
             ("$SYS/broker/clients/connected", connected),
@@ -199,7 +190,7 @@ impl Broker {
             ("$SYS/broker/clients/inactive", total - connected),
             ("$SYS/broker/subscriptions/count", self.subscriptions.len()),
         ] {
-            self.tell(topic, count.to_string());
+            self.tell(topic, &count.to_string());
         }
     }
 
@@ -216,37 +207,40 @@ impl Broker {
             ("$SYS/broker/store/messages/count", count),
             ("$SYS/broker/store/messages/bytes", bytes),
         ] {
-            self.tell(topic, number.to_string());
+            self.tell(topic, &number.to_string());
         }
         self.tell_disk();
     }
 
     fn tell_disk(&mut self) {
-        let state = if self.is_disk_full { "full" } else { "ok" };
-        self.tell("$SYS/broker/store/state", state.to_owned());
+        let state = match self.disk {
+            Disk::Writes => "ok",
+            Disk::Full => "full",
+            Disk::Fails => "failing",
+        };
+        self.tell("$SYS/broker/store/state", state);
     }
 
-    /// The disk has no room for what was asked to be persisted, or has some again. As long as it is full, a PUBLISH of
-    /// version 5 that needs room is refused with 0x97; one of 3.1.1 waits for its acknowledgement.
-    pub fn handle_disk(&mut self, is_full: bool) {
-        self.is_disk_full = is_full;
+    /// How the disk takes what is asked to be persisted. As long as it does not, a PUBLISH of version 5 that would have
+    /// to be kept is refused; one of 3.1.1 waits for its acknowledgement.
+    pub fn handle_disk(&mut self, disk: Disk) {
+        self.disk = disk;
         if self.options.system_interval.is_some() {
             self.tell_disk();
         }
     }
 
     /// Publishes a value that is not the one that was published last.
-    fn tell(&mut self, topic: &'static str, value: String) {
-        if self.system.values.get(topic) == Some(&value) {
+    fn tell(&mut self, topic: &str, value: &str) {
+        if self.retained.payload(topic) == Some(value.as_bytes()) {
             return;
         }
         let content =
             Content { topic, payload: value.as_bytes(), properties: MessagePropertiesRef::NONE, expiry_s: None };
         if let Ok(name) = TopicName::new(topic) {
-            let message = Arc::new(Message::new(name, value.clone().into_bytes().into()));
+            let message = Arc::new(Message::new(name, value.as_bytes().to_vec().into()));
             self.retained.set(Retained { message, qos: QoS::AtMostOnce }, &self.options);
         }
         self.route(&Publication { content, qos: QoS::AtMostOnce, retain: false, from: None }, false);
-        self.system.values.insert(topic, value);
     }
 }

@@ -134,6 +134,11 @@ impl TopicFilter {
         }
     }
 
+    /// Whether it is a shared subscription.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.shared(), Ok(Some(_)))
+    }
+
     /// Whether a message published to `name` comes under this filter (section 4.7). Cost: the length of both.
     pub fn matches(&self, name: &str) -> bool {
         // a wildcard in the first level leaves names that begin with $ alone [MQTT-4.7.2-1]

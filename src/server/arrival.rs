@@ -109,7 +109,7 @@ pub(super) fn open(
         let shared = &arriving.shared;
         let welcomed = welcome(stream, tls, protocol, shared.packet_bytes_max);
         match tokio::time::timeout(patience, Box::pin(welcomed)).await.unwrap_or(Err(ArrivalError::Late)) {
-            Ok(layered) => connection::enter(shared, Stream::Layered(Box::new(layered)), address, door),
+            Ok(layered) => drop(shared.open(door, address, Stream::Layered(Box::new(layered)))),
             Err(error) => shared.complain(address, "connection refused", &error.to_string()),
         }
     });

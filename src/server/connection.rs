@@ -18,13 +18,8 @@ use crate::mqtt::{Decoded, Packet, ProtocolVersion, connect_version, decode};
 /// Takes a socket in. Beyond a limit of connections it is closed at once.
 pub(super) fn open(shared: &Rc<Shared>, stream: Stream, address: Option<IpAddr>, door: Door) {
     if door == Door::House || shared.has_place(address) {
-        enter(shared, stream, address, door);
+        shared.open(door, address, stream);
     }
-}
-
-/// Takes in a socket that has a place; its first turn comes at once.
-pub(super) fn enter(shared: &Rc<Shared>, stream: Stream, address: Option<IpAddr>, door: Door) {
-    shared.open(door, address, stream);
 }
 
 /// What a turn leaves behind.

@@ -6,7 +6,7 @@ use std::sync::mpsc::TrySendError;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
-use crate::broker::{Change, Delivery, Ticket};
+use crate::broker::{Change, Delivery, Disk, Ticket};
 use crate::mqtt::ClientId;
 use crate::store::{Answer, Loaded, Request, Store, StoreError, StoreThread, ThreadOptions};
 
@@ -36,8 +36,8 @@ pub(super) enum Meaning {
     Written(Ticket),
     /// A piece of a queue.
     Loaded(ClientId, Vec<Delivery>),
-    /// Whether the disk is full, or fails otherwise.
-    Disk(bool),
+    /// How the disk takes what is written.
+    Disk(Disk),
     /// Nothing.
     None,
 }
@@ -127,7 +127,7 @@ pub(super) fn read(answer: Answer<Ticket>) -> Meaning {
         Answer::Waits(..) => Meaning::None,
         Answer::Trouble(cause) => {
             error!(%cause, "state cannot be written: what needs it waits for its acknowledgement until there is room");
-            Meaning::Disk(true)
+            Meaning::Disk(if cause == StoreError::Full { Disk::Full } else { Disk::Fails })
         }
         Answer::Damaged(damage) => {
             error!("{damage}");
@@ -135,7 +135,7 @@ pub(super) fn read(answer: Answer<Ticket>) -> Meaning {
         }
         Answer::Recovered => {
             info!("state is written again");
-            Meaning::Disk(false)
+            Meaning::Disk(Disk::Writes)
         }
     }
 }

@@ -71,6 +71,8 @@ pub(super) struct Hub {
     pub(super) complaints: Complaints,
     /// Outputs carried out in this turn.
     turn_outputs: usize,
+    /// Messages of QoS 0 that were left out, of all peers there ever were.
+    left_out: u64,
 }
 
 /// What follows for the reader of a connection whose packet was handled.
@@ -97,6 +99,7 @@ impl Shared {
             armed: None,
             complaints: Complaints::default(),
             turn_outputs: 0,
+            left_out: 0,
         };
         Self {
             hub: RefCell::new(hub),
@@ -112,7 +115,7 @@ impl Shared {
         }
     }
 
-    /// Takes a socket in.
+    /// Takes in a socket that has a place; its first turn comes at once.
     pub(super) fn open(&self, door: Door, address: Option<IpAddr>, stream: Stream) -> ConnectionId {
         let mut hub = self.hub.borrow_mut();
         let connection = hub.broker.handle_open(door.origin(), clock::monotonic());
@@ -191,7 +194,8 @@ impl Shared {
         while let Some(connection) = hub.pop_overdue(now) {
             hub.peers.remove(connection).iter().for_each(|peer| peer.stop());
         }
-        hub.broker.handle_traffic(self.received.get(), self.sent.get());
+        let left_out = hub.left_out;
+        hub.broker.handle_traffic(self.received.get(), self.sent.get(), left_out);
         hub.broker.handle_timeout(now);
         self.carry_out(&mut hub);
         hub.armed = hub.next_deadline();
@@ -226,7 +230,7 @@ impl Shared {
         match durable::read(answer) {
             Meaning::Written(ticket) => hub.broker.handle_persisted(ticket),
             Meaning::Loaded(client_id, deliveries) => hub.broker.handle_loaded(&client_id, deliveries),
-            Meaning::Disk(is_full) => hub.broker.handle_disk(is_full),
+            Meaning::Disk(disk) => hub.broker.handle_disk(disk),
             Meaning::None => {}
         }
         let was_choked = hub.durable.is_choked();
@@ -328,6 +332,7 @@ impl Hub {
         let Some(peer) = self.peers.get_mut(connection) else { return };
         if class == SendClass::MayDrop && peer.outbox.bytes() > send_buffer_bytes_max {
             peer.left_out += 1;
+            self.left_out += 1;
             return;
         }
         peer.outbox.push(frame, &mut self.pool);

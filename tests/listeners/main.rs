@@ -15,6 +15,9 @@ mod configuration;
 mod frames;
 mod gateway;
 mod limits;
+#[allow(dead_code, reason = "of its packets few are needed here")]
+#[path = "../clients_raw/wire.rs"]
+mod raw;
 mod stalled;
 mod tls;
 mod websocket;

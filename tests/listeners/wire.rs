@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
+use crate::raw::{packet, string};
 use crate::support::PATIENCE;
 
 /// What carries bytes.
@@ -38,23 +39,6 @@ pub(crate) const PINGRESP: [u8; 2] = [0xD0, 0];
 /// PUBLISH with QoS 0.
 pub(crate) fn publish(topic: &str, payload: &[u8]) -> Vec<u8> {
     packet(0x30, &[&string(topic)[..], payload].concat())
-}
-
-fn string(text: &str) -> Vec<u8> {
-    [&u16::try_from(text.len()).unwrap().to_be_bytes(), text.as_bytes()].concat()
-}
-
-fn packet(first: u8, body: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![first];
-    let mut length = body.len();
-    loop {
-        let digit = u8::try_from(length % 128).unwrap();
-        length /= 128;
-        bytes.push(if length > 0 { digit | 0x80 } else { digit });
-        if length == 0 {
-            return [bytes, body.to_vec()].concat();
-        }
-    }
 }
 
 /// The next bytes must be these.

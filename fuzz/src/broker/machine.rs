@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sensegate::broker::{Broker, Change, ConnectionId, Options, Origin, Output, Ticket};
+use sensegate::broker::{self, Broker, Change, ConnectionId, Options, Origin, Output, Ticket};
 use sensegate::mqtt::{ClientId, Decoded, connect_version, decode};
 
 use super::operation::Operation;
@@ -297,7 +297,7 @@ impl Machine {
 
     fn fill(&mut self, is_full: bool) {
         self.is_disk_full = is_full;
-        self.broker.handle_disk(is_full);
+        self.broker.handle_disk(if is_full { broker::Disk::Full } else { broker::Disk::Writes });
         self.drain();
     }
 

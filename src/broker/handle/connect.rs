@@ -3,11 +3,12 @@
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
+use super::lack;
 use crate::access::Rights;
 use crate::broker::alias::{Incoming, Outgoing};
 use crate::broker::change::Change;
 use crate::broker::connection::{Five, Origin};
-use crate::broker::machine::{Behind, Broker, WillFate};
+use crate::broker::machine::{Behind, Broker, Disk, WillFate};
 use crate::broker::message::Terms;
 use crate::broker::output::{CloseReason, ConnectionId, Output};
 use crate::broker::session::{Session, SessionKey};
@@ -94,8 +95,10 @@ pub(in crate::broker) fn admit(
         return refuse(broker, connection, code);
     }
     let expiry_interval_s = expiry_interval_s(connect, &broker.options);
-    if broker.is_disk_full && needs_room(broker, connect, expiry_interval_s) {
-        return refuse(broker, connection, ReasonCode::QuotaExceeded);
+    if let Some((code, _)) = lack(broker.disk)
+        && needs_room(broker, connect, expiry_interval_s)
+    {
+        return refuse(broker, connection, code);
     }
     let (session, session_present) = seat(broker, connect, expiry_interval_s);
     adopt(broker, session, user, rights, expiry_interval_s);
@@ -241,7 +244,7 @@ fn silence_max(keep_alive_s: u16, keep_alive_max: Option<Duration>) -> Option<Du
     keep_alive(keep_alive_s, keep_alive_max).map(|keep_alive| keep_alive.mul_f64(1.5))
 }
 
-/// Whether CONNACK would wait for room on a full disk: for a new session, or for a will together with an end that has
+/// Whether CONNACK would wait for a disk that does not write: for a new session, or for a will together with an end that has
 /// to be durable.
 fn needs_room(broker: &Broker, connect: &Connect, expiry_interval_s: u32) -> bool {
     let known = broker.sessions_by_client.get(&connect.client_id).and_then(|key| broker.sessions.get(*key));
@@ -254,12 +257,12 @@ fn needs_room(broker: &Broker, connect: &Connect, expiry_interval_s: u32) -> boo
     }
 }
 
-/// What CONNACK waits for: that the session is kept, and on which terms. On a full disk a will is as durable as it can
-/// be: nobody waits for room that only others can make.
+/// What CONNACK waits for: that the session is kept, and on which terms. While the disk does not write, a will is as
+/// durable as it can be: nobody waits for room that only others can make.
 fn promise(broker: &Broker, key: SessionKey, connect: &Connect) -> Behind {
     let since = broker.sessions.get(key).filter(|session| session.is_persistent()).and_then(|session| session.since);
     let is_settled = since.is_none_or(|since| broker.persist.is_answered(since));
-    match (broker.is_disk_full && connect.will.is_some(), is_settled) {
+    match (broker.disk != Disk::Writes && connect.will.is_some(), is_settled) {
         (true, true) => Behind::Answers,
         (false, true) => Behind::Durability,
         (_, false) if since == Some(broker.persist.open_ticket()) => Behind::Durability,
@@ -310,9 +313,7 @@ fn without_limits(terms: PropertyFields) -> PropertyFields {
 fn notify(broker: &mut Broker, connection: ConnectionId, key: SessionKey, session_present: bool) {
     let Some(session) = broker.sessions.get(key) else { return };
     let client_id = session.client_id.clone();
-    let counters = &mut broker.system.counters;
-    counters.connections += 1;
-    counters.clients_maximum = counters.clients_maximum.max(broker.connections.len() as u64);
+    broker.system.counters.connections += 1;
     broker.outputs.push_back(Output::NotifyConnected { connection, client_id, session_present });
 }
 

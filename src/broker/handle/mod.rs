@@ -10,7 +10,7 @@ mod unsubscribe;
 pub(super) use connect::{admit, connect, malformed, refuse};
 
 use super::connection::Connection;
-use super::machine::{Behind, Broker};
+use super::machine::{Behind, Broker, Disk};
 use super::output::ConnectionId;
 use super::session::SessionKey;
 use crate::mqtt::{Frame, Packet, Properties, ReasonCode};
@@ -35,6 +35,15 @@ pub(super) fn packet(broker: &mut Broker, connection: ConnectionId, session: Ses
             broker.violate(connection, "a packet that only a server sends", "section 2.1.2");
         }
         Packet::Auth(_) => broker.violate(connection, "AUTH without an authentication method", "MQTT-4.12.0-6"),
+    }
+}
+
+/// What is said of a disk that does not write.
+const fn lack(disk: Disk) -> Option<(ReasonCode, &'static str)> {
+    match disk {
+        Disk::Writes => None,
+        Disk::Full => Some((ReasonCode::QuotaExceeded, "the broker's disk is full")),
+        Disk::Fails => Some((ReasonCode::ImplementationSpecificError, "the broker's disk fails")),
     }
 }
 

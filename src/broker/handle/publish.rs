@@ -1,6 +1,6 @@
 //! PUBLISH from a client (section 3.3).
 
-use super::{answer, told};
+use super::{answer, lack, told};
 use crate::broker::change::Change;
 use crate::broker::machine::{Behind, Broker};
 use crate::broker::output::ConnectionId;
@@ -45,8 +45,10 @@ fn publish_to(broker: &mut Broker, connection: ConnectionId, session: SessionKey
     if !broker.may_write(session, publish.topic) {
         return pass_over(broker, connection, publish, ReasonCode::NotAuthorized, "its client may not write there");
     }
-    if broker.is_disk_full && is_refused_on_full_disk(broker, connection, session, publish) {
-        return pass_over(broker, connection, publish, ReasonCode::QuotaExceeded, "the broker's disk is full");
+    if let Some((code, why)) = lack(broker.disk)
+        && is_told_of_the_disk(broker, connection, session, publish)
+    {
+        return pass_over(broker, connection, publish, code, why);
     }
     match (publish.qos, publish.packet_id) {
         (QoS::AtLeastOnce, Some(packet_id)) => {
@@ -74,8 +76,8 @@ fn pass_over(broker: &mut Broker, connection: ConnectionId, publish: &Publish<'_
     acknowledge(broker, connection, ack, false);
 }
 
-/// While the disk is full, version 5 is told so of what would have to be written.
-fn is_refused_on_full_disk(
+/// While the disk does not write, version 5 is told so of what would have to be written.
+fn is_told_of_the_disk(
     broker: &mut Broker,
     connection: ConnectionId,
     session: SessionKey,

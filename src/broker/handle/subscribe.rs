@@ -21,7 +21,8 @@ pub(super) fn subscribe(broker: &mut Broker, connection: ConnectionId, session: 
     let is_persistent = broker.sessions.get(session).is_some_and(Session::is_persistent);
     let behind = if is_persistent { Behind::Durability } else { Behind::Answers };
     let version = broker.connections.get(connection).map_or(ProtocolVersion::V311, |record| record.version);
-    let codes = taken.iter().zip(&subscribe.subscriptions).map(|(taken, wanted)| taken.code(wanted, version)).collect();
+    let codes =
+        taken.iter().zip(&subscribe.subscriptions).map(|(taken, wanted)| code(taken, wanted, version)).collect();
     let mut suback = SubAck::new(subscribe.packet_id, codes);
     if let Some(why) = taken.iter().find_map(|taken| taken.as_ref().err()) {
         suback.properties = told(broker, connection, why.code, why.words);
@@ -43,18 +44,12 @@ struct Refusal {
     words: &'static str,
 }
 
-trait Code {
-    /// What SUBACK says. 3.1 has no word for a failure, 3.1.1 one for all.
-    fn code(&self, wanted: &Subscription, version: ProtocolVersion) -> ReasonCode;
-}
-
-impl Code for Taken {
-    fn code(&self, wanted: &Subscription, version: ProtocolVersion) -> ReasonCode {
-        match (self, version) {
-            (Ok(_), _) | (Err(_), ProtocolVersion::V31) => ReasonCode::granted(wanted.qos),
-            (Err(_), ProtocolVersion::V311) => ReasonCode::UnspecifiedError,
-            (Err(refusal), ProtocolVersion::V5) => refusal.code,
-        }
+/// What SUBACK says. 3.1 has no word for a failure, 3.1.1 one for all.
+fn code(taken: &Taken, wanted: &Subscription, version: ProtocolVersion) -> ReasonCode {
+    match (taken, version) {
+        (Ok(_), _) | (Err(_), ProtocolVersion::V31) => ReasonCode::granted(wanted.qos),
+        (Err(_), ProtocolVersion::V311) => ReasonCode::UnspecifiedError,
+        (Err(refusal), ProtocolVersion::V5) => refusal.code,
     }
 }
 
@@ -76,7 +71,6 @@ fn take(broker: &mut Broker, key: SessionKey, wanted: &Subscription, id: Option<
     }
     let granted = Granted { qos: *qos, no_local: *no_local, retain_as_published: *retain_as_published, id };
     session.subscriptions.insert(filter.clone(), granted);
-    session.is_member |= is_shared(filter);
     if session.is_persistent() {
         let client_id = session.client_id.clone();
         broker.persist.record(Change::Subscribed { client_id, filter: filter.clone(), granted });
@@ -98,11 +92,7 @@ fn brings(wanted: &Subscription, is_new: bool) -> bool {
         RetainHandling::SendIfNew => is_new,
         RetainHandling::DoNotSend => false,
     };
-    is_asked_for && !is_shared(&wanted.filter)
-}
-
-fn is_shared(filter: &TopicFilter) -> bool {
-    matches!(filter.shared(), Ok(Some(_)))
+    is_asked_for && !wanted.filter.is_shared()
 }
 
 /// Sends the retained messages under these filters, also when they replace equal ones [MQTT-3.8.4-4]. Where several

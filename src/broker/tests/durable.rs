@@ -118,7 +118,7 @@ fn while_the_disk_is_full_clients_come_and_are_heard() {
     let mut world = slow();
     let publisher = world.join("p", true);
     world.is_durable_at_once = false;
-    world.broker.handle_disk(true);
+    world.broker.handle_disk(Disk::Full);
     world.publish(publisher, "t", "x", 1, 7);
     world.send(publisher, Packet::PingReq);
     assert_eq!(world.take(publisher), ["pingresp"]);

@@ -9,12 +9,13 @@ mod five;
 mod restore;
 mod retained;
 mod simulation;
+mod system;
 mod will;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Broker, CloseReason, ConnectionId, Options, Origin, Output, QueueLimits, Ticket, Verdict};
+use super::{Broker, CloseReason, ConnectionId, Disk, Options, Origin, Output, QueueLimits, Ticket, Verdict};
 use crate::access::Acl;
 use crate::base::clock::Monotonic;
 use crate::mqtt::{

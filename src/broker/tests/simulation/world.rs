@@ -210,7 +210,11 @@ impl Simulation {
     pub(super) fn fill_disk(&mut self, is_full: bool) {
         self.say(|| format!("disk full: {is_full}"));
         (self.disk.is_full, self.model.is_disk_full) = (is_full, is_full);
-        self.broker.handle_disk(is_full);
+        self.broker.handle_disk(if is_full {
+            super::super::super::Disk::Full
+        } else {
+            super::super::super::Disk::Writes
+        });
         self.absorb();
     }
 
