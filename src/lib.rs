@@ -11,6 +11,8 @@
 //! | [`broker`] | the broker's machine, without I/O |
 //! | [`store`] | the durable state of the broker, in one file |
 //! | [`server`] | sockets to the machine |
+//! | [`client`] | one connection of an MQTT client, for uplinks |
+
 //! | [`agent`] | schedule, what to publish, status |
 //! | [`config`] | what was typed becomes what was decided |
 //! | [`cli`] | the words the operator sees |
@@ -20,6 +22,7 @@ pub mod agent;
 pub mod base;
 pub mod broker;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod mqtt;
 pub mod sensors;

@@ -2,7 +2,7 @@
 //!
 //! - Holds the schedule, the last sample, and which topics it has announced.
 //! - Never enters: sockets and the wire (rumqttc has them), the broker, I²C registers.
-//! - Uses `base`, `mqtt` (names of topics) and `sensors`.
+//! - Uses `base`, `mqtt` (names of topics), `client` (its set-up of TLS) and `sensors`.
 //!
 //! Start reading at [`run()`], then `publish`, which decides without side effects what one sample puts where. A sample
 //! comes from the thread of [`spawn_sampling`]; `connection` keeps the link, `topics` remembers what is retained.
@@ -23,7 +23,7 @@ mod topics;
 
 pub use once::{OnceError, publish_once};
 pub use publish::{Publication, publications};
-pub use reach::{TlsError, connack_text, connection_error_text, io_error_text, socket_host, tls_transport};
+pub use reach::{connack_text, connection_error_text, socket_host, tls_transport};
 pub use run::{Command, Inputs, Progress, run};
 pub use sample::{Sample, Sampler};
 pub use sampling::{SAMPLES_MAX, Sampling, SamplingCounters, spawn_sampling};

@@ -8,11 +8,12 @@ use thiserror::Error;
 use super::delivery::Receipt;
 use super::link::{Link, LinkEvent};
 use super::publish::{publications, retained_topics};
-use super::reach::{TlsError, mqtt_options};
+use super::reach::mqtt_options;
 use super::run::load_memory;
 use super::sample::Sample;
 use super::{Options, Publication};
 use crate::base::clock::Monotonic;
+use crate::client::TlsError;
 
 /// Why one sample could not be published.
 #[derive(Debug, Error)]

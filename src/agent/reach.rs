@@ -1,72 +1,25 @@
 //! How a broker is reached: options for rumqttc, TLS, and its errors in words.
 
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
 
 use rumqttc::{ConnectReturnCode, ConnectionError, LastWill, MqttOptions, StateError, TlsConfiguration, Transport};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::{self, PemObject as _};
-use rustls::{ClientConfig, RootCertStore};
-use thiserror::Error;
 
 use super::publish::{Presence, status_publication};
 use super::{BrokerAddress, Options};
+use crate::client::{self, TlsError, io_error_text};
 use crate::mqtt::QoS;
 
 /// Packets up to this size pass in both directions; rumqttc's own 10 KiB would cut a long state off.
 const PACKET_BYTES_MAX: usize = 1 << 20;
-
-/// Why TLS could not be set up.
-#[derive(Debug, Error)]
-pub enum TlsError {
-    /// The file of certificates cannot be read, or is no PEM.
-    #[error("{}: {cause}; PEM certificates were expected", path.display())]
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// What reading it gave.
-        cause: pem::Error,
-    },
-    /// There is nothing to check a broker's certificate against.
-    #[error("no certificate to trust in {from}")]
-    NoCertificate {
-        /// Where they were looked for.
-        from: String,
-    },
-    /// rustls refuses the settings.
-    #[error(transparent)]
-    Rustls(#[from] rustls::Error),
-}
 
 /// The transport that checks the broker's certificate against `ca_file`, or against the system's roots without one.
 ///
 /// # Errors
 /// When the file cannot be read or holds no certificate, or the system has none.
 pub fn tls_transport(ca_file: Option<&Path>) -> Result<Transport, TlsError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots(ca_file)?)
-        .with_no_client_auth();
-    Ok(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::new(config))))
-}
-
-fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, TlsError> {
-    let (certificates, from) = match ca_file {
-        Some(path) => (read_certificates(path)?, path.display().to_string()),
-        None => (rustls_native_certs::load_native_certs().certs, "the system's certificate store".to_owned()),
-    };
-    let mut roots = RootCertStore::empty();
-    // a certificate that rustls cannot parse is passed over: system stores hold curiosities
-    roots.add_parsable_certificates(certificates);
-    if roots.is_empty() { Err(TlsError::NoCertificate { from }) } else { Ok(roots) }
-}
-
-fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-    read.map_err(|cause| TlsError::File { path: path.into(), cause })
+    let options = client::TlsOptions { ca_file: ca_file.map(Path::to_owned), identity: None };
+    Ok(Transport::tls_with_config(TlsConfiguration::Rustls(client::client_config(&options)?)))
 }
 
 /// The host as rumqttc wants it before a colon and a port: an IPv6 address in brackets. With TLS the host is left as
@@ -161,18 +114,6 @@ fn state_error_text(error: &StateError) -> String {
     }
 }
 
-/// An error of the network in words.
-pub fn io_error_text(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "nothing listens there".into(),
-        io::ErrorKind::NotFound => "the socket is not there".into(),
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
-            "the broker closed the connection".into()
-        }
-        _ => error.to_string(),
-    }
-}
-
 /// CONNACK's return code in words (MQTT 3.1.1 table 3.1).
 pub fn connack_text(code: ConnectReturnCode) -> &'static str {
     match code {
@@ -202,14 +143,5 @@ mod tests {
         assert_eq!(keep_alive(Duration::ZERO), Duration::ZERO);
         assert_eq!(keep_alive(Duration::from_millis(1)), Duration::from_secs(1));
         assert_eq!(keep_alive(Duration::from_secs(100_000)), Duration::from_secs(65_535));
-    }
-
-    #[test]
-    fn a_file_without_certificates_is_refused_by_name() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let error = tls_transport(Some(file.path())).err().unwrap();
-        assert!(matches!(&error, TlsError::NoCertificate { .. }), "{error}");
-        let missing = tls_transport(Some(Path::new("/nowhere/ca.pem"))).err().unwrap();
-        assert!(missing.to_string().contains("/nowhere/ca.pem"), "{missing}");
     }
 }

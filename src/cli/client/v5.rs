@@ -11,7 +11,8 @@ use tokio::task::JoinHandle;
 
 use super::link::{Event, Forward, Loss, Message, REQUESTS_MAX, Requests};
 use super::{ConnectionArgs, PACKET_BYTES_MAX};
-use crate::agent::{io_error_text, socket_host};
+use crate::agent::socket_host;
+use crate::client::io_error_text;
 use crate::mqtt::QoS;
 
 /// rumqttc 0.25 refuses a shorter one with MQTT 5.
