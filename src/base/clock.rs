@@ -7,6 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
 
+use super::sys;
+
 /// A moment on the clock that never jumps: time since the machine booted, sleep included.
 ///
 /// Two processes of one boot agree on it; it says nothing about the date.
@@ -90,10 +92,19 @@ pub fn wall() -> Wall {
     Wall { unix_ms: i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX) }
 }
 
-/// Whether the wall clock was set from the network since boot, by the flag file of systemd-timesyncd
-/// (systemd-timesyncd.service(8), "Files"). A Pi has no battery clock: until then its date is a guess.
+/// Whether the wall clock is known to be right. A Pi has no battery clock: until somebody has set it from the network
+/// its date is a guess.
+///
+/// Known by the flag file of systemd-timesyncd (systemd-timesyncd.service(8), "Files"), or by the kernel (adjtimex(2)),
+/// which is told by chrony and ntpd as well and takes it back when nobody renews it for some hours. A sandbox with
+/// `ProtectClock=` forbids to ask the kernel: then the flag alone counts.
 pub fn is_synchronised() -> bool {
-    Path::new("/run/systemd/timesync/synchronized").exists()
+    is_known_right(Path::new("/run/systemd/timesync/synchronized").exists(), sys::clock_status())
+}
+
+/// The decision of [`is_synchronised`]; `status` is what the kernel says, where it may be asked.
+fn is_known_right(has_flag: bool, status: Option<i32>) -> bool {
+    has_flag || status.is_some_and(|bits| bits & sys::CLOCK_UNSYNCHRONISED == 0)
 }
 
 #[cfg(test)]
@@ -112,5 +123,18 @@ mod tests {
     fn wall_time_is_shown_as_rfc_3339() {
         assert_eq!(Wall::from_unix_ms(1_795_377_331_250).to_string(), "2026-11-22T19:55:31.250Z");
         assert_eq!(Wall::from_unix_ms(-5).to_string(), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn the_wall_clock_is_believed_by_the_flag_or_by_the_kernel() {
+        // bits that say nothing of it: STA_PLL, STA_FREQHOLD, STA_NANO
+        let other_bits = 0x0001 | 0x0080 | 0x2000;
+        assert!(is_known_right(false, Some(0)));
+        assert!(is_known_right(false, Some(other_bits)));
+        assert!(!is_known_right(false, Some(sys::CLOCK_UNSYNCHRONISED)));
+        assert!(!is_known_right(false, Some(sys::CLOCK_UNSYNCHRONISED | other_bits)));
+        assert!(!is_known_right(false, None), "the kernel may not be asked");
+        assert!(is_known_right(true, None));
+        assert!(is_known_right(true, Some(sys::CLOCK_UNSYNCHRONISED)));
     }
 }

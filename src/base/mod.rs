@@ -12,4 +12,5 @@ pub mod clock;
 pub mod ids;
 pub mod progress;
 pub mod secret;
+mod sys;
 pub mod units;

@@ -18,7 +18,7 @@ pub(super) fn check_clock(now: Wall, is_synchronised: bool) -> Finding {
     if is_synchronised {
         return Finding::ok("clock", format!("set from the network: {now}"));
     }
-    let text = format!("says {now}; systemd-timesyncd has not set it since the start");
+    let text = format!("says {now}; nobody is known to have set it from the network");
     Finding::warning("clock", text, "sudo timedatectl set-ntp true; nothing to do where chrony or ntpd sets it")
 }
 
