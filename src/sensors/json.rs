@@ -3,42 +3,13 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::{Quantity, Reading, Readings};
-
-/// Digits that are worth showing: the finest count is 1/4096 hPa.
-const DECIMALS_FACTOR: f64 = 10_000.0;
-
-/// One quantity's entry. Each form has `value` and `unit`; an absence says why as well.
-#[derive(serde::Serialize)]
-struct Entry<'a> {
-    value: Option<f64>,
-    unit: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<&'a str>,
-}
-
-impl<'a> Entry<'a> {
-    fn new(quantity: Quantity, reading: &'a Reading) -> Self {
-        let (value, absence) = match reading {
-            Ok(value) => (Some((value * DECIMALS_FACTOR).round() / DECIMALS_FACTOR), None),
-            Err(absence) => (None, Some(absence)),
-        };
-        Self {
-            value,
-            unit: quantity.unit(),
-            reason: absence.map(|absence| absence.reason.name()),
-            text: absence.map(|absence| absence.text.as_str()),
-        }
-    }
-}
+use super::{Quantity, ReadingMessage, Readings};
 
 impl Serialize for Readings {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(Quantity::ALL.len()))?;
         for (quantity, reading) in self.iter() {
-            map.serialize_entry(quantity.name(), &Entry::new(quantity, reading))?;
+            map.serialize_entry(quantity.name(), &ReadingMessage::new(quantity, reading))?;
         }
         map.end()
     }

@@ -16,6 +16,7 @@ mod json;
 mod open;
 mod reading;
 mod real;
+mod samples;
 #[cfg(test)]
 mod testing;
 
@@ -30,6 +31,7 @@ pub use error::{DriverError, ValueError};
 pub use hat::Hat;
 pub use open::{OpenError, Sensor, open};
 pub use reading::{Absence, Quantity, Reading, Readings, Reason, Source};
+pub use samples::{ReadingMessage, SampleMessage};
 
 use std::path::PathBuf;
 use std::time::Duration;
