@@ -18,6 +18,7 @@ mod run;
 mod sample;
 mod sampling;
 mod schedule;
+mod stamp;
 mod state;
 mod topics;
 
@@ -25,7 +26,7 @@ pub use once::{OnceError, publish_once};
 pub use publish::{Publication, publications};
 pub use reach::{connack_text, connection_error_text, socket_host, tls_transport};
 pub use run::{Command, Inputs, Progress, run};
-pub use sample::{Sample, Sampler};
+pub use sample::{Sample, Sampler, first_sequence};
 pub use sampling::{SAMPLES_MAX, Sampling, SamplingCounters, spawn_sampling};
 pub use schedule::Schedule;
 pub use state::state_json;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::stamp::later_than;
 use crate::base::clock::{Monotonic, Wall};
 use crate::base::ids::BootId;
 use crate::sensors::{Absence, Quantity, Reading, Readings, Reason, Sensor, Source};
@@ -44,13 +45,14 @@ impl Sampler for Sensor {
 /// One reading of each quantity, with everything that says when it was taken.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
-    /// Counts the samples of this process, from 1.
+    /// The number of the sample: unique within the boot, and one more than that of the sample before it. The first one
+    /// of a process has the number that [`first_sequence`] gives.
     pub sequence: u64,
     /// Whose boot `monotonic` counts from.
     pub boot_id: BootId,
     /// When the bus was asked.
     pub monotonic: Monotonic,
-    /// The same moment by the wall clock.
+    /// The same moment by the wall clock; later than that of every sample before it, even when the clock was put back.
     pub wall: Wall,
     /// Whether the wall clock was known to be right then.
     pub synchronised: bool,
@@ -67,18 +69,26 @@ impl Sample {
         Wall::from_unix_ms(self.wall.unix_ms().saturating_sub(age_ms))
     }
 
-    /// What is known when the sampling thread has been silent since this sample: nothing.
+    /// What is known when the sampling thread has been silent since this sample: nothing. It has the number of this
+    /// sample, because none was taken since.
     pub(super) fn overdue(&self, now: Monotonic, wall: Wall) -> Self {
         let text = "the bus hangs: the thread that samples has not come back from it".to_owned();
         let absence = Absence { reason: Reason::Timeout, text, since: self.monotonic };
         let readings = Readings::new(|_| Err(absence.clone()));
-        Self { monotonic: now, wall, readings, ..self.clone() }
+        Self { monotonic: now, wall: later_than(self.wall, wall), readings, ..self.clone() }
     }
 
     /// Whether at least one quantity has a value.
     pub fn has_value(&self) -> bool {
         self.readings.iter().any(|(_, reading)| reading.is_ok())
     }
+}
+
+/// The number of the first sample of a process that starts at `now`: the milliseconds since the boot. Samples come at
+/// most every few milliseconds, so that a later process of the same boot begins beyond everything that was counted
+/// before it, without a file that remembers how far that was.
+pub fn first_sequence(now: Monotonic) -> u64 {
+    u64::try_from(now.since_boot().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Turns what is no number into an absence: JSON has no word for it, and a subscriber no use.
@@ -135,5 +145,22 @@ pub(super) mod tests {
         let sample = sample(10, |_| Ok(1.0));
         let earlier = Monotonic::from_boot(Duration::from_secs(4));
         assert_eq!(sample.wall.unix_ms() - sample.wall_at(earlier).unix_ms(), 6000);
+    }
+
+    #[test]
+    fn an_overdue_sample_is_later_than_its_last_one_when_the_clock_was_put_back() {
+        let last = sample(10, |_| Ok(1.0));
+        let overdue = last.overdue(Monotonic::from_boot(Duration::from_secs(15)), Wall::from_unix_ms(0));
+        assert_eq!((overdue.wall.unix_ms() - last.wall.unix_ms(), overdue.sequence), (1, last.sequence));
+        assert!(!overdue.has_value());
+    }
+
+    #[test]
+    fn a_later_process_of_the_boot_counts_on_beyond_the_one_before_it() {
+        let start = |ms| first_sequence(Monotonic::from_boot(Duration::from_micros(ms * 1000 + 999)));
+        assert_eq!(start(81_234), 81_234);
+        // the fastest there can be, one sample each HASTE_MIN
+        let (began_ms, samples) = (1000, 1_000_000);
+        assert!(start(began_ms) + samples < start(began_ms + samples * 5));
     }
 }

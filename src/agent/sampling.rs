@@ -10,8 +10,9 @@ use std::time::Duration;
 use tokio::sync::mpsc as channel;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::sample::{Sample, Sampler, finite};
+use super::sample::{Sample, Sampler, finite, first_sequence};
 use super::schedule::Schedule;
+use super::stamp::Stamper;
 use crate::base::clock::{self, Monotonic};
 use crate::base::ids::BootId;
 
@@ -91,11 +92,14 @@ where
 {
     let (control, commands) = mpsc::channel();
     let counters = Arc::new(SamplingCounters::default());
+    let now = clock::monotonic();
     let worker = Worker {
         sampler,
         output,
         boot_id: BootId::read(),
-        schedule: Schedule::new(clock::monotonic(), interval),
+        next_sequence: first_sequence(now),
+        stamper: Stamper::default(),
+        schedule: Schedule::new(now, interval),
         counters: Arc::clone(&counters),
     };
     let thread = thread::Builder::new().name("sensors".into()).spawn(move || worker.run(&commands))?;
@@ -106,6 +110,8 @@ struct Worker<S> {
     sampler: S,
     output: channel::Sender<Sample>,
     boot_id: BootId,
+    next_sequence: u64,
+    stamper: Stamper,
     schedule: Schedule,
     counters: Arc<SamplingCounters>,
 }
@@ -134,9 +140,11 @@ impl<S: Sampler> Worker<S> {
     }
 
     fn take_sample(&mut self, now: Monotonic) -> Sample {
-        let (wall, synchronised) = (clock::wall(), clock::is_synchronised());
+        let (wall, synchronised) = (self.stamper.stamp(clock::wall()), clock::is_synchronised());
         let readings = finite(&self.sampler.sample(now), now);
-        let sequence = self.counters.cycles.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        self.counters.cycles.fetch_add(1, Ordering::Relaxed);
+        let sequence = self.next_sequence;
+        self.next_sequence = sequence.saturating_add(1);
         let (boot_id, source) = (self.boot_id.clone(), self.sampler.source());
         Sample { sequence, boot_id, monotonic: now, wall, synchronised, source, readings }
     }
@@ -202,20 +210,23 @@ mod tests {
         let (sender, mut samples) = channel::channel(SAMPLES_MAX);
         let starting = Constant { value: 21.5, hasty_samples: 3 };
         let sampling = spawn_sampling(starting, Duration::from_secs(3600), sender).unwrap();
-        for sequence in 1..=3 {
-            assert_eq!(samples.blocking_recv().unwrap().sequence, sequence);
+        let first = samples.blocking_recv().unwrap().sequence;
+        for later in 1..=2 {
+            assert_eq!(samples.blocking_recv().unwrap().sequence, first + later);
         }
         sampling.stop();
         assert_eq!(samples.blocking_recv(), None);
     }
 
     #[test]
-    fn samples_are_numbered_and_come_on_one_clock() {
+    fn samples_are_numbered_from_the_time_since_boot_and_come_on_one_clock() {
+        let before = first_sequence(clock::monotonic());
         let (sampling, mut samples) = spawn(Duration::from_millis(1), SAMPLES_MAX);
         let first = samples.blocking_recv().unwrap();
         let second = samples.blocking_recv().unwrap();
-        assert_eq!((first.sequence, second.sequence), (1, 2));
-        assert!(second.monotonic > first.monotonic);
+        assert!((before..=first_sequence(first.monotonic)).contains(&first.sequence));
+        assert_eq!(second.sequence, first.sequence + 1);
+        assert!(second.monotonic > first.monotonic && second.wall > first.wall);
         assert_eq!(first.boot_id, second.boot_id);
         sampling.stop();
     }
@@ -223,7 +234,7 @@ mod tests {
     #[test]
     fn a_thread_that_waits_for_an_hour_stops_at_once() {
         let (sampling, mut samples) = spawn(Duration::from_secs(3600), SAMPLES_MAX);
-        assert_eq!(samples.blocking_recv().unwrap().sequence, 1);
+        assert!(samples.blocking_recv().is_some());
         sampling.stop();
         assert_eq!(samples.blocking_recv(), None);
     }
@@ -231,9 +242,9 @@ mod tests {
     #[test]
     fn an_interval_is_changed_while_the_thread_waits() {
         let (sampling, mut samples) = spawn(Duration::from_secs(3600), SAMPLES_MAX);
-        assert_eq!(samples.blocking_recv().unwrap().sequence, 1);
+        let first = samples.blocking_recv().unwrap().sequence;
         sampling.set_interval(Duration::from_millis(1));
-        assert_eq!(samples.blocking_recv().unwrap().sequence, 2);
+        assert_eq!(samples.blocking_recv().unwrap().sequence, first + 1);
         sampling.stop();
     }
 
@@ -244,8 +255,9 @@ mod tests {
         while counters.dropped() == 0 {
             thread::yield_now();
         }
-        assert_eq!(samples.blocking_recv().unwrap().sequence, 1);
         assert!(counters.cycles() >= 2);
+        let (kept, next) = (samples.blocking_recv().unwrap(), samples.blocking_recv().unwrap());
+        assert!(next.sequence > kept.sequence + 1, "the number of what was dropped is spent");
         sampling.stop();
     }
 }

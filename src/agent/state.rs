@@ -13,15 +13,16 @@ const DECIMALS: f64 = 10_000.0;
 /// flattens JSON has nothing to unpack but the quantities:
 ///
 /// ```json
-/// {"version":"0.1.0","source":"i2c","health":"degraded","sequence":12,"boot_id":"…","uptime_s":12.0,
+/// {"version":"0.1.0","source":"i2c","health":"degraded","sequence":81234,"boot_id":"…","uptime_s":12.0,
 ///  "monotonic_s":86.5,"time":"2026-11-22T19:55:31.250Z","synchronised":true,
 ///  "temperature":{"valid":true,"value":21.37,"unit":"°C","time":"2026-11-22T19:55:31.250Z"},
 ///  "pressure":{"valid":false,"value":null,"unit":"hPa","reason":"no_chip","text":"…",
 ///              "since":"2026-11-22T19:55:01.250Z","absent_s":30.0}, "humidity":{}}
 /// ```
 ///
-/// `health` is `ok` when every quantity has a value, `degraded` when some have, `absent` when none has. Times are as
-/// right as `synchronised` says. `started` is when the gateway started.
+/// `health` is `ok` when every quantity has a value, `degraded` when some have, `absent` when none has. `boot_id` and
+/// `sequence` together name the sample: it begins at the milliseconds since boot at which the process started, and
+/// counts by one. Times are as right as `synchronised` says. `started` is when the gateway started.
 pub fn state_json(sample: &Sample, started: Monotonic) -> String {
     json(&State::new(sample, started))
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use crate::agent::Sample;
+use crate::agent::{self, Sample};
 use crate::base::clock::{self, Monotonic};
 use crate::base::ids::BootId;
 use crate::sensors::{self, Readings, Reason, Sensor};
@@ -36,10 +36,11 @@ pub(super) fn run(options: &sensors::Options) -> anyhow::Result<ExitCode> {
 /// Samples until every quantity has a value, or for 3 s.
 pub(super) fn take_sample(sensor: &mut Sensor) -> Sample {
     let readings = wait_for_values(|now| sensor.sample(now));
+    let now = clock::monotonic();
     Sample {
-        sequence: 1,
+        sequence: agent::first_sequence(now),
         boot_id: BootId::read(),
-        monotonic: clock::monotonic(),
+        monotonic: now,
         wall: clock::wall(),
         synchronised: clock::is_synchronised(),
         source: sensor.source(),
