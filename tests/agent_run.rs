@@ -6,103 +6,15 @@ mod agent_broker;
 
 use std::time::Duration;
 
+use agent_broker::agent::{Agent, options, sample, topic};
 use agent_broker::{Answer, Broker, Seen, said};
-use sensegate::agent::{
-    self, BrokerAddress, Command, Inputs, Options, PayloadFormat, Progress, QuantityTopic, Sample, StateTopic,
-    StatusTopic,
-};
-use sensegate::base::clock::{Monotonic, Wall};
-use sensegate::base::ids::BootId;
-use sensegate::mqtt::{QoS, TopicName};
-use sensegate::sensors::{Absence, Quantity, Reading, Readings, Reason, Source};
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
-
-fn topic(name: &str) -> TopicName {
-    TopicName::new(name).unwrap()
-}
-
-/// Temperature on `t/temperature` and a status, both retained, at `broker`.
-fn options(broker: &Broker) -> Options {
-    Options {
-        quantities: vec![QuantityTopic {
-            quantity: Quantity::Temperature,
-            topic: topic("t/temperature"),
-            qos: QoS::AtMostOnce,
-            retain: true,
-            payload: PayloadFormat::Plain,
-            decimals: 1,
-        }],
-        state: None,
-        status: Some(StatusTopic {
-            topic: topic("t/status"),
-            online: "online".into(),
-            offline: "offline".into(),
-            qos: QoS::AtLeastOnce,
-            retain: true,
-        }),
-        broker: BrokerAddress::House { socket: broker.socket.clone() },
-        client_id: "agent".into(),
-        keep_alive: Duration::from_secs(30),
-        interval: Duration::from_secs(1),
-    }
-}
-
-fn sample(sequence: u64, reading: &Reading) -> Sample {
-    Sample {
-        sequence,
-        boot_id: BootId::new("a-boot"),
-        monotonic: Monotonic::from_boot(Duration::from_secs(sequence)),
-        wall: Wall::from_unix_ms(1_795_377_331_250),
-        synchronised: true,
-        source: Source::Simulated,
-        readings: Readings::new(|_| reading.clone()),
-    }
-}
+use sensegate::agent::{self, BrokerAddress, Options, StateTopic};
+use sensegate::base::clock::Monotonic;
+use sensegate::mqtt::QoS;
+use sensegate::sensors::{Absence, Reading, Reason};
 
 fn unplugged() -> Reading {
     Err(Absence { reason: Reason::NoChip, text: "nobody answers".into(), since: Monotonic::ZERO })
-}
-
-struct Agent {
-    samples: mpsc::Sender<Sample>,
-    commands: mpsc::Sender<Command>,
-    progress: watch::Receiver<Progress>,
-    task: JoinHandle<()>,
-    sequence: u64,
-}
-
-impl Agent {
-    fn start(broker: &Broker, options: Options) -> Self {
-        let (samples, samples_in) = mpsc::channel(8);
-        let (commands, commands_in) = mpsc::channel(1);
-        let (told, progress) = watch::channel(Progress::default());
-        let memory = broker.memory.clone();
-        let inputs = Inputs { samples: samples_in, commands: commands_in, memory, started: Monotonic::ZERO };
-        let task = tokio::spawn(agent::run(options, inputs, told));
-        Self { samples, commands, progress, task, sequence: 0 }
-    }
-
-    async fn sample(&mut self, reading: Reading) {
-        self.sequence += 1;
-        self.samples.send(sample(self.sequence, &reading)).await.unwrap();
-    }
-
-    /// Hands a sample over and waits until the agent has taken it.
-    async fn sample_taken(&mut self, reading: Reading) {
-        self.sample(reading).await;
-        let wanted = self.sequence;
-        self.progress.wait_for(|progress| progress.samples >= wanted).await.unwrap();
-    }
-
-    async fn reload(&self, options: Options) {
-        self.commands.send(Command::Reload(Box::new(options))).await.unwrap();
-    }
-
-    async fn stop(self) {
-        self.commands.send(Command::Stop).await.unwrap();
-        self.task.await.unwrap();
-    }
 }
 
 #[tokio::test]

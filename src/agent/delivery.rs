@@ -10,6 +10,8 @@ pub(super) enum Receipt {
     None,
     /// It was the last of a sample with at least one value.
     Reading,
+    /// It was the sample with this number, on the topic of samples.
+    Sample(u64),
     /// It cleared this topic.
     Cleared(crate::mqtt::TopicName),
     /// It said that the gateway leaves.

@@ -1,11 +1,13 @@
 //! The gateway's own publisher: an ordinary MQTT client that samples on a schedule and says what it found.
 //!
-//! - Holds the schedule, the last sample, and which topics it has announced.
+//! - Holds the schedule, the last sample, the samples that wait for the uplinks' topic, and which topics it has
+//!   announced.
 //! - Never enters: sockets and the wire (rumqttc has them), the broker, I²C registers.
 //! - Uses `base`, `mqtt` (names of topics), `client` (its set-up of TLS) and `sensors`.
 //!
 //! Start reading at [`run()`], then `publish`, which decides without side effects what one sample puts where. A sample
-//! comes from the thread of [`spawn_sampling`]; `connection` keeps the link, `topics` remembers what is retained.
+//! comes from the thread of [`spawn_sampling`]; `connection` keeps the link, `topics` remembers what is retained,
+//! `samples` keeps what the broker has not acknowledged.
 
 mod connection;
 mod delivery;
@@ -16,6 +18,7 @@ mod publish;
 mod reach;
 mod run;
 mod sample;
+mod samples;
 mod sampling;
 mod schedule;
 mod stamp;
@@ -27,6 +30,7 @@ pub use publish::{Publication, publications};
 pub use reach::{connack_text, connection_error_text, socket_host, tls_transport};
 pub use run::{Command, Inputs, Progress, run};
 pub use sample::{Sample, Sampler, first_sequence};
+pub use samples::SAMPLES_WAITING_MAX;
 pub use sampling::{SAMPLES_MAX, Sampling, SamplingCounters, spawn_sampling};
 pub use schedule::Schedule;
 pub use state::state_json;
@@ -48,6 +52,8 @@ pub struct Options {
     pub state: Option<StateTopic>,
     /// The status with its will; `None` when it is switched off.
     pub status: Option<StatusTopic>,
+    /// Where each sample goes as a whole, for uplinks; `None` when nobody carries samples further.
+    pub samples: Option<SamplesTopic>,
     /// The broker it is a client of.
     pub broker: BrokerAddress,
     /// The client identifier.
@@ -93,6 +99,14 @@ pub struct StateTopic {
     pub qos: QoS,
     /// Whether it is retained.
     pub retain: bool,
+}
+
+/// Where each sample goes as a whole ([`crate::sensors::SampleMessage`]): QoS 1, not retained, at least once, in the
+/// order in which they were taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SamplesTopic {
+    /// Where.
+    pub topic: TopicName,
 }
 
 /// Where the gateway says whether it is there.

@@ -14,6 +14,7 @@ use super::narrate::Narrator;
 use super::publish::{Presence, Publication, clearing, publications, retained_topics, status_publication};
 use super::reach::needs_new_connection;
 use super::sample::Sample;
+use super::samples::SampleQueue;
 use super::topics::Memory;
 use crate::base::clock::{self, Monotonic};
 use crate::mqtt::TopicName;
@@ -21,6 +22,9 @@ use crate::sensors::Readings;
 
 /// How long the broker may take to acknowledge that the gateway leaves.
 const OFFLINE_WAIT: Duration = Duration::from_secs(2);
+
+/// How long the broker may take at a stop for the samples that wait.
+const SAMPLES_WAIT: Duration = Duration::from_secs(1);
 
 /// The shortest silence of the sampling thread after which its last values count no more. A bus that times out keeps
 /// the thread for a second a transaction.
@@ -31,9 +35,11 @@ const OVERDUE_MIN: Duration = Duration::from_secs(5);
 pub enum Command {
     /// Go on with these options. Topics, QoS, retain, payloads and decimals change in place; another broker, identity,
     /// keep-alive or will (topic, `offline` payload, QoS and retain of the status) needs a new connection, which is
-    /// made after a clean end of the old one.
+    /// made after a clean end of the old one. Samples that wait go to the new topic of samples; without one they are
+    /// forgotten.
     Reload(Box<Options>),
-    /// Say `offline`, disconnect and return.
+    /// Publish the samples that wait, as far as the broker takes them within a second; then say `offline`, disconnect
+    /// and return.
     Stop,
 }
 
@@ -44,6 +50,9 @@ pub struct Inputs {
     pub samples: mpsc::Receiver<Sample>,
     /// Commands; a closed channel is a stop.
     pub commands: mpsc::Receiver<Command>,
+    /// Whether samples have somebody to carry them: true once every uplink has its persistent session at the broker.
+    /// While it is false they wait. Its sender may be gone: then the last word counts.
+    pub carried: watch::Receiver<bool>,
     /// The file that remembers retained topics; its directory exists.
     pub memory: PathBuf,
     /// When the gateway started, for the uptime in the state.
@@ -57,7 +66,7 @@ pub struct Progress {
     pub is_connected: bool,
     /// Samples taken from the channel: stands still when the agent or the sampling thread is stuck.
     pub samples: u64,
-    /// Messages the connection had no room for.
+    /// Messages the connection had no room for, and samples that the queue had none for.
     pub dropped: u64,
     /// When the first sample with a value had reached the broker.
     pub first_reading: Option<Monotonic>,
@@ -65,8 +74,9 @@ pub struct Progress {
 
 /// Runs until [`Command::Stop`]. Nothing that a broker or a sensor does ends it.
 pub async fn run(options: Options, inputs: Inputs, progress: watch::Sender<Progress>) {
-    let Inputs { mut samples, mut commands, memory, started } = inputs;
+    let Inputs { mut samples, mut commands, mut carried, memory, started } = inputs;
     let mut agent = Agent::new(options, load_memory(memory), started, progress);
+    agent.is_carried = *carried.borrow_and_update();
     let mut samples_open = true;
     let mut is_silent = false;
     let mut overdue = std::pin::pin!(tokio::time::sleep(agent.patience()));
@@ -88,9 +98,16 @@ pub async fn run(options: Options, inputs: Inputs, progress: watch::Sender<Progr
                 agent.handle_overdue();
                 is_silent = true;
             }
+            Ok(()) = carried.changed() => agent.is_carried = *carried.borrow_and_update(),
             event = agent.connection.next_event() => agent.handle_event(event),
         }
+        agent.send_samples();
     }
+    while let Ok(sample) = samples.try_recv() {
+        agent.handle_sample(sample);
+    }
+    // what the broker does not take in time is lost with the process
+    let _ = tokio::time::timeout(SAMPLES_WAIT, agent.finish_samples()).await;
     agent.leave().await;
 }
 
@@ -112,6 +129,10 @@ struct Agent {
     last: Option<Sample>,
     /// What was said last on this connection, as far as all of it was taken.
     said: Option<Readings>,
+    /// Samples for the uplinks that the broker has not acknowledged.
+    samples: SampleQueue,
+    /// Whether they may be published.
+    is_carried: bool,
     is_drop_told: bool,
     progress: watch::Sender<Progress>,
 }
@@ -126,6 +147,8 @@ impl Agent {
             narrator: Narrator::default(),
             last: None,
             said: None,
+            samples: SampleQueue::default(),
+            is_carried: false,
             is_drop_told: false,
             progress,
         }
@@ -139,6 +162,7 @@ impl Agent {
             }
             ConnectionEvent::Delivered(receipt) => self.handle_receipt(receipt),
             ConnectionEvent::Down => {
+                self.samples.handle_lost();
                 self.progress.send_if_modified(|progress| std::mem::take(&mut progress.is_connected));
             }
         }
@@ -147,12 +171,21 @@ impl Agent {
     fn handle_receipt(&mut self, receipt: Receipt) {
         match receipt {
             Receipt::Reading => self.note_first_reading(clock::monotonic()),
+            Receipt::Sample(sequence) => self.samples.handle_acknowledged(sequence),
             Receipt::Cleared(topic) => self.forget(&topic),
             Receipt::None | Receipt::Offline => {}
         }
     }
 
     fn handle_sample(&mut self, sample: Sample) {
+        if self.options.samples.is_some() && !self.samples.push(&sample) {
+            self.count_dropped();
+        }
+        self.show(sample);
+    }
+
+    /// Publishes what the quantities and the state say, and keeps it for the next connection.
+    fn show(&mut self, sample: Sample) {
         self.progress.send_modify(|progress| progress.samples = progress.samples.saturating_add(1));
         for line in self.narrator.handle_sample(&sample) {
             line.log();
@@ -168,17 +201,22 @@ impl Agent {
         self.options.interval.saturating_mul(3).max(OVERDUE_MIN)
     }
 
-    /// The sampling thread hangs on the bus: values that nobody can renew are taken back.
+    /// The sampling thread hangs on the bus: values that nobody can renew are taken back. It is no sample of its own,
+    /// with a number of its own, so uplinks are not told: they see that no further sample comes.
     fn handle_overdue(&mut self) {
         if let Some(last) = &self.last {
-            self.handle_sample(last.overdue(clock::monotonic(), clock::wall()));
+            self.show(last.overdue(clock::monotonic(), clock::wall()));
         }
     }
 
     /// Waits for as long as a clean end of the old connection takes, when there has to be a new one.
     async fn handle_reload(&mut self, options: Options) {
+        if options.samples.is_none() {
+            self.samples.clear();
+        }
         if needs_new_connection(&self.options, &options) {
             self.leave().await;
+            self.samples.handle_lost();
             self.progress.send_modify(|progress| progress.is_connected = false);
             self.connection = Connection::new(options.clone());
             self.options = options;
@@ -228,16 +266,45 @@ impl Agent {
         self.said = all_taken.then(|| sample.readings.clone());
     }
 
+    /// Hands over the samples that wait, as many as may be on their way at once; none before there is a connection and
+    /// somebody to carry them. Called after everything that may have made room.
+    fn send_samples(&mut self) {
+        let Some(topic) = &self.options.samples else { return };
+        if !self.is_carried || !self.connection.is_up() {
+            return;
+        }
+        while let Some((sequence, message)) = self.samples.next(topic) {
+            if !self.connection.try_publish(message, Receipt::Sample(sequence)) {
+                return;
+            }
+            self.samples.handle_sent();
+        }
+    }
+
+    /// Waits until no sample is on its way, and none waits that could be.
+    async fn finish_samples(&mut self) {
+        self.send_samples();
+        while self.samples.is_in_flight() {
+            let event = self.connection.next_event().await;
+            self.handle_event(event);
+            self.send_samples();
+        }
+    }
+
     fn publish(&mut self, publication: Publication, receipt: Receipt) -> bool {
         let taken = self.connection.try_publish(publication, receipt);
         if !taken {
-            self.progress.send_modify(|progress| progress.dropped = progress.dropped.saturating_add(1));
+            self.count_dropped();
         }
         if !taken && !self.is_drop_told {
             warn!("{} takes messages too slowly: some are dropped", self.options.broker);
         }
         self.is_drop_told = !taken;
         taken
+    }
+
+    fn count_dropped(&self) {
+        self.progress.send_modify(|progress| progress.dropped = progress.dropped.saturating_add(1));
     }
 
     fn note_first_reading(&mut self, now: Monotonic) {
@@ -289,5 +356,72 @@ impl Agent {
                 LinkEvent::Up => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::tests::sample;
+    use super::super::{BrokerAddress, SamplesTopic};
+    use super::*;
+
+    fn agent(samples: Option<SamplesTopic>) -> Agent {
+        let options = Options {
+            quantities: Vec::new(),
+            state: None,
+            status: None,
+            samples,
+            broker: BrokerAddress::House { socket: "/nowhere/broker.sock".into() },
+            client_id: "agent".into(),
+            keep_alive: Duration::from_secs(30),
+            interval: Duration::from_secs(1),
+        };
+        Agent::new(options, Memory::empty("/nowhere/topics.json".into()), Monotonic::ZERO, watch::Sender::default())
+    }
+
+    fn samples_topic() -> SamplesTopic {
+        SamplesTopic { topic: TopicName::new("t/samples").unwrap() }
+    }
+
+    /// The numbers of the samples that wait.
+    fn waiting(agent: &mut Agent) -> Vec<u64> {
+        let mut numbers = Vec::new();
+        while let Some((sequence, _)) = agent.samples.next(&samples_topic()) {
+            agent.samples.handle_sent();
+            numbers.push(sequence);
+        }
+        agent.samples.handle_lost();
+        numbers
+    }
+
+    #[tokio::test]
+    async fn an_overdue_sample_is_none_for_the_uplinks() {
+        let mut agent = agent(Some(samples_topic()));
+        agent.handle_sample(sample(7, |_| Ok(1.0)));
+        agent.handle_overdue();
+        assert!(agent.last.as_ref().is_some_and(|last| !last.has_value()));
+        assert_eq!(waiting(&mut agent), [7]);
+    }
+
+    #[tokio::test]
+    async fn samples_wait_only_while_there_is_a_topic_for_them() {
+        let mut agent = agent(None);
+        agent.handle_sample(sample(1, |_| Ok(1.0)));
+        agent.handle_reload(Options { samples: Some(samples_topic()), ..agent.options.clone() }).await;
+        agent.handle_sample(sample(2, |_| Ok(1.0)));
+        assert_eq!(waiting(&mut agent), [2]);
+        agent.handle_reload(Options { samples: None, ..agent.options.clone() }).await;
+        assert!(waiting(&mut agent).is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_sample_that_had_to_go_is_counted() {
+        let mut agent = agent(Some(samples_topic()));
+        let progress = agent.progress.subscribe();
+        for sequence in 0..u64::try_from(super::super::SAMPLES_WAITING_MAX).unwrap() + 3 {
+            agent.handle_sample(sample(sequence, |_| Ok(1.0)));
+        }
+        assert_eq!(progress.borrow().dropped, 3);
+        assert_eq!(waiting(&mut agent).first(), Some(&3));
     }
 }

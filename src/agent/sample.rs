@@ -88,7 +88,7 @@ impl Sample {
 /// most every few milliseconds, so that a later process of the same boot begins beyond everything that was counted
 /// before it, without a file that remembers how far that was.
 pub fn first_sequence(now: Monotonic) -> u64 {
-    u64::try_from(now.since_boot().as_millis()).unwrap_or(u64::MAX)
+    now.since_boot_ms()
 }
 
 /// Turns what is no number into an absence: JSON has no word for it, and a subscriber no use.

@@ -29,6 +29,11 @@ impl Monotonic {
         self.0
     }
 
+    /// Time since the boot in milliseconds, as it is counted and written.
+    pub fn since_boot_ms(self) -> u64 {
+        u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Time from `earlier` to this moment; zero when `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)

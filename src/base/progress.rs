@@ -16,12 +16,12 @@ pub struct Progress {
 impl Progress {
     /// A loop that goes on at `now`.
     pub fn new(now: Monotonic) -> Self {
-        Self { marked_ms: Arc::new(AtomicU64::new(milliseconds(now))) }
+        Self { marked_ms: Arc::new(AtomicU64::new(now.since_boot_ms())) }
     }
 
     /// The loop goes on.
     pub fn mark(&self, now: Monotonic) {
-        self.marked_ms.store(milliseconds(now), Ordering::Relaxed);
+        self.marked_ms.store(now.since_boot_ms(), Ordering::Relaxed);
     }
 
     /// How long ago the last mark was.
@@ -29,10 +29,6 @@ impl Progress {
         let marked = Duration::from_millis(self.marked_ms.load(Ordering::Relaxed));
         now.since(Monotonic::from_boot(marked))
     }
-}
-
-fn milliseconds(moment: Monotonic) -> u64 {
-    u64::try_from(moment.since_boot().as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

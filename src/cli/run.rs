@@ -111,7 +111,9 @@ impl Gateway {
         let (commands, commands_out) = mpsc::channel(COMMANDS_MAX);
         let (progress_in, progress) = watch::channel(agent::Progress::default());
         let memory = state.announced_topics();
-        let inputs = Inputs { samples, commands: commands_out, memory, started };
+        // nobody carries samples further
+        let (_, carried) = watch::channel(false);
+        let inputs = Inputs { samples, commands: commands_out, carried, memory, started };
         let agent = tokio::spawn(agent::run(settings.agent.clone(), inputs, progress_in));
         Ok(Self { settings, started, sampling, agent, commands, progress, access: None, certificates: None })
     }

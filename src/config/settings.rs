@@ -152,6 +152,7 @@ pub(super) fn read(root: &mut Section<'_>, variables: &Variables) -> Read<Settin
             quantities: quantities?,
             state: state?,
             status: status?,
+            samples: None,
             broker: connection.address,
             client_id: connection.client_id,
             keep_alive: connection.keep_alive,

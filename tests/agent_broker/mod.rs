@@ -1,5 +1,10 @@
 //! A broker for tests of the agent: accepts, records what it is told and acknowledges. It routes and keeps nothing.
 
+#![allow(dead_code, reason = "each test program uses its own part of this")]
+#![allow(clippy::unwrap_used, reason = "a helper of a test may fail like the test itself")]
+
+pub(crate) mod agent;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

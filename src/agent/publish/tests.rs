@@ -22,6 +22,7 @@ fn options(payload: PayloadFormat, retain: bool) -> Options {
         }],
         state: None,
         status: None,
+        samples: None,
         broker: BrokerAddress::House { socket: PathBuf::from("/nowhere") },
         client_id: "agent".into(),
         keep_alive: Duration::from_secs(30),
