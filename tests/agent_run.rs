@@ -1,7 +1,5 @@
 //! The agent against a broker that records what it is told.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test may fail like the test itself")]
-
 mod agent_broker;
 
 use std::time::Duration;
