@@ -12,7 +12,7 @@
 //! | [`store`] | the durable state of the broker, in one file |
 //! | [`server`] | sockets to the machine |
 //! | [`client`] | one connection of an MQTT client, for uplinks |
-
+//! | [`uplink`] | readings and messages to the cloud and to other brokers, commands back |
 //! | [`agent`] | schedule, what to publish, status |
 //! | [`config`] | what was typed becomes what was decided |
 //! | [`cli`] | the words the operator sees |
@@ -28,3 +28,4 @@ pub mod mqtt;
 pub mod sensors;
 pub mod server;
 pub mod store;
+pub mod uplink;

@@ -1,11 +1,9 @@
 //! The link that comes back: connects, tells when it is up, waits with backoff when it is lost.
 
-use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::time::Sleep;
-use tracing::{debug, info, warn};
 
 use super::delivery::Receipt;
 use super::link::{Link, LinkEvent};
@@ -14,6 +12,7 @@ use super::reach::mqtt_options;
 use super::{BrokerAddress, Options};
 use crate::base::backoff::Backoff;
 use crate::base::clock::{self, Monotonic};
+use crate::client::Outage;
 
 /// Waits between attempts to reach the embedded broker, which is in the same process or about to be.
 const HOUSE_WAITS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
@@ -137,37 +136,4 @@ impl Connection {
 
 fn waiting(wait: Duration) -> Stage {
     Stage::Waiting(Box::pin(tokio::time::sleep(wait)))
-}
-
-/// What the log was told of the time without connection: each reason once, not once an attempt.
-struct Outage {
-    broker: String,
-    since: Option<Monotonic>,
-    told: BTreeSet<String>,
-}
-
-impl Outage {
-    fn new(broker: String) -> Self {
-        Self { broker, since: None, told: BTreeSet::new() }
-    }
-
-    fn handle_up(&mut self, now: Monotonic) {
-        match self.since.take() {
-            None => info!("connected to {}", self.broker),
-            Some(since) => {
-                let seconds = now.since(since).as_secs_f64();
-                info!("connected to {} again, after {seconds:.1} s", self.broker);
-            }
-        }
-        self.told.clear();
-    }
-
-    fn handle_down(&mut self, why: &str, now: Monotonic) {
-        self.since.get_or_insert(now);
-        if self.told.insert(why.to_owned()) {
-            warn!("no connection to {}: {why}; the gateway keeps trying", self.broker);
-        } else {
-            debug!("no connection to {}: {why}", self.broker);
-        }
-    }
 }

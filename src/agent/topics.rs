@@ -2,25 +2,12 @@
 //! switched off can be cleared.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
+use crate::base::keep::{self, KeepError};
 use crate::mqtt::TopicName;
-
-/// Why the memory could not be read or kept.
-#[derive(Debug, Error)]
-pub(super) enum MemoryError {
-    /// The file or its directory gives an error.
-    #[error("{}: {cause}", path.display())]
-    File { path: PathBuf, cause: io::Error },
-    /// The file holds something else.
-    #[error("{}: {cause}", path.display())]
-    Content { path: PathBuf, cause: serde_json::Error },
-}
 
 /// The topics by broker, in a small JSON file that is written only when they change.
 ///
@@ -48,13 +35,8 @@ impl Memory {
     ///
     /// # Errors
     /// When the file cannot be read or holds something else.
-    pub(super) fn load(path: &Path) -> Result<Self, MemoryError> {
-        let bytes = match fs::read(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::empty(path.into())),
-            read => read.map_err(|cause| MemoryError::File { path: path.into(), cause })?,
-        };
-        let book = serde_json::from_slice(&bytes).map_err(|cause| MemoryError::Content { path: path.into(), cause })?;
-        Ok(Self { path: path.into(), book })
+    pub(super) fn load(path: &Path) -> Result<Self, KeepError> {
+        Ok(Self { path: path.into(), book: keep::load(path)?.unwrap_or_default() })
     }
 
     /// Topics left on `broker` that `wanted` does not hold any more.
@@ -68,7 +50,7 @@ impl Memory {
     ///
     /// # Errors
     /// When the file cannot be written; in memory the topics are remembered all the same.
-    pub(super) fn remember(&mut self, broker: &str, topics: &BTreeSet<TopicName>) -> Result<(), MemoryError> {
+    pub(super) fn remember(&mut self, broker: &str, topics: &BTreeSet<TopicName>) -> Result<(), KeepError> {
         let mut changed = false;
         let left = self.book.retained.entry(broker.to_owned()).or_default();
         for topic in topics {
@@ -81,29 +63,21 @@ impl Memory {
     ///
     /// # Errors
     /// When the file cannot be written; then the topic is cleared once more after the next start.
-    pub(super) fn forget(&mut self, broker: &str, topic: &TopicName) -> Result<(), MemoryError> {
+    pub(super) fn forget(&mut self, broker: &str, topic: &TopicName) -> Result<(), KeepError> {
         let left = self.book.retained.get_mut(broker);
         let changed = left.is_some_and(|left| left.remove(topic.as_str()));
         if changed { self.save() } else { Ok(()) }
     }
 
-    fn save(&self) -> Result<(), MemoryError> {
-        self.write().map_err(|cause| MemoryError::File { path: self.path.clone(), cause })
-    }
-
-    /// Writes beside the file and renames, so that a power cut leaves the old or the new one. Blocks for a moment of
-    /// the card's, which is borne because the set changes with the configuration only.
-    fn write(&self) -> io::Result<()> {
-        let beside = self.path.with_extension("new");
-        let mut file = File::create(&beside)?;
-        file.write_all(&serde_json::to_vec_pretty(&self.book)?)?;
-        file.sync_all()?;
-        fs::rename(&beside, &self.path)
+    fn save(&self) -> Result<(), KeepError> {
+        keep::save(&self.path, &self.book)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn topics(names: &[&str]) -> BTreeSet<TopicName> {

@@ -1,8 +1,8 @@
-//! The ground floor: time, units, identifiers, backoff and secrets.
+//! The ground floor: time, units, identifiers, backoff, secrets, and small files of state.
 //!
 //! - Holds no state of its own but the constants that the types name.
-//! - Never enters: sockets, buses, files of the user, MQTT. The one exception is [`clock`], the only reader of real
-//!   time in this crate (`clippy.toml` bans the others).
+//! - Never enters: sockets, buses, files of the user, MQTT. [`clock`] is the only reader of real time in this crate
+//!   (`clippy.toml` bans the others); [`keep`] reads and writes what it is named.
 //! - Uses nothing above it.
 //!
 //! Start reading at [`clock::Monotonic`]: every deadline in the broker and every age of a reading is one.
@@ -10,6 +10,7 @@
 pub mod backoff;
 pub mod clock;
 pub mod ids;
+pub mod keep;
 pub mod progress;
 pub mod secret;
 mod sys;

@@ -12,6 +12,7 @@
 mod connect;
 mod error;
 mod link;
+mod outage;
 mod stream;
 mod terms;
 mod tls;
@@ -19,6 +20,7 @@ mod tls;
 pub use connect::{Connected, connect, connect_over};
 pub use error::{ConnectError, Loss, Refusal, io_error_text};
 pub use link::{Event, Link, Message, Publication};
+pub use outage::Outage;
 pub use stream::Stream;
 pub use terms::Terms;
 pub use tls::{TlsError, TlsOptions, client_config};

@@ -100,6 +100,13 @@ impl fmt::Display for TopicName {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicFilter(Arc<str>);
 
+/// The filter that matches this name alone.
+impl From<&TopicName> for TopicFilter {
+    fn from(name: &TopicName) -> Self {
+        Self(name.as_str().into())
+    }
+}
+
 impl TopicFilter {
     /// Checks `text` and takes it in.
     ///

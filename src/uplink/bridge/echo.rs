@@ -1,0 +1,66 @@
+//! What was sent and is expected back. A broker of MQTT 3.1.1 sends a client its own messages, where it subscribes to
+//! them: they are known again by topic and payload, and go no further.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::Duration;
+
+use crate::base::clock::Monotonic;
+
+/// How long an echo is waited for.
+const ECHO_WAIT: Duration = Duration::from_secs(60);
+
+/// Echoes that are waited for; beyond it the oldest is given up, and would pass as a message.
+const ECHOES_MAX: usize = 4096;
+
+/// Messages whose echo is still to come, oldest first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Echoes {
+    hasher: RandomState,
+    expected: VecDeque<(Monotonic, u64)>,
+}
+
+impl Echoes {
+    /// A message goes out whose echo will come.
+    pub(super) fn remember(&mut self, topic: &str, payload: &[u8], now: Monotonic) {
+        self.forget_old(now);
+        if self.expected.len() >= ECHOES_MAX {
+            self.expected.pop_front();
+        }
+        self.expected.push_back((now, self.hasher.hash_one((topic, payload))));
+    }
+
+    /// Whether a message is an echo; each is one once.
+    pub(super) fn take(&mut self, topic: &str, payload: &[u8], now: Monotonic) -> bool {
+        self.forget_old(now);
+        let hash = self.hasher.hash_one((topic, payload));
+        let found = self.expected.iter().position(|(_, expected)| *expected == hash);
+        found.and_then(|at| self.expected.remove(at)).is_some()
+    }
+
+    fn forget_old(&mut self, now: Monotonic) {
+        while self.expected.pop_front_if(|(sent, _)| now.since(*sent) > ECHO_WAIT).is_some() {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: u64) -> Monotonic {
+        Monotonic::from_boot(Duration::from_secs(second))
+    }
+
+    #[test]
+    fn each_message_has_one_echo_for_a_minute() {
+        let mut echoes = Echoes::default();
+        echoes.remember("a", b"x", at(0));
+        echoes.remember("a", b"x", at(1));
+        assert!(!echoes.take("a", b"y", at(2)));
+        assert!(echoes.take("a", b"x", at(2)));
+        assert!(echoes.take("a", b"x", at(2)));
+        assert!(!echoes.take("a", b"x", at(2)));
+        echoes.remember("a", b"x", at(3));
+        assert!(!echoes.take("a", b"x", at(64)));
+    }
+}
