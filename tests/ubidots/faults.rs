@@ -43,9 +43,7 @@ fn acknowledgements_come_late_in_order_and_hold_nothing_else_up() {
     let mut client = Client::connect(&ubidots, "me");
     ubidots.inject(Fault::LatePubAck(DELAY));
     let began = clock::monotonic();
-    client.send(&publish(TOPIC, DOT));
-    client.send(&publish(TOPIC, DOT));
-    client.send(&Packet::PingReq);
+    client.send_all(&[&publish(TOPIC, DOT), &publish(TOPIC, DOT), &Packet::PingReq]);
     client.expect(&Packet::PingResp);
     client.expect(&pub_ack());
     assert!(clock::monotonic().since(began) >= DELAY);
@@ -139,8 +137,7 @@ fn a_connack_comes_late_and_what_comes_before_it_waits() {
     ubidots.inject(Fault::SlowConnAck(DELAY));
     let mut client = Client::open(&ubidots);
     let began = clock::monotonic();
-    client.send(&Packet::Connect(connect("me")));
-    client.send(&publish(TOPIC, DOT));
+    client.send_all(&[&Packet::Connect(connect("me")), &publish(TOPIC, DOT)]);
     client.expect(&conn_ack(ConnectReturnCode::Accepted));
     assert!(clock::monotonic().since(began) >= DELAY);
     client.expect(&pub_ack());
@@ -164,7 +161,7 @@ fn dots_are_swallowed() {
 fn requests_and_dots_beyond_a_limit_are_acknowledged_and_lost() {
     let ubidots = Ubidots::start();
     let mut client = Client::connect(&ubidots, "me");
-    let requests = Requests { burst: 2, per_second: 1 };
+    let requests = Requests { burst: 2, interval: Duration::from_secs(3600) };
     let dots = Dots { count_max: 3, window: Duration::from_secs(3600) };
     for (limits, stored, dropped) in [
         (Limits { requests: Some(requests), ..Limits::OFF }, 2, Dropped::RequestRate),

@@ -21,6 +21,9 @@ use super::state::{End, Now, Shared};
 /// The largest packet; a larger one ends the connection. What Ubidots takes of a payload is far below.
 const PACKET_BYTES_MAX: usize = 1 << 20;
 
+/// How much is read at once at least, if it is there.
+const READ_BYTES: usize = 16 << 10;
+
 /// How long a connection may wait with its CONNECT.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -152,6 +155,7 @@ impl Connection {
 
     /// What comes first; of what is there already the one that stands first here.
     async fn next(&mut self) -> Event {
+        self.received.reserve(READ_BYTES);
         let due_at = self.later.front().map(|(at, _)| *at);
         tokio::select! {
             biased;

@@ -41,6 +41,12 @@ pub struct Ubidots {
     directory: TempDir,
 }
 
+/// Threads of a test may share it.
+const _: () = {
+    const fn is_shared<T: Send + Sync>() {}
+    is_shared::<Ubidots>();
+};
+
 impl Ubidots {
     /// Starts one on free ports, with a valid certificate and without limits.
     pub fn start() -> Self {
@@ -143,7 +149,7 @@ impl Ubidots {
         self.service.listen(Door::Tls, &self.tls_port);
     }
 
-    /// Closes the connections of all clients.
+    /// Closes the connections of all clients, half-open ones when they are healed.
     pub fn cut(&self) {
         self.shared.lock().close(|_| true);
     }

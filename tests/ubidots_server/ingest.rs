@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::topics::{Target, is_label};
 
 /// The longest payload in bytes.
-pub const PAYLOAD_BYTES_MAX: usize = 10_000;
+const PAYLOAD_BYTES_MAX: usize = 10_000;
 
 /// Why a publish was acknowledged and nothing of it stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Error)]
@@ -47,6 +47,18 @@ pub enum Dropped {
     /// A fault swallows everything.
     #[error("a fault that swallows everything")]
     Swallowed,
+}
+
+impl Dropped {
+    /// Whether the client could have known.
+    pub const fn is_clients_fault(self) -> bool {
+        match self {
+            Self::Topic | Self::TooLarge | Self::Form | Self::Label | Self::Value | Self::Timestamp | Self::Context => {
+                true
+            }
+            Self::Unauthorised | Self::RequestRate | Self::DotRate | Self::Swallowed => false,
+        }
+    }
 }
 
 /// A dot as it was sent.

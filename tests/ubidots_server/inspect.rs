@@ -8,11 +8,9 @@ use sensegate::mqtt::ConnectReturnCode;
 use crate::support::eventually;
 
 use super::handle::Ubidots;
-use super::ingest::PAYLOAD_BYTES_MAX;
 use super::journal::{Connected, Counters, Logged, Testament, Way};
 use super::packet::Published;
 use super::store::Dot;
-use super::topics::Target;
 
 impl Ubidots {
     /// All dots of a variable, in the order of their arrival.
@@ -31,7 +29,7 @@ impl Ubidots {
 
     /// Waits until a variable has so many dots, or more; gives all of them.
     pub fn wait_for_dots(&self, device: &str, variable: &str, count: usize) -> Vec<Dot> {
-        let what = format!("{count} dots of {device}/{variable}; {:?}", self.counters());
+        let what = format!("{count} dots of {device}/{variable}");
         eventually(&what, || Some(self.dots(device, variable)).filter(|dots| dots.len() >= count))
     }
 
@@ -97,10 +95,14 @@ impl Ubidots {
 
     /// What clients did that a client of Ubidots should never do; empty when all is well.
     pub fn misconduct(&self) -> Vec<String> {
-        let mut found: Vec<_> = self.publishes().iter().flat_map(|(_, published)| misconduct_of(published)).collect();
-        let wills = self.wills().into_iter().filter_map(|left| Some((left.client_id, left.outcome.err()?)));
-        found.extend(wills.map(|(client_id, why)| format!("{client_id} left a will that is no dot: {why}")));
+        let sent = self.publishes().into_iter().map(|(_, sent)| (sent.topic, sent.qos, sent.retain));
+        let wills = self.connects().into_iter().filter_map(|connect| connect.will);
+        let wills = wills.map(|will| (format!("a will for {}", will.topic), will.qos as u8, will.retain));
+        let mut found: Vec<_> = sent.chain(wills).flat_map(flags_that_should_not_be).collect();
         let counters = self.counters();
+        for (why, count) in counters.dropped.iter().filter(|(why, _)| why.is_clients_fault()) {
+            found.push(format!("lost {count} times: {why}"));
+        }
         for (count, what) in [
             (counters.early, "connections on which something came before the CONNACK"),
             (counters.malformed, "connections with bytes that are no MQTT"),
@@ -123,13 +125,9 @@ impl Ubidots {
     }
 }
 
-fn misconduct_of(published: &Published) -> Vec<String> {
-    let Published { topic, payload, qos, retain, .. } = published;
-    let checks = [
-        (*qos > 1, "has QoS 2".to_owned()),
-        (*retain, "is retained".to_owned()),
-        (payload.len() > PAYLOAD_BYTES_MAX, format!("has {} bytes", payload.len())),
-        (Target::of(topic).is_none(), "has a topic that is no device's or variable's".to_owned()),
-    ];
-    checks.into_iter().filter(|(is_wrong, _)| *is_wrong).map(|(_, what)| format!("{topic} {what}")).collect()
+fn flags_that_should_not_be((what, qos, retain): (String, u8, bool)) -> Vec<String> {
+    let mut found = Vec::new();
+    found.extend((qos > 1).then(|| format!("{what} has QoS {qos}")));
+    found.extend(retain.then(|| format!("{what} is retained")));
+    found
 }

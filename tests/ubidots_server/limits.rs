@@ -21,8 +21,8 @@ pub struct Limits {
 pub struct Requests {
     /// How many fit in.
     pub burst: u32,
-    /// How many come back each second; at least one.
-    pub per_second: u32,
+    /// How long it takes until one comes back.
+    pub interval: Duration,
 }
 
 /// Dots in any window of time.
@@ -50,7 +50,7 @@ impl Limits {
     /// What is documented: 4 requests a second and token; 6 dots a second over an hour, the smallest plan's. And what
     /// its broker calls flapping: more than 15 connections a minute.
     pub const DOCUMENTED: Self = Self {
-        requests: Some(Requests { burst: 4, per_second: 4 }),
+        requests: Some(Requests { burst: 4, interval: Duration::from_millis(250) }),
         dots: Some(Dots { count_max: 6 * 3600, window: Duration::from_secs(3600) }),
         connects: Some(Connects { count_max: 15, window: Duration::from_secs(60) }),
     };
@@ -69,10 +69,9 @@ pub(super) struct Meter {
 impl Meter {
     /// Takes one request out of the token's bucket; `false` when there is none left.
     pub(super) fn admits_request(&mut self, token: &str, now: Monotonic) -> bool {
-        let Some(Requests { burst, per_second }) = self.limits.requests else { return true };
-        let each = Duration::from_secs(1) / per_second;
-        let full_at = self.full_at.get(token).copied().unwrap_or_default().max(now) + each;
-        let is_admitted = full_at.since(now) <= each * burst;
+        let Some(Requests { burst, interval }) = self.limits.requests else { return true };
+        let full_at = self.full_at.get(token).copied().unwrap_or_default().max(now) + interval;
+        let is_admitted = full_at.since(now) <= interval * burst;
         if is_admitted {
             self.full_at.insert(token.to_owned(), full_at);
         }
