@@ -12,6 +12,7 @@ pub mod clock;
 pub mod ids;
 pub mod keep;
 pub mod progress;
+pub mod queued;
 pub mod secret;
 mod sys;
 pub mod units;

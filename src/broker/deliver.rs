@@ -84,7 +84,8 @@ impl Broker {
     pub(super) fn drop_from(&mut self, key: SessionKey, dropped: Vec<Delivery>) {
         for Delivery { arrival, .. } in dropped {
             self.dequeued(key, arrival);
-            let Some(session) = self.sessions.get(key) else { return };
+            let Some(session) = self.sessions.get_mut(key) else { return };
+            session.dropped += 1;
             self.system.counters.publish_messages_dropped += 1;
             self.outputs.push_back(Output::NotifyDropped { client_id: session.client_id.clone() });
         }

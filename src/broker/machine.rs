@@ -215,6 +215,15 @@ impl Broker {
         }
     }
 
+    /// Messages that wait for a client, those in flight included, and those that had to go since the start.
+    pub fn queued(&self, client_id: &ClientId) -> (u64, u64) {
+        let session = self.sessions_by_client.get(client_id).and_then(|key| self.sessions.get(*key));
+        session.map_or((0, 0), |session| {
+            let waiting = session.queue.size().0 + session.window.size().0;
+            (waiting as u64, session.dropped)
+        })
+    }
+
     /// When `handle_timeout` is due next.
     pub fn next_deadline(&self) -> Option<Monotonic> {
         self.timers.next()

@@ -38,10 +38,12 @@ pub(super) struct Session {
     pub(super) since: Option<Ticket>,
     /// Seconds that it outlives its connection: [`Terms::FOREVER_S`] for ever.
     pub(super) expiry_interval_s: u32,
-    /// Deliveries that may be in flight, as its client's connection allows.
+    /// Deliveries that may be in flight, as its client's connection and the options allow.
     pub(super) inflight_max: u16,
     /// What may wait for it, by the number in the options.
     pub(super) limits: u16,
+    /// Deliveries that had to go from its queue since the start.
+    pub(super) dropped: u64,
     /// When it ends; `None` while its client is connected, and for ever.
     pub(super) ends: Option<Monotonic>,
     /// The deadline of its live entry in the timers.
@@ -70,6 +72,7 @@ impl Session {
             expiry_interval_s,
             inflight_max: u16::MAX,
             limits,
+            dropped: 0,
             ends: None,
             timer: None,
             will: None,
@@ -105,7 +108,7 @@ impl Session {
     /// Whether one more delivery may be in flight.
     pub(super) fn has_room(&self, options: &Options) -> bool {
         let bytes_max = options.queue(self.limits).bytes_max;
-        self.window.has_room(options.inflight_max.min(usize::from(self.inflight_max)), bytes_max)
+        self.window.has_room(self.inflight_max.into(), bytes_max)
     }
 }
 

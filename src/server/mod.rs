@@ -45,8 +45,10 @@ use tracing::warn;
 
 use crate::base::clock;
 use crate::base::progress::Progress;
+use crate::base::queued::Queued;
 use crate::broker::state::State;
 use crate::broker::{self, Broker};
+use crate::mqtt::ClientId;
 use crate::store::Store;
 use durable::{Answers, Durable};
 use hub::Shared;
@@ -144,7 +146,11 @@ pub struct Server {
     machine: broker::Options,
     access: watch::Sender<Access>,
     certificates: watch::Sender<Certificates>,
+    watched: watch::Sender<Watched>,
 }
+
+/// Sessions whose queues somebody looks at, by client identifier.
+pub type Watched = Vec<(ClientId, Queued)>;
 
 impl Server {
     /// Binds every listener and the private socket. An address that this machine has not got (`[::1]` where IPv6 is
@@ -170,7 +176,8 @@ impl Server {
             Some(error) if listeners.len() == 1 => Err(error),
             _ => {
                 let access = watch::Sender::new(options.access.clone());
-                Ok(Self { listeners, options, machine, access, certificates })
+                let watched = watch::Sender::new(Watched::new());
+                Ok(Self { listeners, options, machine, access, certificates, watched })
             }
         }
     }
@@ -189,6 +196,11 @@ impl Server {
     /// what it began with, and none gets or loses TLS by them.
     pub fn certificates(&self) -> watch::Sender<Certificates> {
         self.certificates.clone()
+    }
+
+    /// Takes the sessions whose queues are looked at, also while it serves; told about once a second.
+    pub fn watched(&self) -> watch::Sender<Watched> {
+        self.watched.clone()
     }
 
     /// Serves on the calling thread until `stop` turns true, then sends what is waiting, for two seconds at most, and
@@ -247,7 +259,7 @@ impl Server {
         tokio::task::spawn_local(gate::run(shared.clone()));
         tokio::task::spawn_local(gate::reload(shared.clone(), self.access.subscribe()));
         tokio::task::spawn_local(keep_time(shared.clone()));
-        tokio::task::spawn_local(beat(progress));
+        tokio::task::spawn_local(beat(progress, shared.clone(), self.watched.subscribe()));
         let _ = stop.wait_for(|stop| *stop).await;
         listening.shutdown().await;
         shared.shut_down();
@@ -277,10 +289,14 @@ async fn keep_time(shared: Rc<Shared>) {
     }
 }
 
-/// Shows that the loop goes on.
-async fn beat(progress: Progress) {
+/// Shows that the loop goes on, and how much waits in the queues that are looked at.
+async fn beat(progress: Progress, shared: Rc<Shared>, watched: watch::Receiver<Watched>) {
     loop {
         progress.mark(clock::monotonic());
+        for (client_id, queued) in watched.borrow().iter() {
+            let (messages, dropped) = shared.hub.borrow().broker.queued(client_id);
+            queued.set(messages, dropped);
+        }
         tokio::time::sleep(HEARTBEAT).await;
     }
 }

@@ -43,6 +43,12 @@ impl Boots {
         Ok(Self { path: Some(path.to_owned()), current: current.into(), book: keep::load(path)?.unwrap_or_default() })
     }
 
+    /// The same book in the next boot.
+    #[cfg(test)]
+    pub(super) fn in_boot(self, current: &str) -> Self {
+        Self { current: current.into(), ..self }
+    }
+
     /// This boot's identifier.
     pub fn current(&self) -> &str {
         &self.current

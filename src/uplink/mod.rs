@@ -22,6 +22,8 @@ mod machine;
 mod pace;
 mod registry;
 mod run;
+#[cfg(test)]
+mod simulation;
 mod stamps;
 mod state;
 pub mod ubidots;
@@ -32,7 +34,6 @@ pub use connection::{Version, Waits};
 pub use registry::{Registry, end_session};
 pub use run::{Inputs, Outset, run};
 pub use stamps::Now;
-pub use state::Queued;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -14,13 +14,14 @@ use super::lane::Side;
 use super::machine::{Limits, Machine, Output, Token};
 use super::registry::{End, Registry};
 use super::stamps::Now;
-use super::state::{FarState, Queued, State, Told};
+use super::state::{FarState, State, Told};
 use super::ubidots::{Received, Ubidots};
 use super::work::Work;
 use super::{Files, Kind, Options, Order};
 use crate::base::clock;
 use crate::base::ids::BootId;
 use crate::base::keep;
+use crate::base::queued::Queued;
 use crate::client::{self, Address, Event, Loss, Message, Publication};
 use crate::mqtt::{PacketId, ProtocolVersion, ReasonCode, Subscription};
 

@@ -1,38 +1,15 @@
 //! What an uplink tells about itself.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::machine::Machine;
 use crate::base::clock::{Monotonic, Wall};
+use crate::base::queued::Queued;
 
 /// Counts alone are told this often, which spares the card; everything else at once.
 const COUNTS_EVERY: Duration = Duration::from_secs(30);
-
-/// What waits in an uplink's session and what had to go from it, as the embedded broker counts. Clones share it.
-#[derive(Clone, Debug, Default)]
-pub struct Queued(Arc<Counts>);
-
-#[derive(Debug, Default)]
-struct Counts {
-    messages: AtomicU64,
-    dropped: AtomicU64,
-}
-
-impl Queued {
-    /// What is there now.
-    pub fn set(&self, messages: u64, dropped: u64) {
-        self.0.messages.store(messages, Ordering::Relaxed);
-        self.0.dropped.store(dropped, Ordering::Relaxed);
-    }
-
-    fn get(&self) -> (u64, u64) {
-        (self.0.messages.load(Ordering::Relaxed), self.0.dropped.load(Ordering::Relaxed))
-    }
-}
 
 /// The state as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

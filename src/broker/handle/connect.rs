@@ -94,7 +94,7 @@ pub(in crate::broker) fn admit(
     if let Err(code) = check_seat(broker, connection, &connect.client_id, user.as_deref()) {
         return refuse(broker, connection, code);
     }
-    let expiry_interval_s = expiry_interval_s(connect, &broker.options);
+    let expiry_interval_s = expiry_interval_s(connect, &broker.options, is_house(broker, connection));
     if let Some((code, _)) = lack(broker.disk)
         && needs_room(broker, connect, expiry_interval_s)
     {
@@ -164,14 +164,14 @@ fn invent(broker: &mut Broker) -> ClientId {
 }
 
 /// How long the client's session outlives its connection. Before version 5: not at all, or for ever. No longer than the
-/// options allow.
-fn expiry_interval_s(connect: &Connect, options: &Options) -> u32 {
+/// options allow, but for the house, whose outboxes have to outlive a winter in a drawer.
+fn expiry_interval_s(connect: &Connect, options: &Options, is_house: bool) -> u32 {
     let asked = match connect.version {
         ProtocolVersion::V5 => connect.properties.session_expiry_interval_s.unwrap_or(0),
         _ if connect.clean_session => 0,
         _ => Terms::FOREVER_S,
     };
-    asked.min(options.session_expiry_s_max)
+    if is_house { asked } else { asked.min(options.session_expiry_s_max) }
 }
 
 /// Finds or makes the client's session; tells whether an earlier one is taken up [MQTT-3.1.2-5], [MQTT-3.2.2-2].
@@ -223,7 +223,11 @@ fn attach(broker: &mut Broker, connection: ConnectionId, key: SessionKey, connec
     record.will = connect.will.clone().map(Box::new);
     session.connection = Some(connection);
     let receive_max = connect.properties.receive_maximum.map_or(u16::MAX, NonZeroU16::get);
-    session.inflight_max = receive_max.min(u16::try_from(options.inflight_max).unwrap_or(u16::MAX));
+    session.inflight_max = match record.origin {
+        // it says itself what it takes
+        Origin::House if connect.version.has_properties() => receive_max,
+        _ => receive_max.min(u16::try_from(options.inflight_max).unwrap_or(u16::MAX)),
+    };
     if let Some(will) = &connect.will {
         let (client_id, user) = (session.client_id.clone(), session.user.clone());
         broker.persist.record(Change::WillSet { client_id, user, will: will.clone() });
@@ -273,7 +277,8 @@ fn promise(broker: &Broker, key: SessionKey, connect: &Connect) -> Behind {
 /// CONNACK. Version 5 is told what is other than it asked for, and the broker's limits.
 fn greet(broker: &mut Broker, connection: ConnectionId, connect: &Connect, session_present: bool, behind: Behind) {
     let mut accepted = ConnAck::new(session_present && connect.version != ProtocolVersion::V31, ReasonCode::Success);
-    let terms = connect.version.has_properties().then(|| terms(connect, &broker.options));
+    let is_house = is_house(broker, connection);
+    let terms = connect.version.has_properties().then(|| terms(connect, &broker.options, is_house));
     accepted.properties = terms.clone().map(Properties::new).unwrap_or_default();
     let Some(record) = broker.connections.get(connection) else { return };
     let mut frame = Frame::of(&Packet::ConnAck(accepted.clone()), connect.version);
@@ -288,9 +293,9 @@ fn greet(broker: &mut Broker, connection: ConnectionId, connect: &Connect, sessi
     broker.answer(connection, frame, behind);
 }
 
-fn terms(connect: &Connect, options: &Options) -> PropertyFields {
+fn terms(connect: &Connect, options: &Options, is_house: bool) -> PropertyFields {
     let asked_s = connect.properties.session_expiry_interval_s.unwrap_or(0);
-    let granted_s = expiry_interval_s(connect, options);
+    let granted_s = expiry_interval_s(connect, options, is_house);
     let keep_alive_s = keep_alive(connect.keep_alive_s, options.keep_alive_max)
         .map_or(0, |keep_alive| u16::try_from(keep_alive.as_secs()).unwrap_or(u16::MAX));
     PropertyFields {
