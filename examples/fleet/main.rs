@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         Ok(outcome) => {
             let text = if is_json { report::line(&outcome) } else { report::table(&outcome) };
             match io::stdout().write_all(text.as_bytes()) {
-                Ok(()) if outcome.is_flawless() => ExitCode::SUCCESS,
+                Ok(()) if outcome.is_sound() => ExitCode::SUCCESS,
                 _ => FAILURE.into(),
             }
         }
