@@ -105,3 +105,19 @@ impl Template {
         self.0.replace(PLACEHOLDER, client_id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_holds_the_gateway_once_and_as_a_level_of_its_own() {
+        let template = Template::topic("fleet/{gateway}/samples").unwrap();
+        assert_eq!((template.of("+"), template.of("g")), ("fleet/+/samples".into(), "fleet/g/samples".into()));
+        for wrong in
+            ["fleet/samples", "fleet/x{gateway}/samples", "{gateway}/{gateway}", "{gateway}/x-{gateway}", "{gateway}/#"]
+        {
+            assert!(Template::topic(wrong).is_err(), "{wrong}");
+        }
+    }
+}
