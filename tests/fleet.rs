@@ -69,8 +69,10 @@ fn a_broker_that_is_killed_loses_nothing_that_it_acknowledged() {
         return;
     }
     let options = Options { is_persistent: true, ..options(gateway.address()) };
+    let watch = Listener::start(&gateway, &["-t", "fleet/+/samples"]);
     let fleet = thread::spawn(move || run(&options).unwrap());
-    thread::sleep(Duration::from_secs(1));
+    // the first sample is taken when all are connected
+    watch.line();
     gateway.kill();
     gateway.start_again();
     let outcome = fleet.join().unwrap();
