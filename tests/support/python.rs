@@ -1,4 +1,4 @@
-//! Python scripts under a given release of paho-mqtt.
+//! Python scripts under a given release of paho-mqtt, or under pika.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,7 +23,7 @@ impl Paho {
     }
 }
 
-/// A Python with one release of paho-mqtt on its path.
+/// A Python with one release of paho-mqtt on its path, or with pika.
 #[derive(Clone, Debug)]
 pub struct Python {
     path: PathBuf,
@@ -35,14 +35,26 @@ impl Python {
     /// # Errors
     /// Says what is missing and how to install it.
     pub fn find(paho: Paho) -> Result<Self, String> {
+        let requirement = if paho == Paho::One { "paho-mqtt==1.6.1" } else { "'paho-mqtt>=2,<3'" };
+        Self::find_in(paho.directory_name(), "paho", requirement)
+    }
+
+    /// Finds pika, which speaks AMQP 0-9-1, in `pika` below the same directory.
+    ///
+    /// # Errors
+    /// Says what is missing and how to install it.
+    pub fn find_pika() -> Result<Self, String> {
+        Self::find_in("pika", "pika", "'pika>=1.3,<2'")
+    }
+
+    fn find_in(directory: &str, module: &str, requirement: &str) -> Result<Self, String> {
         let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python");
         let root = std::env::var_os("SENSEGATE_TEST_PYTHON").map_or(default, PathBuf::from);
-        let path = root.join(paho.directory_name());
-        if path.join("paho").is_dir() {
+        let path = root.join(directory);
+        if path.join(module).is_dir() {
             return Ok(Self { path });
         }
-        let requirement = if paho == Paho::One { "paho-mqtt==1.6.1" } else { "'paho-mqtt>=2,<3'" };
-        Err(format!("no paho-mqtt there; pip install --target {} {requirement}", path.display()))
+        Err(format!("no {module} there; pip install --target {} {requirement}", path.display()))
     }
 
     /// A command that runs `script`, unbuffered; more arguments and directories can be added.
