@@ -32,6 +32,11 @@ impl Carried {
         ranges.insert(first, last);
     }
 
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether it is there.
     pub(super) fn contains(&self, id: &SampleId) -> bool {
         let range = self.0.get(&id.boot).and_then(|ranges| ranges.range(..=id.sequence).next_back());

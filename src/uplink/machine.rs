@@ -430,7 +430,8 @@ impl Machine {
             self.wake_at(Some(until));
             return false;
         }
-        let is_ours = |entry: &&Entry| side == Side::Live || entry.sample_id().is_none_or(|id| !self.goes_live(&id));
+        let is_all_ours = side == Side::Live || self.live.len() == 0 && self.carried.is_empty();
+        let is_ours = |entry: &&Entry| is_all_ours || entry.sample_id().is_none_or(|id| !self.goes_live(&id));
         let waiting: Vec<&Entry> = lane.waiting().take_while(is_ours).collect();
         match self.work.draw(&waiting, terms, now, is_alone) {
             Draw::Wait(until) => {

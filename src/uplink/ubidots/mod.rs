@@ -82,15 +82,16 @@ impl Ubidots {
 
     /// The first waiting samples as one publish, as many as fit and are allowed.
     pub(in crate::uplink) fn draw(&mut self, waiting: &[&Entry], now: Now, is_alone: bool) -> Draw {
+        // asked first: to put a batch together costs more
+        if self.publishes.available(now.monotonic) < 1.0 {
+            return Draw::Wait(Some(self.publishes.when(1.0, now.monotonic)));
+        }
         let budget = self.dots.as_mut().map(|dots| dots.available(now.monotonic));
         let batch = match Batch::of(waiting, &self.options, now, budget, is_alone) {
             Ok(batch) if batch.is_empty() => return Draw::Settle { count: batch.count },
             Ok(batch) => batch,
             Err(draw) => return draw,
         };
-        if self.publishes.available(now.monotonic) < 1.0 {
-            return Draw::Wait(Some(self.publishes.when(1.0, now.monotonic)));
-        }
         if let Some(dots) = &mut self.dots {
             let needed = batch.dots();
             if dots.available(now.monotonic) < needed {
