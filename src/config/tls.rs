@@ -2,7 +2,7 @@
 
 use config::ValueKind;
 
-use super::external::{read_start, unreadable};
+use super::endpoint::{read_start, unreadable};
 use super::section::{Read, Section};
 use super::value::path;
 use crate::server::{Tls, TlsError};
