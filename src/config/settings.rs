@@ -89,6 +89,11 @@ impl Settings {
         self.sensors.source = dump.map_or(SourceOptions::Simulated, |dump| SourceOptions::Dump(dump.to_owned()));
     }
 
+    /// What is no problem and still good to know, one line each.
+    pub fn notes(&self) -> Vec<String> {
+        uplinks::notes(self)
+    }
+
     /// What differs in `new` and only takes effect at the next start, by the names in the file.
     pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
         let differs = |differs: bool, name| differs.then_some(name);
@@ -102,7 +107,9 @@ impl Settings {
         .flatten()
         .collect();
         match (&self.broker, &new.broker) {
-            (Some(old), Some(new)) => names.extend(old.needs_restart(new)),
+            (Some(old), Some(new_broker)) => {
+                names.extend(old.needs_restart(new_broker, [self.uplinks.len(), new.uplinks.len()]));
+            }
             (None, None) if !self.agent.has_connection_of(&new.agent) => names.push("broker.external"),
             _ => {}
         }
@@ -111,14 +118,24 @@ impl Settings {
 }
 
 impl EmbeddedBroker {
-    fn needs_restart(&self, new: &Self) -> impl Iterator<Item = &'static str> {
-        let limits = |of: &Self| {
+    /// The first of the queues are those of `uplinks`, as many here and there.
+    fn needs_restart(&self, new: &Self, uplinks: [usize; 2]) -> impl Iterator<Item = &'static str> {
+        let limits = |of: &Self, uplinks: usize| {
             let server::Options { connections_max, connections_per_address_max, send_buffer_bytes_max, .. } = of.server;
-            (of.machine.clone(), connections_max, connections_per_address_max, send_buffer_bytes_max)
+            let queues = of.machine.queues.get(uplinks..).unwrap_or_default().to_vec();
+            let machine = machine::Options { queues, ..of.machine.clone() };
+            (machine, connections_max, connections_per_address_max, send_buffer_bytes_max)
         };
         let listeners = |of: &Self| of.server.listeners.iter().map(without_certificates).collect::<Vec<_>>();
-        let listeners = (listeners(self) != listeners(new)).then_some("broker.listener");
-        listeners.into_iter().chain((limits(self) != limits(new)).then_some("broker.limits"))
+        let has = self.machine.queues.get(..uplinks[0]).unwrap_or_default();
+        let needs = new.machine.queues.get(..uplinks[1]).unwrap_or_default();
+        [
+            (listeners(self) != listeners(new)).then_some("broker.listener"),
+            (limits(self, uplinks[0]) != limits(new, uplinks[1])).then_some("broker.limits"),
+            needs.iter().any(|queue| !has.contains(queue)).then_some("queue_messages to queue_overflow of an uplink"),
+        ]
+        .into_iter()
+        .flatten()
     }
 }
 
@@ -154,6 +171,7 @@ pub(super) fn read(root: &mut Section<'_>, variables: &Variables) -> Read<Settin
         samples: samples.clone().unwrap_or_else(|_| uplinks::unknown_topic()),
         status: status.as_ref().ok().and_then(Option::as_ref),
         local: uplinks::local_options(&broker, &storage),
+        listeners: listeners(&broker),
     };
     let uplinks = root.section("uplink", |section| uplinks::read(section, &given, &mut topics));
     let carries_samples = uplinks.iter().flatten().any(|uplink| uplinks::carries_samples(&uplink.options));
@@ -193,6 +211,14 @@ fn connection(broker: &broker::Broker, storage: &StorageOptions) -> broker::Conn
             client_id: ids::AGENT_CLIENT_ID.to_owned(),
             keep_alive: broker::HOUSE_KEEP_ALIVE,
         },
+    }
+}
+
+/// Where the embedded broker listens, if there is one.
+fn listeners(broker: &Read<broker::Broker>) -> &[server::ListenerOptions] {
+    match broker {
+        Ok(broker::Broker::Embedded { listeners, .. }) => listeners,
+        Ok(broker::Broker::External(_)) | Err(_) => &[],
     }
 }
 

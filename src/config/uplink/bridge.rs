@@ -7,7 +7,7 @@ use config::ValueKind;
 
 use super::common::{self, Common};
 use super::rules::{self, Sides};
-use super::{Given, Uplink, far, own_topics};
+use super::{Given, Uplink, far, loops, own_topics};
 use crate::agent::StatusTopic;
 use crate::base::ids;
 use crate::config::endpoint::client_id;
@@ -59,6 +59,7 @@ pub(super) fn read_all(uplink: &mut Section<'_>, given: &Given<'_>, topics: &mut
             uplink.notes().problem(&path, format!("is {name:?}, as that of an earlier bridge; each needs its own"));
         }
     }
+    loops::check_bridges(uplink, &bridges);
     Ok(bridges)
 }
 
@@ -79,6 +80,8 @@ fn read_one(section: &mut Section<'_>, given: &Given<'_>, topics: &mut Topics) -
         let sides = Sides { local: topics.names(), remote: &remote, profile: profile.unwrap_or_default() };
         rules::read(section, &sides)
     };
+    loops::check_rules(section, rules.as_deref().unwrap_or_default());
+    loops::check_addresses(section, addresses.as_deref().unwrap_or_default(), given);
     let session = read_session(section, rules.as_deref().unwrap_or_default());
     let (name, rules, profile, presence) = (name?, rules?, profile?, presence?.unwrap_or(Presence::Offline));
     let own = own_topics(&name, &section.path("name"), given, topics);

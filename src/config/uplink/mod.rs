@@ -2,12 +2,15 @@
 //!
 //! `ubidots` and `bridge` read the two kinds, with what both have in `common`; `far` reads how the other side is
 //! reached, `local` decides how this one is, `rules` reads what crosses a bridge, `loops` refuses what would cross for
-//! ever, and `notes` says what is no problem and still good to know.
+//! ever, `account` what an account at Ubidots does not carry, and `notes` says what is no problem and still good to know.
 
+mod account;
 mod bridge;
 mod common;
 mod far;
 mod local;
+mod loops;
+mod notes;
 mod rules;
 mod ubidots;
 
@@ -19,9 +22,11 @@ use super::section::{Read, Section};
 use crate::agent::StatusTopic;
 use crate::broker::{ClientIdPattern, QueueLimits};
 use crate::mqtt::TopicName;
+use crate::server::ListenerOptions;
 use crate::uplink::{self, Kind, LocalOptions, Options};
 
 pub(super) use local::local_options;
+pub(super) use notes::notes;
 
 /// What other sections say that uplinks have to know.
 pub(super) struct Given<'a> {
@@ -37,6 +42,8 @@ pub(super) struct Given<'a> {
     pub(super) status: Option<&'a StatusTopic>,
     /// The broker that uplinks take from.
     pub(super) local: LocalOptions,
+    /// Where the embedded broker listens.
+    pub(super) listeners: &'a [ListenerOptions],
 }
 
 /// Stands for a topic that has a problem.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use config::ValueKind;
 
+use super::account::{SAMPLES_OF_INTERVAL_MAX, check_load, check_variables, samples_in};
 use super::bridge::{POISON_AFTER_DEFAULT, UBIDOTS};
 use super::common::{self, Common};
 use super::{Given, Uplink, far, own_topics};
@@ -22,9 +23,6 @@ use crate::uplink::ubidots::{Form, Options as UbidotsOptions, ReceiveRule, check
 use crate::uplink::{FarOptions, Kind, LocalOptions, Options, Version};
 
 const EVERY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
-
-/// Samples of an interval are in memory until it is over.
-const SAMPLES_OF_INTERVAL_MAX: u128 = 5_000;
 
 /// Beyond four a second the account's token is throttled.
 const PUBLISHES: RangeInclusive<f64> = 0.1..=4.0;
@@ -50,12 +48,18 @@ pub(super) fn read(section: &mut Section<'_>, given: &Given<'_>, topics: &mut To
     let device = section.optional("device", label);
     let account = read_account(section, device.clone(), given, topics, enabled);
     let common = common::read(section);
+    if let Ok(account) = &account {
+        check_variables(section, account);
+    }
     if enabled == Ok(false) {
         (url?, tls?, token?, account?, common?);
         return Ok(None);
     }
     if device == Ok(None) {
         section.problem("device", "is missing: the label of the device at Ubidots is expected".into());
+    }
+    if let (Ok(account), Some(interval)) = (&account, given.interval) {
+        check_load(section, account, interval);
     }
     let (account, token) = (account?, token?);
     let own = own_topics(UBIDOTS, &section.path("enabled"), given, topics);
@@ -198,8 +202,4 @@ fn receive_max(account: &UbidotsOptions, given: &Given<'_>) -> u16 {
     let interval = given.interval.unwrap_or_default();
     let samples = account.every.map_or(0, |every| samples_in(every, interval).min(SAMPLES_OF_INTERVAL_MAX));
     u16::try_from(samples * 2).unwrap_or(0).saturating_add(given.local.receive_max)
-}
-
-fn samples_in(every: Duration, interval: Duration) -> u128 {
-    every.as_nanos().div_ceil(interval.as_nanos().max(1))
 }
