@@ -137,4 +137,18 @@ mod tests {
              broker  external, b port 1883 without TLS, as me\n  state   /s\n",
         );
     }
+    #[test]
+    fn each_uplink_has_a_line_and_notes_come_last() {
+        check(
+            "[[uplink.bridge]]\nname = \"cloud\"\nurls = [\"mqtts://a\", \"mqtt://b:1\"]\nprofile = \"vernemq\"\n\
+             rules = [{ topic = \"myRasp/state\" }, { topic = \"x\", direction = \"in\" }]",
+            "x.toml: ok\n  source  Sense HAT on /dev/i2c-1, every 1s\n  \
+             topics  myRasp/sensors/temperature, myRasp/sensors/pression, myRasp/sensors/humidity, myRasp/state, \
+             myRasp/status\n  \
+             broker  embedded, on 127.0.0.1:1883, [::1]:1883\n  \
+             uplink  cloud: mqtts a port 8883 or mqtt b port 1, 2 rules, profile vernemq\n  \
+             state   /home/pi/.local/state/sensegate\n  \
+             note    uplink cloud: VerneMQ's nodes agree on retained messages after a while\n",
+        );
+    }
 }

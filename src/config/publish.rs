@@ -82,7 +82,9 @@ impl Topics {
     /// the one that is wrong. The key at `path` is what it is for.
     pub(super) fn claim_own(&mut self, template: &str, title: String, path: String) -> Result<TopicName, String> {
         let topic = topic_name(template, &self.names)?;
-        self.used.insert(0, Used { path, title, topic: topic.clone() });
+        if self.used.iter().all(|used| used.title != title) {
+            self.used.insert(0, Used { path, title, topic: topic.clone() });
+        }
         Ok(topic)
     }
 

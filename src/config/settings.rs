@@ -132,7 +132,7 @@ impl EmbeddedBroker {
         [
             (listeners(self) != listeners(new)).then_some("broker.listener"),
             (limits(self, uplinks[0]) != limits(new, uplinks[1])).then_some("broker.limits"),
-            needs.iter().any(|queue| !has.contains(queue)).then_some("queue_messages to queue_overflow of an uplink"),
+            needs.iter().any(|queue| !has.contains(queue)).then_some("the queues of uplinks"),
         ]
         .into_iter()
         .flatten()

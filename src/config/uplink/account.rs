@@ -37,12 +37,6 @@ fn check_labels(section: &mut Section<'_>, account: &Options) {
         let text = format!("is {}, as send.{quantity} is; each needs a variable of its own", shown(online));
         section.problem("online", text);
     }
-    if let Some(dots) = account.dots_per_s
-        && dots < count(sent.len())
-    {
-        let text = format!("is {dots}, and {} variables are sent: at least as many are expected", sent.len());
-        section.problem("dots_per_s", text);
-    }
 }
 
 /// What is sent comes back to whoever receives it. In JSON it has its timestamp, and is known again.
@@ -76,7 +70,12 @@ pub(super) fn check_load(section: &mut Section<'_>, account: &Options, interval:
     if let Some(every) = account.every {
         check_every(section, every, interval);
     }
-    if account.drain(BACKLOG, interval).is_none() {
+    if let Some(dots) = account.dots_per_s
+        && dots < count(account.send.len())
+    {
+        let text = format!("is {dots}, and {} variables are sent: at least as many are expected", account.send.len());
+        section.problem("dots_per_s", text);
+    } else if account.drain(BACKLOG, interval).is_none() {
         let by_publishes_alone = Options { dots_per_s: None, ..account.clone() };
         let key = match by_publishes_alone.drain(BACKLOG, interval) {
             Some(_) => "dots_per_s",

@@ -54,18 +54,20 @@ fn of_storage(storage: &StorageOptions) -> Option<String> {
 fn of_ubidots(uplink: &Options, account: &Ubidots, interval: Duration) -> Vec<String> {
     let is_plain = uplink.far.addresses.iter().any(|address| matches!(address, Address::Tcp { is_tls: false, .. }));
     let plain = is_plain.then(|| "the token crosses the network readable; mqtts:// keeps it to itself".to_owned());
-    let load = (!account.send.is_empty()).then(|| {
-        let load = account.load(interval);
-        let now = format!("{} publishes and {} dots a second", short(load.publishes_per_s), short(load.dots_per_s));
-        match account.drain(DAY, interval) {
-            Some(drain) => {
-                let time = humantime::format_duration(Duration::from_secs(drain.time.as_secs().max(1)));
-                format!("{now}; the backlog of a day takes {time} and {} publishes", drain.publishes)
-            }
-            None => format!("{now}; a backlog never drains"),
-        }
-    });
+    let load = (!account.send.is_empty()).then(|| load(account, interval));
     load.into_iter().chain(plain).collect()
+}
+
+fn load(account: &Ubidots, interval: Duration) -> String {
+    let load = account.load(interval);
+    let now = format!("{} publishes/s and {} dots/s", short(load.publishes_per_s), short(load.dots_per_s));
+    match account.drain(DAY, interval) {
+        Some(drain) => {
+            let time = humantime::format_duration(Duration::from_secs(drain.time.as_secs().max(1)));
+            format!("{now}; the backlog of a day takes {time} and {} publishes", drain.publishes)
+        }
+        None => format!("{now}; a backlog never drains"),
+    }
 }
 
 /// Two digits behind the point at most.

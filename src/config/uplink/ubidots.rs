@@ -41,7 +41,7 @@ const CREDENTIAL: &str = "ubidots.token";
 /// Reads `[uplink.ubidots]`; `None` when it is switched off. What stands there is checked all the same.
 pub(super) fn read(section: &mut Section<'_>, given: &Given<'_>, topics: &mut Topics) -> Read<Option<Uplink>> {
     let enabled = section.required("enabled", boolean);
-    let is_enabled = enabled != Ok(false);
+    let is_enabled = enabled == Ok(true);
     let url = section.required("url", url).map(|url| vec![far::address(url)]);
     let tls = far::read_ca_file(section, url.as_deref().unwrap_or_default());
     let token = read_token(section, given.variables, is_enabled);
@@ -51,8 +51,8 @@ pub(super) fn read(section: &mut Section<'_>, given: &Given<'_>, topics: &mut To
     if let Ok(account) = &account {
         check_variables(section, account);
     }
-    if enabled == Ok(false) {
-        (url?, tls?, token?, account?, common?);
+    if !is_enabled {
+        (enabled?, url?, tls?, token?, account?, common?);
         return Ok(None);
     }
     if device == Ok(None) {
