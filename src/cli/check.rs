@@ -134,7 +134,9 @@ mod tests {
              broker.external.client_id = \"me\"\nstorage.directory = \"/s\"\nprefix = \"p\"",
             "x.toml: ok\n  source  simulated HAT, every 1s\n  topics  p/sensors/temperature, p/sensors/pression, \
              p/sensors/humidity, p/state, p/status\n  \
-             broker  external, b port 1883 without TLS, as me\n  state   /s\n",
+             broker  external, b port 1883 without TLS, as me\n  state   /s\n  \
+             note    broker.mode = \"external\": readings are lost while the link to the broker is cut; the embedded \
+             broker with a bridge keeps them\n",
         );
     }
     #[test]

@@ -7,7 +7,7 @@ use sensegate::base::ids::default_client_id;
 use sensegate::broker::{ClientIdPattern, Overflow, QueueLimits};
 use sensegate::client::{Address, TlsOptions};
 use sensegate::config::DEFAULTS;
-use sensegate::mqtt::QoS;
+use sensegate::mqtt::{QoS, TopicName};
 use sensegate::uplink::bridge::{Direction, Profile};
 use sensegate::uplink::ubidots::Form;
 use sensegate::uplink::{Kind, Options, Order, Version, bridge, ubidots};
@@ -46,7 +46,7 @@ fn ubidots_needs_three_lines() {
     assert_eq!((uplink.name.as_str(), uplink.order, uplink.inflight_max), ("ubidots", Order::InOrder, 20));
     assert_eq!((uplink.ack_timeout, uplink.strikes_max), (Duration::from_secs(30), 5));
     assert_eq!(uplink.clock_wait, Duration::from_secs(300));
-    let topics = [&uplink.topics.samples, &uplink.topics.state, &uplink.topics.rejected].map(|topic| topic.as_str());
+    let topics = [&uplink.topics.samples, &uplink.topics.state, &uplink.topics.rejected].map(TopicName::as_str);
     assert_eq!(topics, ["myRasp/samples", "myRasp/uplink/ubidots/state", "myRasp/uplink/ubidots/rejected"]);
     let far = &uplink.far;
     assert_eq!(far.addresses, [tcp("industrial.api.ubidots.com", 8883, true)]);

@@ -11,6 +11,7 @@ use super::{Given, Uplink, far, loops, own_topics};
 use crate::agent::StatusTopic;
 use crate::base::ids;
 use crate::config::endpoint::client_id;
+use crate::config::general::STAND_IN;
 use crate::config::limits::{SESSION_EXPIRY, SHORT, whole_seconds};
 use crate::config::publish::Topics;
 use crate::config::section::{Read, Section, index_path, key_path};
@@ -65,53 +66,89 @@ pub(super) fn read_all(uplink: &mut Section<'_>, given: &Given<'_>, topics: &mut
 
 fn read_one(section: &mut Section<'_>, given: &Given<'_>, topics: &mut Topics) -> Read<Uplink> {
     let name = section.required("name", name);
-    let addresses = far::read_addresses(section);
-    let tls = far::read_tls(section, addresses.as_deref().unwrap_or_default());
-    let credentials = far::read_credentials(section);
     let profile = section.optional("profile", choice(&Profile::ALL)).map(Option::unwrap_or_default);
-    let version = read_version(section, profile);
     let client_id = read_client_id(section, name.as_deref().unwrap_or_default());
     let common = common::read(section);
     let inflight = section.optional("inflight", integer(SHORT));
     let poison_after = section.optional("poison_after", integer(POISON_AFTER));
-    let presence = section.optional("status", choice(&PRESENCES));
-    let rules = {
-        let remote = topics.names().with("client_id", client_id.as_deref().unwrap_or("\u{fffd}"));
-        let sides = Sides { local: topics.names(), remote: &remote, profile: profile.unwrap_or_default() };
-        rules::read(section, &sides)
-    };
-    loops::check_rules(section, rules.as_deref().unwrap_or_default());
-    loops::check_addresses(section, addresses.as_deref().unwrap_or_default(), given);
-    let session = read_session(section, rules.as_deref().unwrap_or_default());
-    let (name, rules, profile, presence) = (name?, rules?, profile?, presence?.unwrap_or(Presence::Offline));
+    let rules = read_rules(section, &client_id, profile, topics);
+    let kind = read_kind(section, profile, rules.clone(), given);
+    let keep_alive = common.as_ref().map_or_else(|noted| Err(*noted), |common| Ok(common.keep_alive));
+    let far = read_far(section, client_id, profile, rules.as_deref().unwrap_or_default(), keep_alive, given);
+    let name = name?;
     let own = own_topics(&name, &section.path("name"), given, topics);
     let own = own.map_err(|text| section.problem("name", text))?;
-    let status = given.status.and_then(|status| status_there(status, presence, &rules));
-    let Common { order, keep_alive, ack_timeout, queue } = common?;
-    let (clean_session, session_expiry_s) = session?;
+    let Common { order, ack_timeout, queue, .. } = common?;
     let options = Options {
         name,
-        kind: Kind::Bridge(BridgeOptions { rules, profile, status }),
-        far: FarOptions {
-            addresses: addresses?,
-            tls: tls?,
-            version: version?,
-            client_id: client_id?,
-            clean_session,
-            session_expiry_s,
-            keep_alive,
-            credentials: credentials?,
-            packet_bytes_max: given.local.packet_bytes_max,
-        },
+        kind: kind?,
+        far: far?,
         local: given.local.clone(),
         order,
-        inflight_max: inflight?.unwrap_or(INFLIGHT_DEFAULT).min(profile.inflight_max()),
+        inflight_max: inflight?.unwrap_or(INFLIGHT_DEFAULT).min(profile?.inflight_max()),
         ack_timeout,
         strikes_max: poison_after?.unwrap_or(POISON_AFTER_DEFAULT),
         clock_wait: given.clock_wait,
         topics: own,
     };
     Ok(Uplink { options, queue })
+}
+
+/// Reads `rules`, and holds that they make no loop.
+fn read_rules(
+    section: &mut Section<'_>,
+    client_id: &Read<String>,
+    profile: Read<Profile>,
+    topics: &Topics,
+) -> Read<Vec<Rule>> {
+    // what has a problem itself makes no other one
+    let remote = topics.names().with("client_id", client_id.as_deref().unwrap_or(STAND_IN));
+    let sides = Sides { local: topics.names(), remote: &remote, profile: profile.unwrap_or_default() };
+    let rules = rules::read(section, &sides)?;
+    loops::check_rules(section, &rules);
+    Ok(rules)
+}
+
+/// What the bridge carries.
+fn read_kind(
+    section: &mut Section<'_>,
+    profile: Read<Profile>,
+    rules: Read<Vec<Rule>>,
+    given: &Given<'_>,
+) -> Read<Kind> {
+    let presence = section.optional("status", choice(&PRESENCES))?.unwrap_or(Presence::Offline);
+    let (rules, profile) = (rules?, profile?);
+    let status = given.status.and_then(|status| status_there(status, presence, &rules));
+    Ok(Kind::Bridge(BridgeOptions { rules, profile, status }))
+}
+
+/// Reads how the other side is reached.
+fn read_far(
+    section: &mut Section<'_>,
+    client_id: Read<String>,
+    profile: Read<Profile>,
+    rules: &[Rule],
+    keep_alive: Read<Duration>,
+    given: &Given<'_>,
+) -> Read<FarOptions> {
+    let addresses = far::read_addresses(section);
+    loops::check_addresses(section, addresses.as_deref().unwrap_or_default(), given);
+    let tls = far::read_tls(section, addresses.as_deref().unwrap_or_default());
+    let credentials = far::read_credentials(section);
+    let version = read_version(section, profile);
+    let session = read_session(section, rules);
+    let (clean_session, session_expiry_s) = session?;
+    Ok(FarOptions {
+        addresses: addresses?,
+        tls: tls?,
+        version: version?,
+        client_id: client_id?,
+        clean_session,
+        session_expiry_s,
+        keep_alive: keep_alive?,
+        credentials: credentials?,
+        packet_bytes_max: given.local.packet_bytes_max,
+    })
 }
 
 /// Lower case, so that no two differ in that alone.
@@ -161,8 +198,8 @@ fn status_there(status: &StatusTopic, presence: Presence, rules: &[Rule]) -> Opt
         Presence::Clear => String::new(),
         Presence::None => return None,
     };
-    let outs = rules.iter().filter(|rule| rule.direction.goes_out());
-    let (rule, name) = outs.filter_map(|rule| Some((rule, rule.out(status.topic.as_str())?))).next()?;
+    let mut outs = rules.iter().filter(|rule| rule.direction.goes_out());
+    let (rule, name) = outs.find_map(|rule| Some((rule, rule.out(status.topic.as_str())?)))?;
     let topic = TopicName::new(&name).ok()?;
     Some(Status { topic, online: status.online.clone(), offline, retain: status.retain && rule.retain })
 }

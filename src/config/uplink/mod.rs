@@ -16,6 +16,7 @@ mod ubidots;
 
 use std::time::Duration;
 
+use super::general::STAND_IN;
 use super::layers::Variables;
 use super::publish::Topics;
 use super::section::{Read, Section};
@@ -48,7 +49,7 @@ pub(super) struct Given<'a> {
 
 /// Stands for a topic that has a problem.
 pub(super) fn unknown_topic() -> TopicName {
-    TopicName::new("\u{fffd}").expect("one character is a name")
+    TopicName::new(STAND_IN).expect("one character is a name")
 }
 
 /// One uplink, and what may wait for it.

@@ -100,8 +100,8 @@ fn of_names(rule: &Rule, profile: Profile) -> Vec<String> {
 /// Topics of the gateway that a rule sends and the broker there does not take.
 fn of_own_topics(bridge: &Bridge, settings: &Settings) -> Vec<String> {
     let refused = |topic: &str| {
-        let outs = bridge.rules.iter().filter(|rule| rule.direction.goes_out());
-        let remote = outs.filter_map(|rule| rule.out(topic)).next()?;
+        let mut outs = bridge.rules.iter().filter(|rule| rule.direction.goes_out());
+        let remote = outs.find_map(|rule| rule.out(topic))?;
         let reason = bridge.profile.check_topic(&remote).err()?;
         Some(format!("{topic} is rejected as {remote:?}: {reason}"))
     };

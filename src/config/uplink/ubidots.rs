@@ -13,6 +13,7 @@ use super::common::{self, Common};
 use super::{Given, Uplink, far, own_topics};
 use crate::base::ids;
 use crate::base::secret::Secret;
+use crate::client::{Address, TlsOptions};
 use crate::config::endpoint::{password, url};
 use crate::config::layers::Variables;
 use crate::config::publish::Topics;
@@ -52,7 +53,7 @@ pub(super) fn read(section: &mut Section<'_>, given: &Given<'_>, topics: &mut To
         check_variables(section, account);
     }
     if !is_enabled {
-        (enabled?, url?, tls?, token?, account?, common?);
+        enabled.and(url).and(tls).and(token).and(account).and(common)?;
         return Ok(None);
     }
     if device == Ok(None) {
@@ -69,18 +70,7 @@ pub(super) fn read(section: &mut Section<'_>, given: &Given<'_>, topics: &mut To
     let options = Options {
         name: UBIDOTS.to_owned(),
         kind: Kind::Ubidots(account),
-        far: FarOptions {
-            addresses: url?,
-            tls: tls?,
-            version: Version::V311,
-            client_id: format!("{}-{UBIDOTS}", ids::default_client_id()),
-            clean_session: true,
-            session_expiry_s: 0,
-            keep_alive,
-            // the user is the token; a password is not asked for, and some who stand between miss it
-            credentials: token.map(|token| (token.reveal().to_owned(), Some(token))),
-            packet_bytes_max: given.local.packet_bytes_max,
-        },
+        far: far_options(url?, tls?, token, keep_alive, given),
         local: LocalOptions { receive_max, ..given.local.clone() },
         order,
         inflight_max: INFLIGHT,
@@ -90,6 +80,28 @@ pub(super) fn read(section: &mut Section<'_>, given: &Given<'_>, topics: &mut To
         topics: own,
     };
     Ok(Some(Uplink { options, queue }))
+}
+
+/// How Ubidots is reached. Nothing waits there, so its session is a clean one.
+fn far_options(
+    addresses: Vec<Address>,
+    tls: TlsOptions,
+    token: Option<Secret>,
+    keep_alive: Duration,
+    given: &Given<'_>,
+) -> FarOptions {
+    FarOptions {
+        addresses,
+        tls,
+        version: Version::V311,
+        client_id: format!("{}-{UBIDOTS}", ids::default_client_id()),
+        clean_session: true,
+        session_expiry_s: 0,
+        keep_alive,
+        // the user is the token; a password is not asked for, and some who stand between miss it
+        credentials: token.map(|token| (token.reveal().to_owned(), Some(token))),
+        packet_bytes_max: given.local.packet_bytes_max,
+    }
 }
 
 /// What is asked of the account and promised to it.
@@ -191,10 +203,10 @@ fn read_token(section: &mut Section<'_>, variables: &Variables, is_needed: bool)
 /// One word, so that a file of another kind is not sent as one.
 fn token(kind: &ValueKind) -> Result<Secret, String> {
     let token = password(kind)?;
-    match token.reveal().contains(|character: char| character.is_whitespace() || character.is_control()) {
-        true => Err(format!("names {}, which holds more than one word: the token alone is expected", describe(kind))),
-        false => Ok(token),
+    if token.reveal().contains(|character: char| character.is_whitespace() || character.is_control()) {
+        return Err(format!("names {}, which holds more than one word: the token alone is expected", describe(kind)));
     }
+    Ok(token)
 }
 
 /// Samples that may come without being acknowledged: those of the interval whose mean is to be told, and of the next.
