@@ -266,4 +266,10 @@ fn reload_says_what_has_to_wait_for_a_restart() {
     check("", "broker.limits.connections_per_address = 1", &["broker.limits"]);
     check("", external, &["broker.mode"]);
     check(external, &external.replace("//b", "//c"), &["broker.external"]);
+    let bridge = "[[uplink.bridge]]\nname = \"a\"\nurl = \"mqtt://b\"\nrules = [{ topic = \"#\" }]\n";
+    check(bridge, &bridge.replace("//b", "//c"), &[]);
+    check(bridge, "", &[]);
+    check(bridge, &format!("{bridge}queue_messages = 5"), &["the queues of uplinks"]);
+    check("", bridge, &["the queues of uplinks"]);
+    check(bridge, &format!("{bridge}[[broker.session]]\nclient_id = \"b\""), &["broker.limits"]);
 }

@@ -59,10 +59,10 @@ fn unknown_keys_are_refused_at_every_level_with_what_may_be_meant() {
         &["x.toml:1:10: publish.wind: is no key of [publish]; its keys are humidity, pressure, temperature"],
     );
     check(
-        "[uplink.ubidots]\nenabled = true",
+        "[mqtt]\nport = 1",
         &[
-            "x.toml:1:2: uplink: is no key of the top level; its keys are broker, labels, log, prefix, publish, sensors, \
-           state, status, storage",
+            "x.toml:1:2: mqtt: is no key of the top level; its keys are broker, clock, labels, log, prefix, publish, \
+           samples, sensors, state, status, storage, uplink",
         ],
     );
     check(

@@ -23,9 +23,32 @@ fn check(text: &str, variables: Vec<(String, String)>) {
 fn value() -> impl Strategy<Value = String> {
     let scalars =
         ["true", "0", "-1", "3", "1.5", "nan", "99999999999999999999", "1979-05-27", "\"\"", "\"#\"", "\"5s\""];
-    let others =
-        ["\"mqtt\"", "\"{prefix}\"", "\"{\"", "\"1 MiB\"", "\"[::1]:0\"", "[]", "[[]]", "[{ address = 1 }]", "{}"];
+    let others = [
+        "\"mqtt\"",
+        "\"{prefix}\"",
+        "\"{\"",
+        "\"1 MiB\"",
+        "\"[::1]:0\"",
+        "[]",
+        "[[]]",
+        "[{ address = 1 }]",
+        "{}",
+        "[{ rules = [{}] }]",
+    ];
     prop::sample::select([&scalars[..], &others[..]].concat()).prop_map(str::to_owned)
+}
+
+/// The shipped file with its examples in force, but for those that cannot stand together.
+fn with_examples() -> String {
+    let is_example = |line: &str| {
+        let key = line.split_once(" = ").map_or(line, |(key, _)| key);
+        line.starts_with("[[") || !key.contains(' ') && line.contains(" = ") && key != "urls" && key != "rules"
+    };
+    let lines = DEFAULTS.lines().map(|line| match line.strip_prefix("# ") {
+        Some(example) if is_example(example) => example,
+        _ => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The number of a line of the shipped file.
@@ -55,6 +78,17 @@ fn key() -> impl Strategy<Value = String> {
         "storage",
         "storage.directory",
         "log.level",
+        "clock.wait",
+        "samples.topic",
+        "uplink",
+        "uplink.ubidots.enabled",
+        "uplink.ubidots.device",
+        "uplink.ubidots.token_file",
+        "uplink.ubidots.dots_per_s",
+        "uplink.ubidots.every",
+        "uplink.ubidots.send.humidity",
+        "uplink.ubidots.receive",
+        "uplink.bridge",
         "x",
         "\"a.b\"",
         "\"x[99999999999]\"",
@@ -94,8 +128,23 @@ proptest! {
     }
 
     #[test]
+    fn examples_of_the_shipped_file_with_lines_lost_and_changed_are_taken_or_refused(
+        lost in line(), changed in prop::collection::vec((line(), value()), 0..4),
+    ) {
+        let text = with_examples();
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        for (changed, value) in changed {
+            if let Some((key, _)) = lines[changed].clone().split_once(" = ") {
+                lines[changed] = format!("{key} = {value}");
+            }
+        }
+        lines.remove(lost);
+        check(&lines.join("\n"), vec![]);
+    }
+
+    #[test]
     fn any_variables_are_taken_or_refused(
-        names in prop::collection::vec("[A-Za-z_\\[\\]\\.0-9]{0,12}|(SENSORS|BROKER|LABELS|PREFIX|X)(__[A-Z_]{1,9}){0,3}", 0..5),
+        names in prop::collection::vec("[A-Za-z_\\[\\]\\.0-9]{0,12}|(SENSORS|BROKER|LABELS|PREFIX|UPLINK|X)(__[A-Z_]{1,9}){0,3}", 0..5),
         value in "\\PC{0,12}",
         text in prop::option::of((key(), value())),
     ) {

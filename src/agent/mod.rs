@@ -64,6 +64,16 @@ pub struct Options {
     pub interval: Duration,
 }
 
+impl Options {
+    /// Every topic that it publishes to.
+    pub fn topics(&self) -> impl Iterator<Item = &TopicName> {
+        let quantities = self.quantities.iter().map(|quantity| &quantity.topic);
+        let state = self.state.iter().map(|state| &state.topic);
+        let status = self.status.iter().map(|status| &status.topic);
+        quantities.chain(state).chain(status).chain(self.samples.iter().map(|samples| &samples.topic))
+    }
+}
+
 /// Where and how one quantity is published.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuantityTopic {

@@ -3,8 +3,11 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use crate::client::Address;
 use crate::config::{self, EmbeddedBroker, Loaded, Settings};
 use crate::sensors::SourceOptions;
+use crate::uplink::bridge::Profile;
+use crate::uplink::{self, Kind};
 
 /// `EX_CONFIG` of sysexits.h; the unit tells systemd not to restart on it.
 const EXIT_CONFIGURATION: u8 = 78;
@@ -27,12 +30,18 @@ fn report(Loaded { settings, file }: &Loaded) -> String {
     let Settings { sensors, storage, .. } = settings;
     let source = source(&sensors.source);
     let interval = humantime::format_duration(sensors.interval);
-    let state = storage.directory.display();
-    format!(
-        "{file}: ok\n  source  {source}, every {interval}\n  topics  {}\n  broker  {}\n  state   {state}\n",
-        or_none(&topics(settings)),
-        settings.broker.as_ref().map_or_else(|| external(settings), embedded),
-    )
+    let broker = settings.broker.as_ref().map_or_else(|| external(settings), embedded);
+    let topics = or_none(&topics(settings));
+    let mut lines = vec![
+        format!("{file}: ok"),
+        format!("  source  {source}, every {interval}"),
+        format!("  topics  {topics}"),
+        format!("  broker  {broker}"),
+    ];
+    lines.extend(settings.uplinks.iter().map(|options| format!("  uplink  {}", uplink(options))));
+    lines.push(format!("  state   {}", storage.directory.display()));
+    lines.extend(settings.notes().into_iter().map(|note| format!("  note    {note}")));
+    lines.join("\n") + "\n"
 }
 
 fn source(source: &SourceOptions) -> String {
@@ -44,11 +53,7 @@ fn source(source: &SourceOptions) -> String {
 }
 
 fn topics(settings: &Settings) -> Vec<String> {
-    let agent = &settings.agent;
-    let quantities = agent.quantities.iter().map(|quantity| &quantity.topic);
-    let state = agent.state.iter().map(|state| &state.topic);
-    let status = agent.status.iter().map(|status| &status.topic);
-    quantities.chain(state).chain(status).map(ToString::to_string).collect()
+    settings.agent.topics().map(ToString::to_string).collect()
 }
 
 fn or_none(words: &[String]) -> String {
@@ -68,6 +73,33 @@ fn external(settings: &Settings) -> String {
         }
         crate::agent::BrokerAddress::House { socket } => format!("on {}", socket.display()),
     }
+}
+
+fn uplink(options: &uplink::Options) -> String {
+    let addresses: Vec<_> = options.far.addresses.iter().map(far).collect();
+    let carries = match &options.kind {
+        Kind::Ubidots(account) => {
+            let (sent, received) = (count(account.send.len(), "variable"), account.receive.len());
+            format!("device {}, {sent} sent, {received} received", account.device)
+        }
+        Kind::Bridge(bridge) => {
+            let profile = Profile::ALL.iter().find(|(_, profile)| *profile == bridge.profile);
+            format!("{}, profile {}", count(bridge.rules.len(), "rule"), profile.map_or("generic", |(name, _)| name))
+        }
+    };
+    format!("{}: {}, {carries}", options.name, addresses.join(" or "))
+}
+
+fn far(address: &Address) -> String {
+    match address {
+        Address::Tcp { host, port, is_tls: true } => format!("mqtts {host} port {port}"),
+        Address::Tcp { host, port, is_tls: false } => format!("mqtt {host} port {port}"),
+        Address::Unix(path) => path.display().to_string(),
+    }
+}
+
+fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 #[cfg(test)]
@@ -102,7 +134,23 @@ mod tests {
              broker.external.client_id = \"me\"\nstorage.directory = \"/s\"\nprefix = \"p\"",
             "x.toml: ok\n  source  simulated HAT, every 1s\n  topics  p/sensors/temperature, p/sensors/pression, \
              p/sensors/humidity, p/state, p/status\n  \
-             broker  external, b port 1883 without TLS, as me\n  state   /s\n",
+             broker  external, b port 1883 without TLS, as me\n  state   /s\n  \
+             note    broker.mode = \"external\": readings are lost while the link to the broker is cut; the embedded \
+             broker with a bridge keeps them\n",
+        );
+    }
+    #[test]
+    fn each_uplink_has_a_line_and_notes_come_last() {
+        check(
+            "[[uplink.bridge]]\nname = \"cloud\"\nurls = [\"mqtts://a\", \"mqtt://b:1\"]\nprofile = \"vernemq\"\n\
+             rules = [{ topic = \"myRasp/state\" }, { topic = \"x\", direction = \"in\" }]",
+            "x.toml: ok\n  source  Sense HAT on /dev/i2c-1, every 1s\n  \
+             topics  myRasp/sensors/temperature, myRasp/sensors/pression, myRasp/sensors/humidity, myRasp/state, \
+             myRasp/status\n  \
+             broker  embedded, on 127.0.0.1:1883, [::1]:1883\n  \
+             uplink  cloud: mqtts a port 8883 or mqtt b port 1, 2 rules, profile vernemq\n  \
+             state   /home/pi/.local/state/sensegate\n  \
+             note    uplink cloud: VerneMQ's nodes agree on retained messages after a while\n",
         );
     }
 }

@@ -11,7 +11,7 @@ use crate::mqtt::TopicName;
 const RESERVED: [&str; 2] = ["prefix", "quantity"];
 
 /// Stands for a word that has a problem, so that the templates that use it are not called wrong as well.
-const STAND_IN: &str = "\u{fffd}";
+pub(super) const STAND_IN: &str = "\u{fffd}";
 
 /// Reads `prefix` and `[labels]`.
 pub(super) fn read(root: &mut Section<'_>) -> Names {

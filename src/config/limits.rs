@@ -21,7 +21,7 @@ pub(super) struct Limits {
 const COUNT: RangeInclusive<usize> = 1..=100_000_000;
 
 /// Any count that fits two bytes of the protocol.
-const SHORT: RangeInclusive<usize> = 1..=65_535;
+pub(super) const SHORT: RangeInclusive<usize> = 1..=65_535;
 
 const QUEUE_AGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(4_294_967_294);
 
@@ -29,7 +29,7 @@ const QUEUE_AGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::f
 const ALIASES: RangeInclusive<usize> = 0..=65_535;
 
 /// Up to what four bytes of seconds hold, less the number that means for ever (section 3.1.2.11.2).
-const SESSION_EXPIRY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(4_294_967_294);
+pub(super) const SESSION_EXPIRY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(4_294_967_294);
 
 const LEVELS: RangeInclusive<usize> = 1..=TOPIC_LEVELS_MAX;
 
@@ -110,17 +110,22 @@ pub(super) fn read_sessions(
 ) -> Read<Vec<(ClientIdPattern, QueueLimits)>> {
     broker.sections("session", |section| {
         let client_id = section.required("client_id", pattern);
-        let messages = section.optional("queue_messages", integer(COUNT));
-        let bytes = section.optional("queue_size", size(MEMORY));
-        let age = section.optional("queue_age", duration(QUEUE_AGE));
-        let overflow = section.optional("queue_overflow", choice(&OVERFLOWS));
-        let limits = QueueLimits {
-            messages_max: messages?.unwrap_or(others.messages_max),
-            bytes_max: bytes?.unwrap_or(others.bytes_max),
-            age_max: age?.or(others.age_max),
-            overflow: overflow?.unwrap_or(others.overflow),
-        };
-        Ok((client_id?, limits))
+        let limits = read_queue(section, others);
+        Ok((client_id?, limits?))
+    })
+}
+
+/// Reads the keys of a queue that may be left out: then it is as `others` have it.
+pub(super) fn read_queue(section: &mut Section<'_>, others: &QueueLimits) -> Read<QueueLimits> {
+    let messages = section.optional("queue_messages", integer(COUNT));
+    let bytes = section.optional("queue_size", size(MEMORY));
+    let age = section.optional("queue_age", duration(QUEUE_AGE));
+    let overflow = section.optional("queue_overflow", choice(&OVERFLOWS));
+    Ok(QueueLimits {
+        messages_max: messages?.unwrap_or(others.messages_max),
+        bytes_max: bytes?.unwrap_or(others.bytes_max),
+        age_max: age?.or(others.age_max),
+        overflow: overflow?.unwrap_or(others.overflow),
     })
 }
 
@@ -140,6 +145,7 @@ fn short(number: usize) -> u16 {
     u16::try_from(number).unwrap_or(u16::MAX)
 }
 
-fn whole_seconds(duration: Duration) -> u32 {
+/// As four bytes of seconds.
+pub(super) fn whole_seconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_secs()).unwrap_or(Terms::FOREVER_S)
 }

@@ -8,11 +8,13 @@
 //! The journey: `layers` finds the file and lays defaults, file and environment over each other; `document` parses and
 //! knows where everything stands; `section` reads one key at a time and collects what is wrong; one file a section
 //! (`general`, `sensors`, `publish`, `status`, `broker`, `access`, `listener`, `tls`, `limits`, `external`, `storage`,
-//! `log`) decides what it means, with the words of `value` and `template`. Start reading at [`load`], then at `sensors`.
+//! `log`) decides what it means, with the words of `value`, `template` and `endpoint`. Start reading at [`load`], then
+//! at `sensors`.
 
 mod access;
 mod broker;
 mod document;
+mod endpoint;
 mod external;
 mod general;
 mod layers;
@@ -21,6 +23,7 @@ mod listener;
 mod log;
 mod problem;
 mod publish;
+mod samples;
 mod section;
 mod sensors;
 mod settings;
@@ -28,6 +31,7 @@ mod status;
 mod storage;
 mod template;
 mod tls;
+mod uplink;
 mod value;
 
 use std::fmt;
@@ -118,8 +122,10 @@ mod tests {
     /// Every key that the reader asks for, without the positions in lists.
     fn known_keys() -> BTreeSet<String> {
         let variables = Variables::from([("HOME".into(), "/home/pi".into())]);
-        // a section that stands there as an example only
-        let example = "[[broker.session]]\nclient_id = \"a\"";
+        // sections that stand there as examples only
+        let example = "[[broker.session]]\nclient_id = \"a\"\n\
+                       [[uplink.ubidots.receive]]\nvariable = \"a\"\ntopic = \"a\"\n\
+                       [[uplink.bridge]]\nname = \"a\"\nurl = \"mqtt://b\"\nrules = [{ topic = \"#\" }]";
         let merged = layers::merge(Some((Path::new("x.toml"), example)), &variables).unwrap();
         let mut notes = Notes::new(merged.places, merged.problems);
         let read = Section::read_root(&merged.values, &mut notes, |root| settings::read(root, &variables));

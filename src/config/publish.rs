@@ -33,15 +33,29 @@ fn read_quantity(section: &mut Section<'_>, quantity: Quantity, topics: &mut Top
     Ok(enabled?.then_some(topic))
 }
 
-/// The topics that the gateway publishes to, each with the path of its key.
+/// The topics that the gateway publishes to.
 pub(super) struct Topics {
     names: Names,
-    used: Vec<(String, TopicName)>,
+    used: Vec<Used>,
+}
+
+/// One of them.
+struct Used {
+    /// The key that it comes from.
+    path: String,
+    /// What it is, for a problem of another one.
+    title: String,
+    topic: TopicName,
 }
 
 impl Topics {
     pub(super) fn new(names: Names) -> Self {
         Self { names, used: Vec::new() }
+    }
+
+    /// What templates may use everywhere.
+    pub(super) fn names(&self) -> &Names {
+        &self.names
     }
 
     /// Reads `topic` where only the prefix and the labels have a meaning.
@@ -54,25 +68,41 @@ impl Topics {
     fn read(&mut self, section: &mut Section<'_>, names: &Names, enabled: Read<bool>) -> Read<TopicName> {
         let topic = section.required("topic", |kind| topic_name(&text(kind)?, names))?;
         if enabled != Ok(false) {
-            self.used.push((section.path("topic"), topic.clone()));
+            self.claim(section.path("topic"), topic.clone());
+        }
+        Ok(topic)
+    }
+
+    /// Remembers the topic of the key at `path` as used.
+    pub(super) fn claim(&mut self, path: String, topic: TopicName) {
+        self.used.push(Used { title: path.clone(), path, topic });
+    }
+
+    /// The topic that `template` makes, used for what `title` says and typed nowhere: another one that is the same is
+    /// the one that is wrong. The key at `path` is what it is for.
+    pub(super) fn claim_own(&mut self, template: &str, title: String, path: String) -> Result<TopicName, String> {
+        let topic = topic_name(template, &self.names)?;
+        if self.used.iter().all(|used| used.title != title) {
+            self.used.insert(0, Used { path, title, topic: topic.clone() });
         }
         Ok(topic)
     }
 
     /// Notes a problem for each topic that an earlier key uses already, at the one of the two that somebody typed.
     pub(super) fn check_each_is_used_once(&self, root: &mut Section<'_>) {
-        for (index, (path, topic)) in self.used.iter().enumerate() {
-            let earlier = self.used.iter().take(index).find(|(_, earlier)| earlier == topic);
-            if let Some((earlier, _)) = earlier {
+        for (index, Used { path, title, topic }) in self.used.iter().enumerate() {
+            let earlier = self.used.iter().take(index).find(|earlier| earlier.topic == *topic);
+            if let Some(earlier) = earlier {
                 let notes = root.notes();
-                let (at, other) = if notes.is_typed(path) { (path, earlier) } else { (earlier, path) };
+                let (at, other) = if notes.is_typed(path) { (path, &earlier.title) } else { (&earlier.path, title) };
                 notes.problem(at, format!("is {topic}, as {other} is; each needs a topic of its own"));
             }
         }
     }
 }
 
-fn topic_name(template: &str, names: &Names) -> Result<TopicName, String> {
+/// The name that `template` makes.
+pub(super) fn topic_name(template: &str, names: &Names) -> Result<TopicName, String> {
     let topic = expand(template, names)?;
     if topic.starts_with("$SYS/") {
         return Err("begins with $SYS/, which is the broker's own; another first level is expected".into());

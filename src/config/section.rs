@@ -177,6 +177,27 @@ impl<'a> Section<'a> {
         read.into_iter().collect()
     }
 
+    /// Each value of the list `key`, as `parse` understands it; `None` when it is not there.
+    pub(super) fn list<T>(
+        &mut self,
+        key: &str,
+        parse: impl Fn(&ValueKind) -> Result<T, String>,
+    ) -> Read<Option<Vec<T>>> {
+        let elements = match self.ask(key).map(|value| &value.kind) {
+            None => return Ok(None),
+            Some(ValueKind::Nil) => return Err(NOTED_BY_THE_PARSER),
+            Some(ValueKind::Array(elements)) => elements,
+            Some(other) => return Err(self.problem(key, format!("is {}, a list is expected", describe(other)))),
+        };
+        let path = self.path(key);
+        let read = |(index, element): (usize, &Value)| match &element.kind {
+            ValueKind::Nil => Err(NOTED_BY_THE_PARSER),
+            kind => parse(kind).map_err(|text| self.notes.problem(&index_path(&path, index), text)),
+        };
+        let read: Vec<_> = elements.iter().enumerate().map(read).collect();
+        read.into_iter().collect::<Read<_>>().map(Some)
+    }
+
     fn element<T>(
         &mut self,
         key: &str,

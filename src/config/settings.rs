@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use super::layers::Variables;
 use super::section::{Read, Section};
-use super::{broker, general, log, publish, sensors, status, storage};
+use super::uplink::{self as uplinks, Given, Uplink};
+use super::{broker, general, log, publish, samples, sensors, status, storage};
 use crate::agent::{self, BrokerAddress};
 use crate::base::ids;
 use crate::sensors::SourceOptions;
-use crate::{broker as machine, sensors as hat, server, store};
+use crate::{broker as machine, sensors as hat, server, store, uplink};
 
 /// Everything the gateway was asked to be.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +19,8 @@ pub struct Settings {
     pub sensors: hat::Options,
     /// What is published, and to which broker.
     pub agent: agent::Options,
+    /// Where readings and messages go on to; Ubidots first.
+    pub uplinks: Vec<uplink::Options>,
     /// The embedded broker; `None` with `broker.mode = "external"`.
     pub broker: Option<EmbeddedBroker>,
     /// Where the state is kept.
@@ -86,6 +89,11 @@ impl Settings {
         self.sensors.source = dump.map_or(SourceOptions::Simulated, |dump| SourceOptions::Dump(dump.to_owned()));
     }
 
+    /// What is no problem and still good to know, one line each.
+    pub fn notes(&self) -> Vec<String> {
+        uplinks::notes(self)
+    }
+
     /// What differs in `new` and only takes effect at the next start, by the names in the file.
     pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
         let differs = |differs: bool, name| differs.then_some(name);
@@ -99,7 +107,9 @@ impl Settings {
         .flatten()
         .collect();
         match (&self.broker, &new.broker) {
-            (Some(old), Some(new)) => names.extend(old.needs_restart(new)),
+            (Some(old), Some(new_broker)) => {
+                names.extend(old.needs_restart(new_broker, [self.uplinks.len(), new.uplinks.len()]));
+            }
             (None, None) if !self.agent.has_connection_of(&new.agent) => names.push("broker.external"),
             _ => {}
         }
@@ -108,14 +118,24 @@ impl Settings {
 }
 
 impl EmbeddedBroker {
-    fn needs_restart(&self, new: &Self) -> impl Iterator<Item = &'static str> {
-        let limits = |of: &Self| {
+    /// The first of the queues are those of `uplinks`, as many here and there.
+    fn needs_restart(&self, new: &Self, uplinks: [usize; 2]) -> impl Iterator<Item = &'static str> {
+        let limits = |of: &Self, uplinks: usize| {
             let server::Options { connections_max, connections_per_address_max, send_buffer_bytes_max, .. } = of.server;
-            (of.machine.clone(), connections_max, connections_per_address_max, send_buffer_bytes_max)
+            let queues = of.machine.queues.get(uplinks..).unwrap_or_default().to_vec();
+            let machine = machine::Options { queues, ..of.machine.clone() };
+            (machine, connections_max, connections_per_address_max, send_buffer_bytes_max)
         };
         let listeners = |of: &Self| of.server.listeners.iter().map(without_certificates).collect::<Vec<_>>();
-        let listeners = (listeners(self) != listeners(new)).then_some("broker.listener");
-        listeners.into_iter().chain((limits(self) != limits(new)).then_some("broker.limits"))
+        let has = self.machine.queues.get(..uplinks[0]).unwrap_or_default();
+        let needs = new.machine.queues.get(..uplinks[1]).unwrap_or_default();
+        [
+            (listeners(self) != listeners(new)).then_some("broker.listener"),
+            (limits(self, uplinks[0]) != limits(new, uplinks[1])).then_some("broker.limits"),
+            needs.iter().any(|queue| !has.contains(queue)).then_some("the queues of uplinks"),
+        ]
+        .into_iter()
+        .flatten()
     }
 }
 
@@ -139,11 +159,28 @@ pub(super) fn read(root: &mut Section<'_>, variables: &Variables) -> Read<Settin
     let quantities = root.section("publish", |section| publish::read(section, &mut topics));
     let state = root.section("state", |section| status::read_state(section, &mut topics));
     let status = root.section("status", |section| status::read_status(section, &mut topics));
-    topics.check_each_is_used_once(root);
+    let clock_wait = root.section("clock", samples::read_clock);
+    let samples = root.section("samples", |section| samples::read_topic(section, topics.names()));
     let storage = root.section("storage", |section| storage::read(section, variables));
     let broker = root.section("broker", broker::read);
     let log = root.section("log", log::read);
-    let (storage, broker, sensors) = (storage?, broker?, sensors?);
+    let given = Given {
+        variables,
+        interval: sensors.as_ref().ok().map(|sensors| sensors.interval),
+        clock_wait: clock_wait.unwrap_or_default(),
+        samples: samples.clone().unwrap_or_else(|_| uplinks::unknown_topic()),
+        status: status.as_ref().ok().and_then(Option::as_ref),
+        local: uplinks::local_options(&broker, &storage),
+        listeners: listeners(&broker),
+    };
+    let uplinks = root.section("uplink", |section| uplinks::read(section, &given, &mut topics));
+    let carries_samples = uplinks.iter().flatten().any(|uplink| uplinks::carries_samples(&uplink.options));
+    if let (Ok(samples), true) = (&samples, carries_samples) {
+        topics.claim("samples.topic".into(), samples.clone());
+    }
+    topics.check_each_is_used_once(root);
+    let (storage, broker, sensors, uplinks) = (storage?, broker?, sensors?, uplinks?);
+    let (samples, _) = (samples?, clock_wait?);
     let connection = connection(&broker, &storage);
     let interval = sensors.interval;
     Ok(Settings {
@@ -152,13 +189,14 @@ pub(super) fn read(root: &mut Section<'_>, variables: &Variables) -> Read<Settin
             quantities: quantities?,
             state: state?,
             status: status?,
-            samples: None,
+            samples: carries_samples.then_some(agent::SamplesTopic { topic: samples }),
             broker: connection.address,
             client_id: connection.client_id,
             keep_alive: connection.keep_alive,
             interval,
         },
-        broker: embedded(broker, &storage),
+        broker: embedded(broker, &storage, &uplinks),
+        uplinks: uplinks.into_iter().map(|uplink| uplink.options).collect(),
         storage,
         log: log?,
     })
@@ -176,8 +214,18 @@ fn connection(broker: &broker::Broker, storage: &StorageOptions) -> broker::Conn
     }
 }
 
-fn embedded(broker: broker::Broker, storage: &StorageOptions) -> Option<EmbeddedBroker> {
-    let broker::Broker::Embedded { listeners, limits, access } = broker else { return None };
+/// Where the embedded broker listens, if there is one.
+fn listeners(broker: &Read<broker::Broker>) -> &[server::ListenerOptions] {
+    match broker {
+        Ok(broker::Broker::Embedded { listeners, .. }) => listeners,
+        Ok(broker::Broker::External(_)) | Err(_) => &[],
+    }
+}
+
+/// The queues of uplinks come first: a pattern of `[[broker.session]]` may match them too.
+fn embedded(broker: broker::Broker, storage: &StorageOptions, uplinks: &[Uplink]) -> Option<EmbeddedBroker> {
+    let broker::Broker::Embedded { listeners, mut limits, access } = broker else { return None };
+    limits.machine.queues.splice(..0, uplinks.iter().map(Uplink::queue_of_session));
     let server = server::Options {
         listeners,
         house_socket: storage::house_socket(&storage.directory),

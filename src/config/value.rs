@@ -87,6 +87,29 @@ where
     }
 }
 
+/// A number within `range`, whole or with a fraction. One that a variable of the environment gives is a text.
+pub(super) fn number(range: RangeInclusive<f64>) -> impl Fn(&ValueKind) -> Result<f64, String> {
+    move |kind| {
+        let number = match kind {
+            ValueKind::I64(number) => i32::try_from(*number).ok().map(f64::from),
+            ValueKind::Float(number) => Some(*number),
+            ValueKind::String(text) => text.parse().ok(),
+            _ => None,
+        };
+        let expected = format_args!("a number from {} to {}", range.start(), range.end()).to_string();
+        number.filter(|number| range.contains(number)).ok_or_else(|| mismatch(kind, expected))
+    }
+}
+
+/// A quality of service of 0 or 1; `reason` is why 2 is none.
+pub(super) fn qos_up_to_1(reason: &'static str) -> impl Fn(&ValueKind) -> Result<QoS, String> {
+    move |kind| match qos(kind) {
+        Ok(QoS::ExactlyOnce) => Err(format!("is 2, 0 or 1 is expected: {reason}")),
+        Ok(qos) => Ok(qos),
+        Err(_) => Err(mismatch(kind, "a quality of service of 0 or 1")),
+    }
+}
+
 /// A quality of service.
 pub(super) fn qos(kind: &ValueKind) -> Result<QoS, String> {
     let bits = match kind {

@@ -35,6 +35,7 @@ pub use registry::{Registry, end_session};
 pub use run::{Inputs, Outset, run};
 pub use stamps::Now;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -98,7 +99,7 @@ pub enum Order {
 }
 
 /// The other side, and how the uplink is known there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct FarOptions {
     /// Addresses, tried in turn.
     pub addresses: Vec<Address>,
@@ -118,6 +119,22 @@ pub struct FarOptions {
     pub credentials: Option<(String, Option<Secret>)>,
     /// The largest packet that is taken.
     pub packet_bytes_max: usize,
+}
+
+/// Without the credentials: a user name may be a token.
+impl fmt::Debug for FarOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FarOptions")
+            .field("addresses", &self.addresses)
+            .field("tls", &self.tls)
+            .field("version", &self.version)
+            .field("client_id", &self.client_id)
+            .field("clean_session", &self.clean_session)
+            .field("session_expiry_s", &self.session_expiry_s)
+            .field("keep_alive", &self.keep_alive)
+            .field("packet_bytes_max", &self.packet_bytes_max)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The broker that an uplink takes from.
