@@ -24,6 +24,7 @@ mod source;
 mod state;
 mod subscribe;
 mod threads;
+mod uplinks;
 
 use std::process::ExitCode;
 

@@ -14,13 +14,14 @@ use super::life::{self, Watchdog};
 use super::log::Level;
 use super::state::StateDirectory;
 use super::threads::{BrokerEnd, BrokerThread};
+use super::uplinks::Uplinks;
 use super::{greeting, log, once, source};
 use crate::agent::{self, Command, Inputs, Sampling};
 use crate::base::clock::{self, Monotonic};
 use crate::base::progress::Progress;
 use crate::config::Settings;
 use crate::sensors;
-use crate::server::{self, Access, Certificates};
+use crate::server::{self, Access, Certificates, Watched};
 
 /// How long the agent may take to say `offline` and leave.
 const LEAVE_WAIT: Duration = Duration::from_secs(5);
@@ -38,6 +39,7 @@ pub(super) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     let settings = loaded.settings;
     let level = log::start(&settings.log);
     info!("sensegate {} with {}", env!("CARGO_PKG_VERSION"), loaded.file);
+    settings.notes().iter().for_each(|note| info!("{note}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // before anybody can see that there is a gateway: a reload must never meet the signal's default
     let signals = runtime.block_on(async { Signals::new() }).context("cannot listen for signals")?;
@@ -54,7 +56,8 @@ pub(super) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     } else {
         greeting::greet(&settings, broker.as_ref().map_or(&[], BrokerThread::listeners));
         runtime.block_on(async {
-            let mut gateway = Gateway::start(settings, sensor, started, &state)?;
+            let watched = broker.as_ref().map(BrokerThread::watched);
+            let mut gateway = Gateway::start(settings, sensor, started, &state, watched)?;
             gateway.access = broker.as_ref().map(BrokerThread::access);
             gateway.certificates = broker.as_ref().map(BrokerThread::certificates);
             let loops = broker.iter().map(BrokerThread::progress).cloned().collect();
@@ -72,6 +75,7 @@ struct Gateway {
     settings: Settings,
     started: Monotonic,
     sampling: Sampling,
+    uplinks: Uplinks,
     agent: JoinHandle<()>,
     commands: mpsc::Sender<Command>,
     progress: watch::Receiver<agent::Progress>,
@@ -104,7 +108,10 @@ impl Gateway {
         sensor: sensors::Sensor,
         started: Monotonic,
         state: &StateDirectory,
+        watched: Option<watch::Sender<Watched>>,
     ) -> anyhow::Result<Self> {
+        let local = settings.outboxes.clone();
+        let uplinks = Uplinks::start(state.uplinks(), local, watched, &settings.uplinks);
         let (samples_in, samples) = mpsc::channel(agent::SAMPLES_MAX);
         let sampling = agent::spawn_sampling(sensor, settings.sensors.interval, samples_in)
             .context("cannot start the sampling thread")?;
@@ -112,10 +119,10 @@ impl Gateway {
         let (progress_in, progress) = watch::channel(agent::Progress::default());
         let memory = state.announced_topics();
         // nobody carries samples further
-        let (_, carried) = watch::channel(false);
-        let inputs = Inputs { samples, commands: commands_out, carried, memory, started };
+        let inputs = Inputs { samples, commands: commands_out, carried: uplinks.carried(), memory, started };
         let agent = tokio::spawn(agent::run(settings.agent.clone(), inputs, progress_in));
-        Ok(Self { settings, started, sampling, agent, commands, progress, access: None, certificates: None })
+        let (access, certificates) = (None, None);
+        Ok(Self { settings, started, sampling, uplinks, agent, commands, progress, access, certificates })
     }
 
     /// Lives until a signal, or until the broker ends by itself, which is a failure.
@@ -176,6 +183,9 @@ impl Gateway {
             new.agent.broker = self.settings.agent.broker.clone();
             new.agent.client_id = self.settings.agent.client_id.clone();
         }
+        if self.settings.broker.is_some() == new.broker.is_some() {
+            self.uplinks.change_to(&new.uplinks).await;
+        }
         level.set(new.log.level);
         self.sampling.set_interval(new.sensors.interval);
         if let (Some(access), Some(broker)) = (&self.access, &new.broker) {
@@ -208,6 +218,8 @@ impl Gateway {
         if tokio::time::timeout(LEAVE_WAIT, left).await.is_err() {
             warn!("the broker did not let the agent go in time: its will speaks for it");
         }
+        // behind the agent, whose last word they carry
+        self.uplinks.stop().await;
         // not waited for: a bus that hangs does not keep the process from ending
         drop(self.sampling);
     }

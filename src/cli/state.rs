@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use crate::uplink::Files;
+
 /// A state directory that this process alone uses.
 #[derive(Debug)]
 pub(super) struct StateDirectory {
@@ -36,6 +38,11 @@ impl StateDirectory {
                 Err(cause).with_context(|| format!("cannot take the lock {}", lock.display()))
             }
         }
+    }
+
+    /// The files of uplinks.
+    pub(super) fn uplinks(&self) -> Files {
+        Files::new(self.path.clone())
     }
 
     /// The file that remembers which retained topics were announced.

@@ -11,7 +11,7 @@ use crate::base::ids::BootId;
 use crate::base::progress::Progress;
 use crate::broker::state::State;
 use crate::config::{EmbeddedBroker, StorageOptions};
-use crate::server::{Access, Certificates, ListenerOptions, Server};
+use crate::server::{Access, Certificates, ListenerOptions, Server, Watched};
 use crate::store::{self, Store};
 
 /// The thread `broker`, its sockets bound.
@@ -21,6 +21,7 @@ pub(super) struct BrokerThread {
     progress: Progress,
     access: watch::Sender<Access>,
     certificates: watch::Sender<Certificates>,
+    watched: watch::Sender<Watched>,
     stop: watch::Sender<bool>,
     thread: JoinHandle<()>,
 }
@@ -38,6 +39,7 @@ impl BrokerThread {
         life::allow_open_files(options.server.connections_max);
         let server = Server::bind(options.server.clone(), options.machine.clone())?;
         let (listeners, access, certificates) = (server.listeners(), server.access(), server.certificates());
+        let watched = server.watched();
         let progress = Progress::new(clock::monotonic());
         let (stop, stopped) = watch::channel(false);
         let (ended, end) = oneshot::channel();
@@ -48,7 +50,7 @@ impl BrokerThread {
             let _ = ended.send(result);
         };
         let thread = thread::Builder::new().name("broker".into()).spawn(serve).context("cannot start a thread")?;
-        Ok((Self { listeners, progress, access, certificates, stop, thread }, end))
+        Ok((Self { listeners, progress, access, certificates, watched, stop, thread }, end))
     }
 
     pub(super) fn listeners(&self) -> &[ListenerOptions] {
@@ -63,6 +65,11 @@ impl BrokerThread {
     /// Takes newer certificates.
     pub(super) fn certificates(&self) -> watch::Sender<Certificates> {
         self.certificates.clone()
+    }
+
+    /// Takes the sessions whose queues are looked at.
+    pub(super) fn watched(&self) -> watch::Sender<Watched> {
+        self.watched.clone()
     }
 
     pub(super) fn progress(&self) -> &Progress {

@@ -21,6 +21,8 @@ pub struct Settings {
     pub agent: agent::Options,
     /// Where readings and messages go on to; Ubidots first.
     pub uplinks: Vec<uplink::Options>,
+    /// The broker that uplinks take from.
+    pub outboxes: uplink::LocalOptions,
     /// The embedded broker; `None` with `broker.mode = "external"`.
     pub broker: Option<EmbeddedBroker>,
     /// Where the state is kept.
@@ -164,13 +166,14 @@ pub(super) fn read(root: &mut Section<'_>, variables: &Variables) -> Read<Settin
     let storage = root.section("storage", |section| storage::read(section, variables));
     let broker = root.section("broker", broker::read);
     let log = root.section("log", log::read);
+    let outboxes = uplinks::local_options(&broker, &storage);
     let given = Given {
         variables,
         interval: sensors.as_ref().ok().map(|sensors| sensors.interval),
         clock_wait: clock_wait.unwrap_or_default(),
         samples: samples.clone().unwrap_or_else(|_| uplinks::unknown_topic()),
         status: status.as_ref().ok().and_then(Option::as_ref),
-        local: uplinks::local_options(&broker, &storage),
+        local: outboxes.clone(),
         listeners: listeners(&broker),
     };
     let uplinks = root.section("uplink", |section| uplinks::read(section, &given, &mut topics));
@@ -197,6 +200,7 @@ pub(super) fn read(root: &mut Section<'_>, variables: &Variables) -> Read<Settin
         },
         broker: embedded(broker, &storage, &uplinks),
         uplinks: uplinks.into_iter().map(|uplink| uplink.options).collect(),
+        outboxes,
         storage,
         log: log?,
     })

@@ -31,7 +31,7 @@ mod work;
 
 pub use boots::Boots;
 pub use connection::{Version, Waits};
-pub use registry::{Registry, end_session};
+pub use registry::{Known, Registry, end_session};
 pub use run::{Inputs, Outset, run};
 pub use stamps::Now;
 

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::LocalOptions;
 use crate::base::keep::{self, KeepError};
-use crate::client::{self, ConnectError};
+use crate::client::{self, ConnectError, Publication};
 use crate::mqtt::{ProtocolVersion, Subscription, TopicFilter};
 
 /// How long the local broker may take to end a session.
@@ -36,9 +37,12 @@ struct Book {
 
 /// What is known of one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Known {
+pub struct Known {
     /// Where its state is told.
     state: String,
+    /// The client identifier of its outbox.
+    #[serde(default)]
+    client_id: String,
     /// What its sessions have subscribed to.
     #[serde(default)]
     local: BTreeSet<String>,
@@ -55,22 +59,23 @@ impl Registry {
         Ok(Self { path: path.to_owned(), book: keep::load(path)?.unwrap_or_default() })
     }
 
-    /// Uplinks of earlier that `names` does not have, each with the topic of its state.
-    pub fn gone(&self, names: &BTreeSet<&str>) -> Vec<(String, String)> {
+    /// Uplinks of earlier that `names` does not have, with what is known of them.
+    pub fn gone(&self, names: &BTreeSet<&str>) -> Vec<(String, Known)> {
         let gone = self.book.uplinks.iter().filter(|(name, _)| !names.contains(name.as_str()));
-        gone.map(|(name, known)| (name.clone(), known.state.clone())).collect()
+        gone.map(|(name, known)| (name.clone(), known.clone())).collect()
     }
 
-    /// Adds one, with the topic of its state.
+    /// Adds one, with the client identifier of its outbox and the topic of its state.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn add(&mut self, name: &str, state: &str) -> Result<(), KeepError> {
+    pub fn add(&mut self, name: &str, client_id: &str, state: &str) -> Result<(), KeepError> {
         let known = self.book.uplinks.entry(name.to_owned()).or_default();
-        if known.state == state {
+        if known.state == state && known.client_id == client_id {
             return Ok(());
         }
         state.clone_into(&mut known.state);
+        client_id.clone_into(&mut known.client_id);
         keep::save(&self.path, &self.book)
     }
 
@@ -111,16 +116,16 @@ impl Registry {
     }
 }
 
-/// Ends the session of the uplink `name` at the local broker, with everything that waits in it.
+/// Ends the session of an uplink that is gone, with everything that waits in it, and clears its state.
 ///
 /// # Errors
 /// When the broker does not let it in.
-pub async fn end_session(local: &LocalOptions, name: &str) -> Result<(), ConnectError> {
+pub async fn end_session(local: &LocalOptions, gone: &Known) -> Result<(), ConnectError> {
     let tls = client::client_config(&local.tls);
     let tls = tls.map_err(|error| ConnectError::Tls(error.to_string())).ok();
     let options = client::Options {
         version: ProtocolVersion::V311,
-        client_id: local.client_id(name),
+        client_id: gone.client_id.clone(),
         clean_session: true,
         session_expiry_s: 0,
         keep_alive: PATIENCE,
@@ -130,7 +135,8 @@ pub async fn end_session(local: &LocalOptions, name: &str) -> Result<(), Connect
         receive_max: local.receive_max,
         patience: PATIENCE,
     };
-    let (link, _) = client::connect(&local.address, tls.as_ref(), &options).await?;
+    let (mut link, _) = client::connect(&local.address, tls.as_ref(), &options).await?;
+    link.publish(&Publication { retain: true, ..Publication::new(gone.state.clone(), Bytes::new()) });
     link.disconnect().await;
     Ok(())
 }
@@ -150,13 +156,15 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("uplinks.json");
         let mut registry = Registry::load(&path).unwrap();
-        registry.add("old", "my/uplink/old/state").unwrap();
-        registry.add("new", "my/uplink/new/state").unwrap();
+        registry.add("old", "sensegate/uplink/old", "my/uplink/old/state").unwrap();
+        registry.add("new", "sensegate/uplink/new", "my/uplink/new/state").unwrap();
         registry.subscribed("new", End::Local, &wanted(&["a", "b"])).unwrap();
         registry.subscribed("new", End::Far, &wanted(&["c"])).unwrap();
 
         let mut registry = Registry::load(&path).unwrap();
-        assert_eq!(registry.gone(&BTreeSet::from(["new"])), [("old".to_owned(), "my/uplink/old/state".to_owned())]);
+        let gone = registry.gone(&BTreeSet::from(["new"]));
+        let [(name, known)] = gone.as_slice() else { panic!("{gone:?}") };
+        assert_eq!((name.as_str(), known.state.as_str()), ("old", "my/uplink/old/state"));
         assert_eq!(registry.stale("new", End::Local, &wanted(&["b"])), [TopicFilter::new("a").unwrap()]);
         assert_eq!(registry.stale("new", End::Far, &wanted(&["c"])), []);
         registry.remove("old").unwrap();

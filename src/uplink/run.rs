@@ -168,6 +168,7 @@ impl Uplink {
             Happening::Up(_) => self.subscribe_locally(),
             Happening::Failed(_) => {}
             Happening::Lost(_) => {
+                self.outset.send_replace(Outset::Pending);
                 self.local_tokens.clear();
                 self.told.forget();
                 self.machine.handle_local_lost(Side::Backlog);
