@@ -60,10 +60,8 @@ fn unknown_keys_are_refused_at_every_level_with_what_may_be_meant() {
     );
     check(
         "[mqtt]\nport = 1",
-        &[
-            "x.toml:1:2: mqtt: is no key of the top level; its keys are broker, clock, labels, log, prefix, publish, \
-           samples, sensors, state, status, storage, uplink",
-        ],
+        &["x.toml:1:2: mqtt: is no key of the top level; its keys are broker, clock, labels, log, prefix, publish, \
+           samples, sensors, state, status, storage, uplink"],
     );
     check(
         "[[broker.listener]]\naddress = \"[::1]:1883\"\ntsl = 1",
