@@ -10,8 +10,8 @@ fn account_needs_a_token_and_a_device() {
         "[uplink.ubidots]\nenabled = true",
         &[
             "x.toml:1:1: uplink.ubidots.device: is missing: the label of the device at Ubidots is expected",
-            "x.toml:1:1: uplink.ubidots.token_file: is missing, and systemd hands over no credential `ubidots.token`: a \
-             file is expected",
+            "x.toml:1:1: uplink.ubidots.token_file: is missing, and systemd hands over no credential \
+             `ubidots.token`: a file is expected",
         ],
     );
     let problems = with(&account("").replace("token_file", "# "), &[("CREDENTIALS_DIRECTORY", "/nowhere")]);
@@ -44,8 +44,8 @@ fn values_of_an_account_stay_within_what_ubidots_takes() {
             "x.toml:8:7: uplink.ubidots.url: has no scheme, mqtt://HOST:PORT or mqtts://HOST:PORT is expected",
             "x.toml:10:15: uplink.ubidots.send.temperature: is true, a label or false is expected",
             "x.toml:11:12: uplink.ubidots.send.pressure: is empty, at least one character is expected",
-            "x.toml:12:1: uplink.ubidots.send.wind: is no key of [uplink.ubidots.send]; its keys are humidity, pressure, \
-             temperature",
+            "x.toml:12:1: uplink.ubidots.send.wind: is no key of [uplink.ubidots.send]; its keys are humidity, \
+             pressure, temperature",
         ],
     );
 }
@@ -54,12 +54,14 @@ fn values_of_an_account_stay_within_what_ubidots_takes() {
 fn each_variable_is_for_one_thing() {
     check(
         &account(
-            "online = \"p\"\ndots_per_s = 1\n[uplink.ubidots.send]\ntemperature = \"t\"\npressure = \"p\"\nhumidity = \"t\"",
+            "online = \"p\"\ndots_per_s = 1\n[uplink.ubidots.send]\ntemperature = \"t\"\npressure = \"p\"\nhumidity \
+             = \"t\"",
         ),
         &[
             "x.toml:5:10: uplink.ubidots.online: is \"p\", as send.pressure is; each needs a variable of its own",
             "x.toml:6:14: uplink.ubidots.dots_per_s: is 1, and 3 variables are sent: at least as many are expected",
-            "x.toml:10:12: uplink.ubidots.send.humidity: is \"t\", as `temperature` is; each needs a variable of its own",
+            "x.toml:10:12: uplink.ubidots.send.humidity: is \"t\", as `temperature` is; each needs a variable of its \
+             own",
         ],
     );
     check(
@@ -89,10 +91,10 @@ fn each_variable_is_for_one_thing() {
             "x.toml:19:12: uplink.ubidots.receive[3].variable: is what `online` sends: another one is expected",
             "x.toml:22:1: uplink.ubidots.receive[4].form: is \"number\", and \"pressure\" is sent as well: \"json\" is \
              expected, where one's own readings can be told apart",
-            "x.toml:32:9: uplink.ubidots.receive[6].topic: is myRasp/state, as state.topic is; each needs a topic of its \
-             own",
-            "x.toml:33:8: uplink.ubidots.receive[6].form: is \"number\", and \"temperature\" is sent as well: \"json\" is \
-             expected, where one's own readings can be told apart",
+            "x.toml:32:9: uplink.ubidots.receive[6].topic: is myRasp/state, as state.topic is; each needs a topic of \
+             its own",
+            "x.toml:33:8: uplink.ubidots.receive[6].form: is \"number\", and \"temperature\" is sent as well: \
+             \"json\" is expected, where one's own readings can be told apart",
         ],
     );
 }
@@ -102,24 +104,18 @@ fn loads_that_never_drain_and_intervals_that_fit_no_sample_are_refused() {
     let interval = "[sensors]\ninterval = \"40ms\"\n";
     check(
         &account("dots_per_s = 3"),
-        &[
-            "x.toml:5:14: uplink.ubidots.dots_per_s: is not above what comes, 3.0 dots a second, and never drains a backlog: \
-           raise it, send the mean with `every`, or raise sensors.interval",
-        ],
+        &["x.toml:5:14: uplink.ubidots.dots_per_s: is not above what comes, 3.0 dots a second, and never drains a \
+             backlog: raise it, send the mean with `every`, or raise sensors.interval"],
     );
     check(
         &account(&format!("publishes_per_s = 0.1\n{interval}")),
-        &[
-            "x.toml:5:19: uplink.ubidots.publishes_per_s: is not above what comes, 75.0 dots a second, and never drains a \
-           backlog: raise it, send the mean with `every`, or raise sensors.interval",
-        ],
+        &["x.toml:5:19: uplink.ubidots.publishes_per_s: is not above what comes, 75.0 dots a second, and never \
+             drains a backlog: raise it, send the mean with `every`, or raise sensors.interval"],
     );
     check(
         &account(&format!("every = \"201s\"\n{interval}")),
-        &[
-            "x.toml:5:9: uplink.ubidots.every: is 3m 21s, which is 5025 samples of sensors.interval = \"40ms\": at most \
-           5000 are expected",
-        ],
+        &["x.toml:5:9: uplink.ubidots.every: is 3m 21s, which is 5025 samples of sensors.interval = \"40ms\": at \
+             most 5000 are expected"],
     );
     check(
         &account("every = \"1s\"\n[sensors]\ninterval = \"2s\""),
@@ -139,8 +135,8 @@ fn what_is_switched_off_is_checked_without_what_it_would_need() {
         &[
             "x.toml:2:11: uplink.ubidots.enabled: is \"no\", true or false is expected",
             "x.toml:3:7: uplink.ubidots.qos: is 3, a quality of service of 0 or 1 is expected",
-            "x.toml:4:1: uplink.ubidots.token: is no key of [uplink.ubidots]; a secret stands in a file of its own, which \
-             `token_file` names",
+            "x.toml:4:1: uplink.ubidots.token: is no key of [uplink.ubidots]; a secret stands in a file of its own, \
+             which `token_file` names",
         ],
     );
 }

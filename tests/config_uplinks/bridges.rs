@@ -35,8 +35,8 @@ fn bridge_says_where_it_leads_and_what_crosses_it() {
         &[
             "x.toml:1:1: uplink.bridge[0].name: is missing",
             "x.toml:1:1: uplink.bridge[0].rules: is missing, at least one rule is expected: { topic = \"#\" }",
-            "x.toml:1:1: uplink.bridge[0].url: is missing: \"mqtt://HOST:PORT\" or \"mqtts://HOST:PORT\" is expected, or \
-             several in `urls`",
+            "x.toml:1:1: uplink.bridge[0].url: is missing: \"mqtt://HOST:PORT\" or \"mqtts://HOST:PORT\" is \
+             expected, or several in `urls`",
         ],
     );
     let urls = |typed: &str, expected: &[&str]| {
@@ -111,14 +111,14 @@ fn names_that_the_broker_there_does_not_take_are_refused() {
     profile(
         "rabbitmq",
         "{ topic = \"#\", remote_prefix = \"a.b/\" }",
-        "x.toml:5:41: uplink.bridge[0].rules[0].remote_prefix: makes \"a.b/#\" there: RabbitMQ reads `.` as `/`; another \
-         name is expected",
+        "x.toml:5:41: uplink.bridge[0].rules[0].remote_prefix: makes \"a.b/#\" there: RabbitMQ reads `.` as `/`; \
+         another name is expected",
     );
     profile(
         "nats",
         "{ topic = \"a b\", direction = \"in\" }",
-        "x.toml:5:20: uplink.bridge[0].rules[0].topic: makes \"a b\" there: NATS takes no space and closes the connection; \
-         another name is expected",
+        "x.toml:5:20: uplink.bridge[0].rules[0].topic: makes \"a b\" there: NATS takes no space and closes the \
+         connection; another name is expected",
     );
     settings(&bridge("{ topic = \"a.b\" }"));
     check(
@@ -136,8 +136,8 @@ fn what_would_cross_for_ever_is_refused() {
                  { topic = \"#\", direction = \"in\", local_prefix = \"a/\", remote_prefix = \"x/\" }",
         ),
         &[&format!(
-            "x.toml:5:1: uplink.bridge[0].rules[1]: brings back what uplink.bridge[0].rules[0] sends, and that would be \
-             sent again: {remedy}"
+            "x.toml:5:1: uplink.bridge[0].rules[1]: brings back what uplink.bridge[0].rules[0] sends, and that would \
+             be sent again: {remedy}"
         )],
     );
     let second = |url: &str| {
@@ -148,8 +148,8 @@ fn what_would_cross_for_ever_is_refused() {
     check(
         &(first.clone() + &second("mqtts://FAR:1883")),
         &[&format!(
-            "x.toml:8:10: uplink.bridge[1].rules[0]: brings back what uplink.bridge[0].rules[0] sends, and that would be \
-             sent again: {remedy}"
+            "x.toml:8:10: uplink.bridge[1].rules[0]: brings back what uplink.bridge[0].rules[0] sends, and that \
+             would be sent again: {remedy}"
         )],
     );
     settings(&(first + &second("mqtt://elsewhere")));
@@ -210,10 +210,8 @@ fn users_and_certificates_are_whole_and_of_use() {
     );
     check(
         &with(&format!("certificate = {certificate:?}\nkey = {other:?}")),
-        &[
-            "x.toml:6:7: uplink.bridge[0].key: names a key that is not the key of `certificate`: name the two that were made \
-           together",
-        ],
+        &["x.toml:6:7: uplink.bridge[0].key: names a key that is not the key of `certificate`: name the two that \
+             were made together"],
     );
     let plain = with(&format!("certificate = {certificate:?}\nkey = {key:?}\nca_file = {certificate:?}"));
     check(
@@ -230,10 +228,8 @@ fn topics_of_uplinks_are_nobody_else_s() {
     let text = |topic: &str| bridge("{ topic = \"#\" }") + &format!("[state]\ntopic = \"{topic}\"");
     check(
         &text("{prefix}/uplink/cloud/state"),
-        &[
-            "x.toml:6:9: state.topic: is myRasp/uplink/cloud/state, as {prefix}/uplink/cloud/state of the uplink is; each \
-           needs a topic of its own",
-        ],
+        &["x.toml:6:9: state.topic: is myRasp/uplink/cloud/state, as {prefix}/uplink/cloud/state of the uplink is; \
+             each needs a topic of its own"],
     );
     check(
         &text("{prefix}/samples"),

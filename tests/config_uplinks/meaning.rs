@@ -224,8 +224,8 @@ fn embedded_broker_keeps_the_outbox_under_limits_of_its_own() {
 #[test]
 fn external_broker_is_where_uplinks_take_from() {
     let text = format!(
-        "[broker]\nmode = \"external\"\n[broker.external]\nurl = \"mqtts://b\"\nclient_id = \"me\"\nusername = \"joe\"\n\
-         password_file = '$TOKEN'\n{BRIDGE}rules = [{{ topic = \"#\" }}]"
+        "[broker]\nmode = \"external\"\n[broker.external]\nurl = \"mqtts://b\"\nclient_id = \"me\"\nusername = \
+         \"joe\"\n password_file = '$TOKEN'\n{BRIDGE}rules = [{{ topic = \"#\" }}]"
     );
     let local = settings(&text).uplinks.remove(0).local;
     assert_eq!((local.address.clone(), local.tls.clone()), (tcp("b", 8883, true), TlsOptions::default()));

@@ -46,8 +46,8 @@ fn what_may_be_lost_is_told() {
                 with a bridge keeps them";
     check(external, &[link]);
     let rules = "rules = [{ topic = \"#\" }]\n";
-    let outbox = "what waits for uplinks waits at the external broker: how much, and whether it outlives a restart, is up \
-                  to that one";
+    let outbox = "what waits for uplinks waits at the external broker: how much, and whether it outlives a restart, \
+    is up to that one";
     check(&format!("{external}{BRIDGE}{rules}"), &[link, outbox]);
     check(
         &format!("{BRIDGE}{rules}[storage]\nsync = \"5s\""),
@@ -56,6 +56,10 @@ fn what_may_be_lost_is_told() {
     check(
         &format!("{BRIDGE}{rules}[storage]\nsync = \"off\""),
         &["storage.sync = \"off\": a power cut may cost what uplinks took in and the system had not written yet"],
+    );
+    check(
+        &format!("{BRIDGE}{rules}[broker.limits]\nsession_expiry = \"1h\""),
+        &["broker.limits.session_expiry: what waits for uplinks is lost when the gateway is off for 1h"],
     );
     check("storage.sync = \"off\"", &[]);
 }

@@ -2,7 +2,8 @@
 //!
 //! `ubidots` and `bridge` read the two kinds, with what both have in `common`; `far` reads how the other side is
 //! reached, `local` decides how this one is, `rules` reads what crosses a bridge, `loops` refuses what would cross for
-//! ever, `account` what an account at Ubidots does not carry, and `notes` says what is no problem and still good to know.
+//! ever, `account` what an account at Ubidots does not carry, and `notes` says what is no problem and still good to
+//! know.
 
 mod account;
 mod bridge;
