@@ -22,6 +22,7 @@ use crate::base::progress::Progress;
 use crate::config::Settings;
 use crate::sensors;
 use crate::server::{self, Access, Certificates, Watched};
+use crate::uplink::{self, LocalOptions};
 
 /// How long the agent may take to say `offline` and leave.
 const LEAVE_WAIT: Duration = Duration::from_secs(5);
@@ -184,7 +185,7 @@ impl Gateway {
             new.agent.client_id = self.settings.agent.client_id.clone();
         }
         if self.settings.broker.is_some() == new.broker.is_some() {
-            self.uplinks.change_to(&new.uplinks).await;
+            self.uplinks.change_to(self.at_the_broker_in_force(&new.uplinks)).await;
         }
         level.set(new.log.level);
         self.sampling.set_interval(new.sensors.interval);
@@ -204,6 +205,16 @@ impl Gateway {
         self.settings.sensors.interval = sensors.interval;
         self.settings.agent = agent;
         self.settings.log.level = log.level;
+    }
+
+    /// Where outboxes are does not change while the gateway runs.
+    fn at_the_broker_in_force(&self, uplinks: &[uplink::Options]) -> Vec<uplink::Options> {
+        let moved = uplinks.iter().cloned().map(|mut uplink| {
+            let receive_max = uplink.local.receive_max;
+            uplink.local = LocalOptions { receive_max, ..self.settings.outboxes.clone() };
+            uplink
+        });
+        moved.collect()
     }
 
     /// Says `offline`, leaves, and stops sampling.

@@ -48,7 +48,9 @@ impl Uplinks {
     ) -> Self {
         let carried = watch::Sender::new(false);
         let mut uplinks = Self { files, running: BTreeMap::new(), carried, following: None, watched, local };
-        options.iter().for_each(|options| uplinks.start_one(options));
+        for options in options {
+            uplinks.start_one(options);
+        }
         uplinks.settle(options);
         uplinks
     }
@@ -59,7 +61,7 @@ impl Uplinks {
     }
 
     /// Goes on with these: those that are the same go on as they are.
-    pub(super) async fn change_to(&mut self, options: &[Options]) {
+    pub(super) async fn change_to(&mut self, options: Vec<Options>) {
         let wanted = |name: &str| options.iter().find(|options| options.name == name);
         let ending = |(name, running): (&String, &Running)| {
             let is_same = wanted(name) == Some(&running.options);
@@ -74,9 +76,12 @@ impl Uplinks {
                 running.stop(&name).await;
             }
         }
-        let new: Vec<&Options> = options.iter().filter(|options| !self.running.contains_key(&options.name)).collect();
-        new.into_iter().for_each(|options| self.start_one(options));
-        self.settle(options);
+        for options in &options {
+            if !self.running.contains_key(&options.name) {
+                self.start_one(options);
+            }
+        }
+        self.settle(&options);
     }
 
     /// Says goodbye on both sides.
@@ -187,6 +192,6 @@ async fn follow(mut outsets: Vec<watch::Receiver<Outset>>, carried: watch::Sende
 /// Pending for ever when the uplink has ended.
 async fn change(outset: &mut watch::Receiver<Outset>) {
     if outset.changed().await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

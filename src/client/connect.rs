@@ -106,7 +106,7 @@ pub async fn connect_over(mut stream: Box<dyn Stream>, options: &Options) -> Res
                 return Err(refused(&accepted, version));
             }
             let terms = Terms::new(options, version, &accepted);
-            return Ok((Link::new(stream, input, options.packet_bytes_max, &terms), terms));
+            return Ok((Link::new(stream, &input, options.packet_bytes_max, &terms), terms));
         }
     }
 }

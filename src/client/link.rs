@@ -114,7 +114,7 @@ pub struct Link {
 }
 
 impl Link {
-    pub(super) fn new(stream: Box<dyn Stream>, input: Vec<u8>, packet_bytes_max: usize, terms: &Terms) -> Self {
+    pub(super) fn new(stream: Box<dyn Stream>, input: &[u8], packet_bytes_max: usize, terms: &Terms) -> Self {
         let mut looks = tokio::time::interval(terms.keep_alive.max(Duration::from_secs(1)) / LOOKS);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         looks.reset();
@@ -122,7 +122,7 @@ impl Link {
             stream,
             version: terms.version,
             packet_bytes_max,
-            input: BytesMut::from(input.as_slice()),
+            input: BytesMut::from(input),
             output: BytesMut::new(),
             is_unflushed: false,
             next_id: 0,

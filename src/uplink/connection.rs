@@ -15,6 +15,10 @@ use crate::mqtt::{ProtocolVersion, ReasonCode, Will};
 /// A connection that held for so long was a good one: waits begin small again.
 const GOOD_CONNECTION: Duration = Duration::from_secs(10);
 
+/// Connections in a row that break the protocol before the session there is thrown away: it holds what no client of the
+/// standard takes (RabbitMQ 3.10 delivers topics with `+`).
+const BROKEN_MAX: u32 = 3;
+
 /// Which version of the protocol is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Version {
@@ -84,6 +88,8 @@ pub(super) struct Connection {
     refused: Backoff,
     outage: Outage,
     stage: Stage,
+    /// Connections in a row that broke the protocol.
+    broken: u32,
 }
 
 impl Connection {
@@ -110,6 +116,7 @@ impl Connection {
             refused: Backoff::new(waits.refused, waits.refused * 2, seed),
             outage: Outage::new(name),
             stage: Stage::Waiting(Box::pin(tokio::time::sleep(Duration::ZERO))),
+            broken: 0,
         }
     }
 
@@ -185,7 +192,13 @@ impl Connection {
         if matches!(address, Address::Tcp { is_tls: true, .. }) && self.tls.is_none() {
             self.tls = Some(client::client_config(&self.tls_options).map_err(|error| format!("TLS: {error}"))?);
         }
-        let options = Options { version: self.next_version, ..self.options.clone() };
+        let is_thrown_away = self.broken >= BROKEN_MAX;
+        if is_thrown_away && !self.options.clean_session {
+            let address = self.address();
+            tracing::error!("{address}: the session there holds what breaks the protocol, and is thrown away");
+        }
+        let clean_session = self.options.clean_session || is_thrown_away;
+        let options = Options { version: self.next_version, clean_session, ..self.options.clone() };
         let tls = self.tls.clone();
         let connecting = async move { client::connect(&address, tls.as_ref(), &options).await };
         self.stage = Stage::Connecting(Box::pin(connecting));
@@ -247,6 +260,8 @@ impl Connection {
             self.stage = waiting(self.refused.next_wait());
             return;
         }
+        let is_broken = matches!(loss, Loss::Protocol(_));
+        self.broken = if is_broken && self.broken < BROKEN_MAX { self.broken + 1 } else { 0 };
         self.handle_down(&loss.to_string(), now);
     }
 

@@ -38,10 +38,10 @@ impl Inbox {
         entry.map(|entry| entry.publication = None).is_some()
     }
 
-    /// Takes the oldest when the local broker has it; gives what is to be acknowledged.
-    pub(super) fn pop_settled(&mut self) -> Option<Option<PacketId>> {
-        let entry = self.entries.pop_front_if(|entry| entry.publication.is_none())?;
-        Some(entry.packet_id)
+    /// Takes out what the local broker has, from the front; gives what is to be acknowledged, in order.
+    pub(super) fn take_settled(&mut self) -> Vec<PacketId> {
+        let settled = self.entries.iter().take_while(|entry| entry.publication.is_none()).count();
+        self.entries.drain(..settled).filter_map(|entry| entry.packet_id).collect()
     }
 
     /// What the local broker is to have, once more.
@@ -69,16 +69,14 @@ mod tests {
         inbox.push(PacketId::new(1), Some((Token(1), publication.clone())));
         inbox.push(PacketId::new(2), None);
         inbox.push(PacketId::new(3), Some((Token(2), publication)));
-        assert!(inbox.pop_settled().is_none());
+        assert_eq!(inbox.take_settled(), []);
         assert_eq!(inbox.unsettled().count(), 2);
         assert!(inbox.settle(Token(1)));
         assert!(!inbox.settle(Token(9)));
-        assert_eq!(inbox.pop_settled(), Some(PacketId::new(1)));
-        assert_eq!(inbox.pop_settled(), Some(PacketId::new(2)));
-        assert_eq!(inbox.pop_settled(), None);
+        assert_eq!(inbox.take_settled(), [PacketId::new(1).unwrap(), PacketId::new(2).unwrap()]);
         inbox.handle_far_lost();
         assert!(inbox.settle(Token(2)));
-        assert_eq!(inbox.pop_settled(), Some(None));
+        assert_eq!(inbox.take_settled(), []);
         assert_eq!(inbox.len(), 0);
     }
 }

@@ -131,9 +131,9 @@ impl Lane {
 
     /// Takes the oldest when it is settled, to be acknowledged.
     pub(super) fn pop_settled(&mut self) -> Option<Entry> {
-        let entry = self.entries.pop_front_if(|entry| entry.stage == Stage::Settled)?;
+        self.entries.front().filter(|entry| entry.stage == Stage::Settled)?;
         self.begun = self.begun.saturating_sub(1);
-        Some(entry)
+        self.entries.pop_front()
     }
 
     /// Nothing here is known any more: the session sends all of it again.

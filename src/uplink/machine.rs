@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::boots::Boots;
@@ -320,7 +322,9 @@ impl Machine {
 
     fn settle(&mut self, token: Token) {
         let live: Vec<SampleId> = self.live.settle(token).into_iter().filter_map(Entry::sample_id).collect();
-        live.iter().for_each(|id| self.carried.insert(id));
+        for id in &live {
+            self.carried.insert(id);
+        }
         let settled = self.backlog.settle(token);
         let is_cleared = self.suspect.is_some_and(|suspect| settled.iter().any(|entry| entry.number == suspect.number));
         self.tally.acknowledged += (live.len() + settled.len()) as u64;
@@ -521,18 +525,13 @@ impl Machine {
             Side::Live => &self.live,
         };
         let Some(entry) = lane.waiting().next() else { return };
-        let text = std::str::from_utf8(&entry.message.payload).ok();
-        let content = match text {
-            Some(text) => json!({"payload": text}),
-            None => {
-                use base64::Engine as _;
-                json!({"payload_base64": base64::engine::general_purpose::STANDARD.encode(&entry.message.payload)})
-            }
+        let (key, payload) = match std::str::from_utf8(&entry.message.payload) {
+            Ok(text) => ("payload", text.to_owned()),
+            Err(_) => ("payload_base64", STANDARD.encode(&entry.message.payload)),
         };
-        let mut told = json!({"topic": entry.message.topic, "reason": reason, "time_ms": now.wall.unix_ms()});
-        if let (Some(told), Some(content)) = (told.as_object_mut(), content.as_object()) {
-            told.extend(content.clone());
-        }
+        let told = json!({
+            "topic": entry.message.topic, "reason": reason, "time_ms": now.wall.unix_ms(), key: payload,
+        });
         let publication = Publication::new(self.limits.rejected.as_str().to_owned(), told.to_string().into());
         self.tally.rejected += 1;
         self.begin(side, 1, Stage::Rejected(token));
@@ -547,9 +546,8 @@ impl Machine {
                 self.outputs.extend(acknowledged);
             }
         }
-        while let Some(packet_id) = self.inbox.pop_settled() {
-            self.outputs.extend(packet_id.map(Output::AcknowledgeFar));
-        }
+        let settled = self.inbox.take_settled();
+        self.outputs.extend(settled.into_iter().map(Output::AcknowledgeFar));
     }
 
     fn lane_mut(&mut self, side: Side) -> &mut Lane {

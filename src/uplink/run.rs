@@ -63,7 +63,7 @@ pub struct Inputs {
 /// Runs until it is stopped. Nothing that a broker does ends it.
 pub async fn run(options: Options, inputs: Inputs) {
     let Inputs { files, outset, queued, mut stop } = inputs;
-    let mut uplink = Uplink::new(options, files, outset, queued);
+    let mut uplink = Uplink::new(&options, files, outset, queued);
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while !*stop.borrow() {
@@ -120,9 +120,9 @@ struct Uplink {
 }
 
 impl Uplink {
-    fn new(options: Options, files: Files, outset: watch::Sender<Outset>, queued: Option<Queued>) -> Self {
+    fn new(options: &Options, files: Files, outset: watch::Sender<Outset>, queued: Option<Queued>) -> Self {
         let boots = load_boots(&files);
-        let work = work(&options, &files);
+        let work = work(options, &files);
         let limits = Limits {
             inflight_max: options.inflight_max,
             ack_timeout: options.ack_timeout,
@@ -133,10 +133,10 @@ impl Uplink {
         };
         let machine = Machine::new(limits, work, boots);
         let name = options.name.clone();
-        let local = local_connection(&options, &name, false);
+        let local = local_connection(options, &name, false);
         let live =
-            (options.order == Order::LiveFirst).then(|| local_connection(&options, &format!("{name}/live"), true));
-        let mut far = far_connection(&options);
+            (options.order == Order::LiveFirst).then(|| local_connection(options, &format!("{name}/live"), true));
+        let mut far = far_connection(options);
         far.set_will(machine.work().will(ProtocolVersion::V5));
         let far_state = FarState {
             is_connected: false,

@@ -55,16 +55,11 @@ impl Stamps {
         } else {
             boots.time_ms(&sample.boot_id, sample.monotonic_ms)
         };
-        let time_ms = match known {
-            Some(time_ms) => time_ms,
-            None => {
-                let until = Monotonic::from_boot(Duration::from_millis(sample.monotonic_ms)) + wait;
-                if sample.boot_id == boots.current() && now.monotonic < until {
-                    return Err(until);
-                }
-                self.guess(sample, now)
-            }
-        };
+        let until = Monotonic::from_boot(Duration::from_millis(sample.monotonic_ms)) + wait;
+        if known.is_none() && sample.boot_id == boots.current() && now.monotonic < until {
+            return Err(until);
+        }
+        let time_ms = known.unwrap_or_else(|| self.guess(sample, now));
         let time_ms = self.last_ms.map_or(time_ms, |last| time_ms.max(last.saturating_add(1)));
         self.last_ms = Some(time_ms);
         Ok(Stamp { time_ms, is_known: known.is_some() })

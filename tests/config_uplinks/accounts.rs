@@ -36,7 +36,7 @@ fn values_of_an_account_stay_within_what_ubidots_takes() {
          pressure = \"\"\nwind = \"w\"",
         &[
             "x.toml:2:7: uplink.ubidots.qos: is 2, 0 or 1 is expected: Ubidots documents 0 and 1",
-            "x.toml:3:19: uplink.ubidots.publishes_per_s: is 5, a number from 0.1 to 4 is expected",
+            "x.toml:3:19: uplink.ubidots.publishes_per_s: is 5, a number from 0.1 to 3 is expected",
             "x.toml:4:14: uplink.ubidots.dots_per_s: is 0.5, a number from 1 to 10000 is expected",
             "x.toml:5:9: uplink.ubidots.every: is \"2h\", a duration from \"1s\" to \"1h\" is expected",
             "x.toml:6:10: uplink.ubidots.device: has ' ', a label has only letters, digits, `_`, `:`, `.` and `-`",

@@ -57,9 +57,5 @@ fn what_may_be_lost_is_told() {
         &format!("{BRIDGE}{rules}[storage]\nsync = \"off\""),
         &["storage.sync = \"off\": a power cut may cost what uplinks took in and the system had not written yet"],
     );
-    check(
-        &format!("{BRIDGE}{rules}[broker.limits]\nsession_expiry = \"1h\""),
-        &["broker.limits.session_expiry: what waits for uplinks is lost when the gateway is off for 1h"],
-    );
     check("storage.sync = \"off\"", &[]);
 }

@@ -8,7 +8,7 @@ use crate::sensors::Quantity;
 use crate::uplink::ubidots::{Form, Options};
 
 /// Samples of an interval are in memory until it is over.
-pub(super) const SAMPLES_OF_INTERVAL_MAX: u128 = 5_000;
+const SAMPLES_OF_INTERVAL_MAX: u128 = 5_000;
 
 /// A backlog that stands for any: whether it drains does not depend on its length.
 const BACKLOG: Duration = Duration::from_secs(24 * 3600);
@@ -106,7 +106,7 @@ fn check_every(section: &mut Section<'_>, every: Duration, interval: Duration) {
 }
 
 /// Samples that one interval of means may have.
-pub(super) fn samples_in(every: Duration, interval: Duration) -> u128 {
+fn samples_in(every: Duration, interval: Duration) -> u128 {
     every.as_nanos().div_ceil(interval.as_nanos().max(1))
 }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::broker::{Options as MachineOptions, Terms};
 use crate::client::Address;
 use crate::config::settings::{Settings, StorageOptions};
 use crate::store::Sync;
@@ -17,7 +16,7 @@ pub(in crate::config) fn notes(settings: &Settings) -> Vec<String> {
     let outbox = match &settings.broker {
         None => of_external(settings),
         Some(_) if settings.uplinks.is_empty() => Vec::new(),
-        Some(broker) => of_storage(&settings.storage).into_iter().chain(of_expiry(&broker.machine)).collect(),
+        Some(_) => of_storage(&settings.storage).into_iter().collect(),
     };
     let uplinks = settings.uplinks.iter().flat_map(|uplink| {
         let notes = match &uplink.kind {
@@ -50,12 +49,6 @@ fn of_storage(storage: &StorageOptions) -> Option<String> {
                 .into(),
         ),
     }
-}
-
-fn of_expiry(machine: &MachineOptions) -> Option<String> {
-    let expiry_s = Some(machine.session_expiry_s_max).filter(|expiry_s| *expiry_s != Terms::FOREVER_S)?;
-    let expiry = humantime::format_duration(Duration::from_secs(expiry_s.into()));
-    Some(format!("broker.limits.session_expiry: what waits for uplinks is lost when the gateway is off for {expiry}"))
 }
 
 fn of_ubidots(uplink: &Options, account: &Ubidots, interval: Duration) -> Vec<String> {

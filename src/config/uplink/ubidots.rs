@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use config::ValueKind;
 
-use super::account::{SAMPLES_OF_INTERVAL_MAX, check_load, check_variables, samples_in};
+use super::account::{check_load, check_variables};
 use super::bridge::{POISON_AFTER_DEFAULT, UBIDOTS};
 use super::common::{self, Common};
 use super::{Given, Uplink, far, own_topics};
@@ -26,7 +26,7 @@ use crate::uplink::{FarOptions, Kind, LocalOptions, Options, Version};
 const EVERY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
 
 /// Beyond four a second the account's token is throttled.
-const PUBLISHES: RangeInclusive<f64> = 0.1..=4.0;
+const PUBLISHES: RangeInclusive<f64> = 0.1..=3.0;
 
 /// From one variable on to more than any plan takes.
 const DOTS: RangeInclusive<f64> = 1.0..=10_000.0;
@@ -212,6 +212,5 @@ fn token(kind: &ValueKind) -> Result<Secret, String> {
 /// Samples that may come without being acknowledged: those of the interval whose mean is to be told, and of the next.
 fn receive_max(account: &UbidotsOptions, given: &Given<'_>) -> u16 {
     let interval = given.interval.unwrap_or_default();
-    let samples = account.every.map_or(0, |every| samples_in(every, interval).min(SAMPLES_OF_INTERVAL_MAX));
-    u16::try_from(samples * 2).unwrap_or(0).saturating_add(given.local.receive_max)
+    u16::try_from(account.window(interval)).unwrap_or(u16::MAX).max(given.local.receive_max)
 }

@@ -39,7 +39,9 @@ impl Echoes {
     }
 
     fn forget_old(&mut self, now: Monotonic) {
-        while self.expected.pop_front_if(|(sent, _)| now.since(*sent) > ECHO_WAIT).is_some() {}
+        while self.expected.front().is_some_and(|(sent, _)| now.since(*sent) > ECHO_WAIT) {
+            self.expected.pop_front();
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 /// Levels that EMQX takes (`max_topic_levels`).
 const EMQX_LEVELS_MAX: usize = 128;
 
-/// What a broker takes at a time that says nothing about it (HiveMQ, Server Receive Maximum).
+/// What a broker takes at a time that says nothing about it (`HiveMQ`, Server Receive Maximum).
 const HIVEMQ_RECEIVE_MAX: usize = 10;
 
 /// Names longer than this are cut or refused somewhere.
@@ -17,13 +17,13 @@ pub enum Profile {
     Generic,
     /// EMQX 5 and 6.
     Emqx,
-    /// HiveMQ 4, CE and Edge.
+    /// `HiveMQ` 4, CE and Edge.
     Hivemq,
     /// RabbitMQ with its MQTT plugin: topics become routing keys, `/` becomes `.`.
     Rabbitmq,
     /// NATS with JetStream: topics become subjects, `/` becomes `.`.
     Nats,
-    /// VerneMQ.
+    /// `VerneMQ`.
     Vernemq,
 }
 

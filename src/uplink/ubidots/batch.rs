@@ -50,14 +50,14 @@ impl Batch {
     ) -> Result<Self, Draw> {
         let mut batch = Self { bytes: 2, ..Self::default() };
         let mut rest = waiting;
-        while !rest.is_empty() && !(is_alone && batch.count > 0) {
+        while !rest.is_empty() && (batch.count == 0 || !is_alone) {
             let told = match next(rest, options, now) {
                 Ok(told) => told,
                 // what cannot be told yet, or ever, does not hold up what can
                 Err(_) if batch.count > 0 => break,
                 Err(draw) => return Err(draw),
             };
-            let dots = batch.formatted(&told, options);
+            let dots = formatted(&told, options);
             let bytes: usize = dots.iter().map(|(label, dot)| batch.cost(label, dot)).sum();
             let within = budget.is_none_or(|budget| batch.dots() + count(dots.len()) <= budget);
             if batch.count > 0 && (!within || batch.bytes + bytes > BODY_BYTES_MAX) {
@@ -105,19 +105,20 @@ impl Batch {
         let variable = if self.dots.contains_key(label) { 0 } else { label.len() + VARIABLE_OVERHEAD };
         variable + dot.len() + 1
     }
+}
 
-    fn formatted(&self, told: &Told, options: &Options) -> Vec<(String, String)> {
-        let dot = |(label, value): &(String, f64)| {
-            let mut context = told.context.clone();
-            if options.receive.iter().any(|rule| rule.variable == *label) {
-                context.insert("origin".into(), ORIGIN.into());
-            }
-            let (time_ms, comma) = (told.stamp.time_ms, if context.is_empty() { "" } else { ",\"context\":" });
-            let context = if context.is_empty() { String::new() } else { Value::Object(context).to_string() };
-            (label.clone(), format!("{{\"value\":{value},\"timestamp\":{time_ms}{comma}{context}}}"))
-        };
-        told.values.iter().map(dot).collect()
-    }
+/// The dots of what is told, each with its variable.
+fn formatted(told: &Told, options: &Options) -> Vec<(String, String)> {
+    let dot = |(label, value): &(String, f64)| {
+        let mut context = told.context.clone();
+        if options.receive.iter().any(|rule| rule.variable == *label) {
+            context.insert("origin".into(), ORIGIN.into());
+        }
+        let (time_ms, comma) = (told.stamp.time_ms, if context.is_empty() { "" } else { ",\"context\":" });
+        let context = if context.is_empty() { String::new() } else { Value::Object(context).to_string() };
+        (label.clone(), format!("{{\"value\":{value},\"timestamp\":{time_ms}{comma}{context}}}"))
+    };
+    told.values.iter().map(dot).collect()
 }
 
 /// What the front of `waiting` tells next: one sample, or the mean of an interval.
@@ -155,12 +156,12 @@ fn interval(waiting: &[&Entry], first: Dated<'_>, every: Duration, options: &Opt
     for entry in waiting {
         match dated(Some(entry)) {
             Ok(dated) if key(dated.1) == key(first.1) => members.push(dated),
-            Ok(_) => is_over = true,
+            Ok(_) => {
+                is_over = true;
+                break;
+            }
             // whether it belongs here is to be seen
-            Err(_) => {}
-        }
-        if is_over || members.len() < 1 {
-            break;
+            Err(_) => break,
         }
     }
     let end_ms = (key(first.1).0 + 1).saturating_mul(every_ms);

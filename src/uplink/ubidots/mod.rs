@@ -76,8 +76,8 @@ impl Ubidots {
     pub(crate) fn new(options: Options, received: Received) -> Self {
         let quantities = f64::from(u32::try_from(options.send.len()).unwrap_or(u32::MAX));
         let dots = options.dots_per_s.map(|rate| Pace::new(rate, rate.max(quantities)));
-        let receiver = Receiver::new(&options, received);
-        Self { publishes: Pace::new(options.publishes_per_s, 1.0), dots, receiver, options }
+        let publishes = Pace::new(options.publishes_per_s, 1.0);
+        Self { publishes, dots, receiver: Receiver::new(&options, received), options }
     }
 
     /// The first waiting samples as one publish, as many as fit and are allowed.
@@ -145,10 +145,9 @@ impl Ubidots {
     fn presence(&mut self, value: u8, now: Now) -> Option<Publication> {
         let topic = self.online_topic()?;
         self.publishes.take(1.0);
-        let dot = match now.is_synchronised {
-            true => json!({"value": value, "timestamp": now.wall.unix_ms()}),
-            false => json!({"value": value}),
-        };
+        let timestamp = now.is_synchronised.then_some(now.wall.unix_ms());
+        let dot = timestamp
+            .map_or_else(|| json!({"value": value}), |timestamp| json!({"value": value, "timestamp": timestamp}));
         Some(Publication::new(topic, dot.to_string().into()))
     }
 
