@@ -92,9 +92,27 @@ pub enum Loss {
 }
 
 impl Loss {
-    /// Whether the other side itself ended the connection: what was sent last may be the reason.
-    pub const fn is_by_peer(&self) -> bool {
-        matches!(self, Self::Closed | Self::Disconnected(_))
+    /// Whether the other side ended the connection, and what was sent last may be the reason.
+    pub const fn may_be_provoked(&self) -> bool {
+        match self {
+            Self::Closed => true,
+            Self::Disconnected(reason) => !matches!(
+                reason,
+                ReasonCode::Success
+                    | ReasonCode::ServerBusy
+                    | ReasonCode::ServerShuttingDown
+                    | ReasonCode::KeepAliveTimeout
+                    | ReasonCode::SessionTakenOver
+                    | ReasonCode::ReceiveMaximumExceeded
+                    | ReasonCode::MessageRateTooHigh
+                    | ReasonCode::AdministrativeAction
+                    | ReasonCode::UseAnotherServer
+                    | ReasonCode::ServerMoved
+                    | ReasonCode::ConnectionRateExceeded
+                    | ReasonCode::MaximumConnectTime
+            ),
+            Self::Silent | Self::Network(_) | Self::Protocol(_) => false,
+        }
     }
 }
 

@@ -35,8 +35,8 @@ use rustls::ClientConfig;
 use crate::base::secret::Secret;
 use crate::mqtt::{ProtocolVersion, Will};
 
-/// What CONNECT asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What CONNECT asks for. `Debug` shows no credentials: where a token is the user name, that is a secret too.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Options {
     /// The version of the protocol.
     pub version: ProtocolVersion,
@@ -58,6 +58,18 @@ pub struct Options {
     pub receive_max: u16,
     /// How long a server may take from the first packet of TCP to CONNACK.
     pub patience: Duration,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let has_credentials = self.credentials.is_some();
+        f.debug_struct("Options")
+            .field("version", &self.version)
+            .field("client_id", &self.client_id)
+            .field("clean_session", &self.clean_session)
+            .field("has_credentials", &has_credentials)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Where a server is.

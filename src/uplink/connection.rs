@@ -209,7 +209,8 @@ impl Connection {
         let is_5 = self.next_version == ProtocolVersion::V5;
         let refusal = error.refusal();
         let is_unknown_version = match error {
-            ConnectError::Closed | ConnectError::NotMqtt(_) => is_5,
+            // whoever does not know the version may just close
+            ConnectError::Closed | ConnectError::NotMqtt(_) => true,
             _ => refusal == Refusal::Version,
         };
         if self.version == Version::Auto && is_unknown_version {

@@ -13,6 +13,8 @@ struct Entry {
     packet_id: Option<PacketId>,
     /// What the local broker is to have; `None` once it has it, or if it is to have nothing.
     publication: Option<(Token, Publication)>,
+    /// Whether that is under way.
+    is_sent: bool,
 }
 
 /// What is between the two.
@@ -24,7 +26,17 @@ pub(super) struct Inbox {
 impl Inbox {
     /// A message came; with nothing to publish it only waits for those before it.
     pub(super) fn push(&mut self, packet_id: Option<PacketId>, publication: Option<(Token, Publication)>) {
-        self.entries.push_back(Entry { packet_id, publication });
+        self.entries.push_back(Entry { packet_id, publication, is_sent: false });
+    }
+
+    /// The next to be published, when fewer than `most` are under way.
+    pub(super) fn poll_publication(&mut self, most: usize) -> Option<(Token, Publication)> {
+        let is_open = |entry: &&Entry| entry.publication.is_some();
+        let under_way = self.entries.iter().filter(is_open).filter(|entry| entry.is_sent).count();
+        let mut unsent = self.entries.iter_mut().filter(|entry| entry.publication.is_some() && !entry.is_sent);
+        let entry = unsent.next().filter(|_| under_way < most)?;
+        entry.is_sent = true;
+        entry.publication.clone()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -44,9 +56,9 @@ impl Inbox {
         self.entries.drain(..settled).filter_map(|entry| entry.packet_id).collect()
     }
 
-    /// What the local broker is to have, once more.
-    pub(super) fn unsettled(&self) -> impl Iterator<Item = &(Token, Publication)> {
-        self.entries.iter().filter_map(|entry| entry.publication.as_ref())
+    /// What is under way to the local broker is to be published once more.
+    pub(super) fn rewind(&mut self) {
+        self.entries.iter_mut().for_each(|entry| entry.is_sent = false);
     }
 
     /// The connection has ended: nothing is to be acknowledged, and what is on its way arrives all the same. A far
@@ -70,7 +82,11 @@ mod tests {
         inbox.push(PacketId::new(2), None);
         inbox.push(PacketId::new(3), Some((Token(2), publication)));
         assert_eq!(inbox.take_settled(), []);
-        assert_eq!(inbox.unsettled().count(), 2);
+        assert_eq!(inbox.poll_publication(1).map(|(token, _)| token), Some(Token(1)));
+        assert_eq!(inbox.poll_publication(1), None);
+        inbox.rewind();
+        assert_eq!(inbox.poll_publication(2).map(|(token, _)| token), Some(Token(1)));
+        assert_eq!(inbox.poll_publication(2).map(|(token, _)| token), Some(Token(2)));
         assert!(inbox.settle(Token(1)));
         assert!(!inbox.settle(Token(9)));
         assert_eq!(inbox.take_settled(), [PacketId::new(1).unwrap(), PacketId::new(2).unwrap()]);

@@ -105,6 +105,8 @@ pub(super) struct Machine {
     /// When what is under way was sent.
     under_way: BTreeMap<Token, Monotonic>,
     inbox: Inbox,
+    /// Messages that the local broker takes at a time; none while there is no connection.
+    local_max: usize,
     suspect: Option<Suspect>,
     paused_until: Option<Monotonic>,
     /// When the kind of uplink wants to be asked again.
@@ -130,6 +132,7 @@ impl Machine {
             far: None,
             under_way: BTreeMap::new(),
             inbox: Inbox::default(),
+            local_max: 0,
             suspect: None,
             paused_until: None,
             wake: None,
@@ -188,7 +191,7 @@ impl Machine {
             self.paused_until = None;
         }
         if self.retry_local.is_some_and(|at| at <= now.monotonic) {
-            self.handle_local_up();
+            self.publish_again();
         }
         let is_late = |sent: &Monotonic| *sent + self.limits.ack_timeout <= now.monotonic;
         if self.under_way.values().any(is_late) {
@@ -207,12 +210,23 @@ impl Machine {
         self.boots.handle_synchronised(now.monotonic, now.wall);
     }
 
-    /// The session at the local broker stands, and so do its subscriptions.
-    pub(super) fn handle_local_up(&mut self) {
+    /// The session at the local broker stands, and so do its subscriptions. It takes `receive_max` messages at a time.
+    pub(super) fn handle_local_up(&mut self, receive_max: u16) {
+        self.local_max = receive_max.into();
+        self.publish_again();
+    }
+
+    /// What the local broker has not answered is published once more.
+    fn publish_again(&mut self) {
         self.retry_local = None;
-        let again =
-            self.inbox.unsettled().map(|(token, publication)| Output::PublishLocal(*token, publication.clone()));
-        self.outputs.extend(again);
+        self.inbox.rewind();
+        self.publish_received();
+    }
+
+    fn publish_received(&mut self) {
+        while let Some((token, publication)) = self.inbox.poll_publication(self.local_max) {
+            self.outputs.push_back(Output::PublishLocal(token, publication));
+        }
     }
 
     /// A local session's connection has ended: it sends again what it was not acknowledged.
@@ -221,6 +235,7 @@ impl Machine {
             Side::Backlog => {
                 self.backlog.clear();
                 self.suspect = None;
+                self.local_max = 0;
             }
             Side::Live => self.live.clear(),
         }
@@ -256,6 +271,7 @@ impl Machine {
         }
         if self.inbox.settle(token) {
             self.tally.received += 1;
+            self.publish_received();
         } else {
             self.backlog.settle(token);
             self.live.settle(token);
@@ -271,6 +287,10 @@ impl Machine {
         if let Some(birth) = self.work.birth(now) {
             let birth = self.fitted(birth);
             let token = self.token();
+            if birth.qos != QoS::AtMostOnce {
+                // it takes a place like any other
+                self.under_way.insert(token, now.monotonic);
+            }
             self.outputs.push_back(Output::PublishFar(token, birth));
         }
         self.pump(now);
@@ -281,7 +301,7 @@ impl Machine {
         self.far = None;
         self.under_way.clear();
         self.wake = None;
-        if loss.is_by_peer() && !self.is_leaving {
+        if loss.may_be_provoked() && !self.is_leaving {
             self.blame();
         }
         self.live.rewind(|_| true);
@@ -337,6 +357,10 @@ impl Machine {
     fn handle_refused(&mut self, token: Token, reason: ReasonCode, now: Now) {
         let side = if self.live.rewind(|of| of == token) > 0 { Side::Live } else { Side::Backlog };
         let count = if side == Side::Live { 1 } else { self.backlog.rewind(|of| of == token) };
+        if count == 0 {
+            // what was said first
+            return;
+        }
         match reason {
             ReasonCode::NotAuthorized
             | ReasonCode::TopicNameInvalid
@@ -366,14 +390,11 @@ impl Machine {
             return;
         }
         let publication = match self.work.receive(message, terms, now) {
-            Receive::Publish(publication) => {
-                let token = self.token();
-                self.outputs.push_back(Output::PublishLocal(token, publication.clone()));
-                Some((token, publication))
-            }
+            Receive::Publish(publication) => Some((self.token(), publication)),
             Receive::Drop => None,
         };
         self.inbox.push(message.packet_id, publication);
+        self.publish_received();
         self.pump(now);
     }
 

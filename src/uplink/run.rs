@@ -23,7 +23,7 @@ use crate::base::ids::BootId;
 use crate::base::keep;
 use crate::base::queued::Queued;
 use crate::client::{self, Address, Event, Loss, Message, Publication};
-use crate::mqtt::{PacketId, ProtocolVersion, ReasonCode, Subscription};
+use crate::mqtt::{PacketId, ProtocolVersion, QoS, ReasonCode, RetainHandling, Subscription, TopicName, Will};
 
 /// How often the uplink looks whether there is news to tell and whether the time is known.
 const LOOK: Duration = Duration::from_secs(1);
@@ -111,6 +111,8 @@ struct Uplink {
     local_tokens: HashMap<PacketId, Token>,
     /// The SUBSCRIBE that the outbox stands with.
     outbox: Option<PacketId>,
+    /// Messages that the local broker takes at a time.
+    local_max: u16,
     files: Files,
     outset: watch::Sender<Outset>,
     queued: Option<Queued>,
@@ -133,7 +135,8 @@ impl Uplink {
         };
         let machine = Machine::new(limits, work, boots);
         let name = options.name.clone();
-        let local = local_connection(options, &name, false);
+        let mut local = local_connection(options, &name, false);
+        local.set_will(Some(gone(&options.topics.state)));
         let live =
             (options.order == Order::LiveFirst).then(|| local_connection(options, &format!("{name}/live"), true));
         let mut far = far_connection(options);
@@ -154,6 +157,7 @@ impl Uplink {
             far_tokens: HashMap::new(),
             local_tokens: HashMap::new(),
             outbox: None,
+            local_max: 0,
             files,
             outset,
             queued,
@@ -165,7 +169,10 @@ impl Uplink {
 
     fn handle_local(&mut self, happening: Happening) {
         match happening {
-            Happening::Up(_) => self.subscribe_locally(),
+            Happening::Up(terms) => {
+                self.local_max = terms.receive_max;
+                self.subscribe_locally();
+            }
             Happening::Failed(_) => {}
             Happening::Lost(_) => {
                 self.outset.send_replace(Outset::Pending);
@@ -177,9 +184,15 @@ impl Uplink {
         }
     }
 
-    /// The session's subscriptions are what is wanted today.
+    /// The session's subscriptions are what is wanted today. Retained messages come when the far side is there to have
+    /// them.
     fn subscribe_locally(&mut self) {
-        let wanted = self.machine.local_subscriptions();
+        let mut wanted = self.machine.local_subscriptions();
+        if !self.far_state.is_connected {
+            for wanted in &mut wanted {
+                wanted.retain_handling = RetainHandling::DoNotSend;
+            }
+        }
         let stale = self.registry(|registry, name| registry.stale(name, End::Local, &wanted)).unwrap_or_default();
         if let Some(link) = self.local.link() {
             if !stale.is_empty() {
@@ -195,7 +208,7 @@ impl Uplink {
 
     fn handle_outbox(&mut self) {
         self.outset.send_replace(Outset::Standing);
-        self.machine.handle_local_up();
+        self.machine.handle_local_up(self.local_max);
     }
 
     fn handle_local_event(&mut self, event: Event) {
@@ -252,10 +265,19 @@ impl Uplink {
                 let protocol = if terms.version == ProtocolVersion::V5 { "5" } else { "3.1.1" };
                 self.tell_far(true, None, Some(protocol));
                 self.machine.handle_far_up(terms, now());
+                self.refresh();
             }
             Happening::Failed(why) => self.tell_far(false, Some(why), None),
             Happening::Lost(loss) => self.handle_far_lost(&loss),
             Happening::Event(event) => self.handle_far_event(event),
+        }
+    }
+
+    /// What is retained here may be lost there: it goes out once more, behind what waits.
+    fn refresh(&mut self) {
+        let wanted = self.machine.local_subscriptions();
+        if let Some(link) = self.local.link().filter(|_| !wanted.is_empty()) {
+            link.subscribe(wanted);
         }
     }
 
@@ -393,12 +415,13 @@ impl Uplink {
                         }
                     }
                 };
-                if !tokio::time::timeout(FAREWELL_WAIT, heard).await.unwrap_or(false) {
-                    // the will says it
-                    return;
+                if tokio::time::timeout(FAREWELL_WAIT, heard).await.unwrap_or(false) {
+                    link.disconnect().await;
                 }
+                // else the will says it
+            } else {
+                link.disconnect().await;
             }
-            link.disconnect().await;
         }
         self.say_gone().await;
     }
@@ -415,6 +438,12 @@ impl Uplink {
             link.disconnect().await;
         }
     }
+}
+
+/// What is told of the uplink when the gateway is gone without a word.
+fn gone(state: &TopicName) -> Will {
+    let said = Bytes::from_static(br#"{"connected":false,"last_error":"the gateway is gone"}"#);
+    Will { qos: QoS::AtLeastOnce, retain: true, ..Will::new(state.clone(), said) }
 }
 
 fn load_boots(files: &Files) -> Boots {

@@ -230,7 +230,7 @@ impl World {
         self.live_ids.clear();
         self.answers.clear();
         self.is_connected = false;
-        self.machine.handle_local_up();
+        self.machine.handle_local_up(20);
         self.deliver();
     }
 
@@ -364,7 +364,7 @@ fn samples(publication: &Publication) -> Vec<(u64, i64)> {
 /// drain. Gives the world as it is then.
 fn hour(seed: u64, kind: &'static str, is_live_first: bool) -> World {
     let mut world = World::new(seed, kind, is_live_first);
-    world.machine.handle_local_up();
+    world.machine.handle_local_up(20);
     for second in 0..3600_u64 {
         world.sample();
         match second % 36 {
@@ -426,7 +426,7 @@ fn while_nothing_is_cut_each_sample_goes_once_in_either_order() {
         for kind in ["bridge", "ubidots"] {
             let mut world = World::new(1, kind, is_live_first);
             (world.is_synchronised, world.wall_error_ms) = (true, 0);
-            world.machine.handle_local_up();
+            world.machine.handle_local_up(20);
             for _ in 0..600 {
                 world.sample();
                 world.run_for(Duration::from_secs(1));
@@ -441,7 +441,7 @@ fn while_nothing_is_cut_each_sample_goes_once_in_either_order() {
 fn live_samples_do_not_wait_for_a_backlog_and_the_backlog_does_not_repeat_them() {
     let mut world = World::new(3, "bridge", true);
     (world.is_synchronised, world.wall_error_ms) = (true, 0);
-    world.machine.handle_local_up();
+    world.machine.handle_local_up(20);
     world.link = Link::CutUntil(world.now + Duration::from_secs(2000));
     for _ in 0..2000 {
         world.sample();
@@ -461,7 +461,7 @@ fn live_samples_do_not_wait_for_a_backlog_and_the_backlog_does_not_repeat_them()
 #[test]
 fn times_are_of_the_moment_of_measurement_whatever_happened_since() {
     let mut world = World::new(5, "bridge", false);
-    world.machine.handle_local_up();
+    world.machine.handle_local_up(20);
     world.link = Link::CutUntil(world.now + Duration::from_secs(100));
     let mut taken = BTreeMap::new();
     for second in 0..200 {
@@ -494,7 +494,7 @@ fn reconnects_follow_a_cut_within_the_longest_wait() {
 
 fn reconnect(seed: u64, cut: Duration) -> Duration {
     let mut world = World::new(seed, "bridge", false);
-    world.machine.handle_local_up();
+    world.machine.handle_local_up(20);
     world.run_for(Duration::from_secs(20));
     assert!(world.is_connected);
     let over = world.now + cut;
@@ -599,7 +599,7 @@ fn drain(behind: u64, dots_per_s: Option<f64>) -> (Duration, u64) {
 fn a_message_that_ends_connections_is_put_aside_and_the_others_go_on() {
     let mut world = World::new(1, "bridge", false);
     (world.is_synchronised, world.wall_error_ms) = (true, 0);
-    world.machine.handle_local_up();
+    world.machine.handle_local_up(20);
     let now = world.clocks();
     for number in 1..=5_u16 {
         let payload = Bytes::from(number.to_string());
@@ -647,7 +647,7 @@ fn a_message_that_ends_connections_is_put_aside_and_the_others_go_on() {
 fn a_cut_is_nobodys_fault() {
     let mut world = World::new(2, "bridge", false);
     (world.is_synchronised, world.wall_error_ms) = (true, 0);
-    world.machine.handle_local_up();
+    world.machine.handle_local_up(20);
     for _ in 0..50 {
         world.sample();
         world.link = Link::CutUntil(world.now + Duration::from_secs(1));
@@ -660,7 +660,7 @@ fn a_cut_is_nobodys_fault() {
 #[test]
 fn what_version_5_refuses_for_good_is_put_aside_and_what_it_refuses_for_now_comes_again() {
     let mut world = World::new(2, "bridge", false);
-    world.machine.handle_local_up();
+    world.machine.handle_local_up(20);
     let mut now = world.clocks();
     world.machine.handle_far_up(terms(), now);
     for number in 1..=2_u16 {
@@ -692,7 +692,7 @@ fn what_version_5_refuses_for_good_is_put_aside_and_what_it_refuses_for_now_come
 #[test]
 fn what_the_far_side_does_not_take_is_heeded() {
     let mut world = World::new(2, "bridge", false);
-    world.machine.handle_local_up();
+    world.machine.handle_local_up(20);
     let now = world.clocks();
     let small = Terms { packet_bytes_max: 60, qos_max: QoS::AtMostOnce, retain_available: false, ..terms() };
     world.machine.handle_far_up(small, now);
