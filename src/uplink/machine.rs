@@ -100,6 +100,8 @@ pub(super) struct Machine {
     carried: Carried,
     /// The newest sample that the backlog has drawn.
     reached: Option<SampleId>,
+    /// Which lane published last.
+    last: Side,
     /// The connection to the far side, while it stands.
     far: Option<Terms>,
     /// When what is under way was sent.
@@ -129,6 +131,7 @@ impl Machine {
             stamps: Default::default(),
             carried: Carried::default(),
             reached: None,
+            last: Side::Backlog,
             far: None,
             under_way: BTreeMap::new(),
             inbox: Inbox::default(),
@@ -411,8 +414,17 @@ impl Machine {
         self.stamp(Side::Live, now);
         self.stamp(Side::Backlog, now);
         self.wake = None;
-        while self.may_send(now) && (self.pump_lane(Side::Live, now) || self.pump_lane(Side::Backlog, now)) {}
+        while self.may_send(now) && self.turns().into_iter().any(|side| self.pump_lane(side, now)) {}
         self.acknowledge();
+    }
+
+    /// Live samples go first, and the backlog behind each publish of theirs: where publishes are few, some live ones
+    /// wait for every one of them.
+    const fn turns(&self) -> [Side; 2] {
+        match self.last {
+            Side::Backlog => [Side::Live, Side::Backlog],
+            Side::Live => [Side::Backlog, Side::Live],
+        }
     }
 
     fn may_send(&self, now: Now) -> bool {
@@ -508,6 +520,7 @@ impl Machine {
         }
         let token = self.token();
         let is_answered = publication.qos != QoS::AtMostOnce;
+        self.last = side;
         self.begin(side, count, Stage::Sent(token));
         self.outputs.push_back(Output::PublishFar(token, publication));
         if is_answered {

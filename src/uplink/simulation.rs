@@ -459,6 +459,27 @@ fn live_samples_do_not_wait_for_a_backlog_and_the_backlog_does_not_repeat_them()
 }
 
 #[test]
+fn a_backlog_drains_beside_live_samples_of_which_some_wait_for_every_publish() {
+    let mut world = World::new(4, "ubidots", true);
+    (world.is_synchronised, world.wall_error_ms) = (true, 0);
+    world.machine.handle_local_up();
+    world.link = Link::CutUntil(world.now + Duration::from_secs(60));
+    for _ in 0..600 {
+        world.sample();
+        world.run_for(Duration::from_millis(100));
+    }
+    while !world.is_connected {
+        world.step();
+    }
+    for _ in 0..300 {
+        world.sample();
+        world.run_for(Duration::from_millis(100));
+    }
+    assert!(world.outbox.len() < 20, "{} are behind after 30 s", world.outbox.len());
+    assert_eq!(world.duplicates, 0);
+}
+
+#[test]
 fn times_are_of_the_moment_of_measurement_whatever_happened_since() {
     let mut world = World::new(5, "bridge", false);
     world.machine.handle_local_up(20);
