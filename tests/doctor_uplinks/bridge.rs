@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::thread;
 
 use crate::Examination;
-use crate::support::{Broker, has_mosquitto, skip_or_fail};
+use crate::support::{Broker, Gateway, eventually, has_mosquitto, sensegate, skip_or_fail};
 use crate::ubidots_server::Ubidots;
 
 /// The keys of a bridge to `port`, but for its rules.
@@ -32,6 +32,26 @@ fn a_bridge_connects_and_asks_for_what_comes_in() {
     let printed = broker.printed();
     assert!(printed.contains("as me-doctor (p5, c1"), "{printed}");
     assert!(!printed.contains("Received PUBLISH"), "{printed}");
+}
+
+#[test]
+fn a_gateway_that_runs_is_not_disturbed() {
+    if !has_mosquitto() {
+        return skip_or_fail("mosquitto is not installed");
+    }
+    let broker = Broker::start();
+    let gateway = Gateway::start(&bridge(broker.port(), RULES));
+    let comes_in = |who: &str| broker.printed().matches(&format!("as {who} (p5, ")).count();
+    eventually("the bridge has connected", || (comes_in("me") == 1).then_some(()));
+    let output = sensegate().args(["doctor", "--simulate", "--config"]).arg(gateway.configuration()).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{printed}");
+    assert!(printed.contains("SUBSCRIBE to \"orders/set\" is granted"), "{printed}");
+    eventually("the doctor has left", || broker.printed().contains("Client me-doctor").then_some(()));
+    let log = broker.printed();
+    assert_eq!((comes_in("me"), comes_in("me-doctor")), (1, 1), "{log}");
+    let is_end = |line: &&str| line.contains("Client me ") && line.contains("closed");
+    assert_eq!(log.lines().find(is_end), None, "{log}");
 }
 
 #[test]

@@ -119,10 +119,15 @@ fn a_silent_server_is_not_waited_for_without_end() {
     let server = Ubidots::start();
     server.inject(Fault::HalfOpen);
     examine_plain(&server, TOKEN).expect_problem(1, &["no answer to CONNECT within 10 s"]);
-    server.heal();
+}
+
+#[test]
+fn a_value_that_is_not_acknowledged_is_told_unless_it_comes_back() {
+    let server = Ubidots::start();
     server.inject(Fault::NoPubAck);
-    // stored and shown all the same
     examine_plain(&server, TOKEN).expect_ok(&["accepts", "CONNECT", "came back"]);
+    server.inject(Fault::SwallowDots);
+    examine_plain(&server, TOKEN).expect_problem(2, &["a value is not acknowledged within 10 s", "try again later"]);
 }
 
 #[test]

@@ -50,10 +50,10 @@ impl Probe<'_> {
         let travelled = tokio::time::timeout(WAIT, travel(link, &account.device, value, &mut stage)).await;
         match travelled {
             Ok(Ok(())) => {
-                let seconds = clock::monotonic().since(started).as_secs_f64();
+                let took_ms = clock::monotonic().since(started).as_millis();
                 let device = &account.device;
                 self.ok(&format!(
-                    "{value} went to the variable `{VARIABLE}` of the device `{device}`, and came back in {seconds:.1} s"
+                    "{value} went to the variable `{VARIABLE}` of the device `{device}`, and came back in {took_ms} ms"
                 ));
                 Ok(())
             }

@@ -21,8 +21,9 @@ impl Probe<'_> {
         link.subscribe(rules.iter().map(|rule| subscription(rule)).collect());
         match tokio::time::timeout(SUBSCRIBE_WAIT, answer(link)).await {
             Ok(Ok(codes)) => {
-                let judged: Vec<_> = rules.iter().zip(codes).collect();
-                judged.into_iter().for_each(|(rule, code)| self.judge(rule, code));
+                for (rule, code) in rules.into_iter().zip(codes) {
+                    self.judge(rule, code);
+                }
                 Ok(())
             }
             Ok(Err(loss)) => {
