@@ -28,7 +28,7 @@ pub(super) enum Command {
         /// The file; without it the one that `run` would take
         file: Option<PathBuf>,
     },
-    /// Look at the bus, the chips, the ports and the clock, and tell what to do
+    /// Look at the bus, the chips, the ports, the clock and the uplinks, and tell what to do
     Doctor(SourceArgs),
     /// Take one sample and print it as JSON
     Read(SourceArgs),

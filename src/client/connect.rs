@@ -1,6 +1,7 @@
 //! From an address to a link: the name, the socket, TLS, CONNECT and its answer.
 
 use std::io;
+use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
@@ -39,35 +40,48 @@ pub async fn connect(address: &Address, tls: Option<&TlsConfig>, options: &Optio
     tokio::time::timeout(options.patience, all).await.unwrap_or(Err(ConnectError::Timeout))
 }
 
-async fn open(address: &Address, tls: Option<&TlsConfig>) -> Result<Box<dyn Stream>, ConnectError> {
+/// Opens a stream to `address`, with TLS where the address says so: [`resolve`], [`reach`], [`secure`]. Not bounded in
+/// time.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn open(address: &Address, tls: Option<&TlsConfig>) -> Result<Box<dyn Stream>, ConnectError> {
     match address {
         Address::Unix(path) => {
             let stream = UnixStream::connect(path).await;
             Ok(Box::new(stream.map_err(|error| ConnectError::Socket(io_error_text(&error)))?))
         }
-        Address::Tcp { host, port, is_tls: false } => Ok(Box::new(tcp(host, *port).await?)),
-        Address::Tcp { host, port, is_tls: true } => {
+        Address::Tcp { host, port, is_tls } => {
+            let stream = reach(&resolve(host, *port).await?).await?;
+            if !is_tls {
+                return Ok(Box::new(stream));
+            }
             let config = tls.ok_or_else(|| ConnectError::Tls("it is not set up".into()))?;
-            let name = ServerName::try_from(host.clone()).map_err(|error| ConnectError::Tls(error.to_string()))?;
-            let stream = tcp(host, *port).await?;
-            let secured = TlsConnector::from(config.clone()).connect(name, stream).await;
-            Ok(Box::new(secured.map_err(|error| tls_error(&error))?))
+            secure(stream, host, config).await.map_err(|error| tls_error(&error))
         }
     }
 }
 
-/// A broken certificate is no failure of the network, though rustls tells it as one.
-fn tls_error(error: &io::Error) -> ConnectError {
-    match error.get_ref() {
-        Some(cause) if error.kind() == io::ErrorKind::InvalidData => ConnectError::Tls(cause.to_string()),
-        _ => ConnectError::Socket(format!("during the handshake of TLS: {}", io_error_text(error))),
-    }
-}
-
-async fn tcp(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
+/// The addresses of a host: at least one. Not bounded in time.
+///
+/// # Errors
+/// When it has none, or nobody knows.
+pub async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
     let addresses = lookup_host((host, port)).await;
     let addresses = addresses.map_err(|error| ConnectError::Resolve(format!("{host} has no address: {error}")))?;
-    let mut failure = ConnectError::Resolve(format!("{host} has no address"));
+    let addresses: Vec<_> = addresses.collect();
+    if addresses.is_empty() {
+        return Err(ConnectError::Resolve(format!("{host} has no address")));
+    }
+    Ok(addresses)
+}
+
+/// Connects to the first of `addresses` that accepts. Not bounded in time.
+///
+/// # Errors
+/// How the last of them failed.
+pub async fn reach(addresses: &[SocketAddr]) -> Result<TcpStream, ConnectError> {
+    let mut failure = ConnectError::Resolve("there is no address".into());
     for address in addresses {
         match TcpStream::connect(address).await {
             Ok(stream) => {
@@ -79,6 +93,24 @@ async fn tcp(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
         }
     }
     Err(failure)
+}
+
+/// Shakes hands with `host` above `stream`. Not bounded in time.
+///
+/// # Errors
+/// Holds a [`rustls::Error`] where TLS failed, and none where the network did.
+pub async fn secure(stream: TcpStream, host: &str, tls: &TlsConfig) -> io::Result<Box<dyn Stream>> {
+    let name = ServerName::try_from(host.to_owned());
+    let name = name.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    Ok(Box::new(TlsConnector::from(tls.clone()).connect(name, stream).await?))
+}
+
+/// A broken certificate is no failure of the network, though rustls tells it as one.
+fn tls_error(error: &io::Error) -> ConnectError {
+    match error.get_ref() {
+        Some(cause) if error.kind() == io::ErrorKind::InvalidData => ConnectError::Tls(cause.to_string()),
+        _ => ConnectError::Socket(format!("during the handshake of TLS: {}", io_error_text(error))),
+    }
 }
 
 /// Sends CONNECT over `stream` and takes the answer in. Not bounded in time.

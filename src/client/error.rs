@@ -4,7 +4,7 @@ use std::io;
 
 use thiserror::Error;
 
-use crate::mqtt::ReasonCode;
+use crate::mqtt::{ProtocolVersion, ReasonCode};
 
 /// Why a connection was not made.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -67,6 +67,15 @@ impl ConnectError {
             },
             Self::Tls(_) => Refusal::Permanent,
             Self::Resolve(_) | Self::Socket(_) | Self::Closed | Self::NotMqtt(_) | Self::Timeout => Refusal::Transient,
+        }
+    }
+
+    /// Whether another version than `tried` may be what is spoken there: because that is said, or because a CONNECT of
+    /// version 5 was not understood.
+    pub fn is_of_version(&self, tried: ProtocolVersion) -> bool {
+        match self {
+            Self::Closed | Self::NotMqtt(_) => tried == ProtocolVersion::V5,
+            _ => self.refusal() == Refusal::Version,
         }
     }
 }

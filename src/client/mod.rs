@@ -17,7 +17,7 @@ mod stream;
 mod terms;
 mod tls;
 
-pub use connect::{Connected, connect, connect_over};
+pub use connect::{Connected, connect, connect_over, open, reach, resolve, secure};
 pub use error::{ConnectError, Loss, Refusal, io_error_text};
 pub use link::{Event, Link, Message, Publication};
 pub use outage::Outage;

@@ -31,6 +31,16 @@ pub enum Version {
     V5,
 }
 
+impl Version {
+    /// The one that is tried first.
+    pub const fn first(self) -> ProtocolVersion {
+        match self {
+            Self::V311 => ProtocolVersion::V311,
+            Self::Auto | Self::V5 => ProtocolVersion::V5,
+        }
+    }
+}
+
 /// How long to wait between attempts: decorrelated jitter from the first to the second, and again from the third on
 /// for what only somebody can mend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +119,7 @@ impl Connection {
             tls: None,
             version,
             options,
-            next_version: if version == Version::V311 { ProtocolVersion::V311 } else { ProtocolVersion::V5 },
+            next_version: version.first(),
             next_address: 0,
             waits,
             backoff: Backoff::new(waits.base, waits.cap, seed),
@@ -208,12 +218,7 @@ impl Connection {
     fn handle_failure(&mut self, error: &ConnectError, now: Monotonic) -> Happening {
         let is_5 = self.next_version == ProtocolVersion::V5;
         let refusal = error.refusal();
-        let is_unknown_version = match error {
-            // whoever does not know the version may just close
-            ConnectError::Closed | ConnectError::NotMqtt(_) => true,
-            _ => refusal == Refusal::Version,
-        };
-        if self.version == Version::Auto && is_unknown_version {
+        if self.version == Version::Auto && error.is_of_version(self.next_version) {
             self.next_version = if is_5 { ProtocolVersion::V311 } else { ProtocolVersion::V5 };
             if is_5 && refusal == Refusal::Version {
                 // at once: it has said that it wants another one

@@ -40,7 +40,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::base::secret::Secret;
-use crate::client::{Address, TlsOptions};
+use crate::client::{self, Address, TlsOptions};
 use crate::mqtt::TopicName;
 
 /// One uplink.
@@ -119,6 +119,27 @@ pub struct FarOptions {
     pub credentials: Option<(String, Option<Secret>)>,
     /// The largest packet that is taken.
     pub packet_bytes_max: usize,
+}
+
+/// Messages of QoS 1 that may come from the far side without being acknowledged.
+const FAR_RECEIVE_MAX: u16 = 100;
+
+impl FarOptions {
+    /// What CONNECT asks for there: in the version that is tried first, and without a will.
+    pub fn connect_options(&self, patience: Duration) -> client::Options {
+        client::Options {
+            version: self.version.first(),
+            client_id: self.client_id.clone(),
+            clean_session: self.clean_session,
+            session_expiry_s: self.session_expiry_s,
+            keep_alive: self.keep_alive,
+            credentials: self.credentials.clone(),
+            will: None,
+            packet_bytes_max: self.packet_bytes_max,
+            receive_max: FAR_RECEIVE_MAX,
+            patience,
+        }
+    }
 }
 
 /// Without the credentials: a user name may be a token.

@@ -489,19 +489,8 @@ fn local_connection(options: &Options, name: &str, is_clean: bool) -> Connection
 
 fn far_connection(options: &Options) -> Connection {
     let far = &options.far;
-    let connect = client::Options {
-        version: ProtocolVersion::V5,
-        client_id: far.client_id.clone(),
-        clean_session: far.clean_session,
-        session_expiry_s: far.session_expiry_s,
-        keep_alive: far.keep_alive,
-        credentials: far.credentials.clone(),
-        will: None,
-        packet_bytes_max: far.packet_bytes_max,
-        receive_max: 100,
-        patience: PATIENCE,
-    };
     let addresses: Vec<String> = far.addresses.iter().map(ToString::to_string).collect();
     let title = format!("{} (uplink {})", addresses.join(", "), options.name);
+    let connect = far.connect_options(PATIENCE);
     Connection::new(title, far.addresses.clone(), far.tls.clone(), far.version, connect, Waits::FAR)
 }

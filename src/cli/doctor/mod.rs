@@ -2,9 +2,9 @@
 //!
 //! - Holds nothing. Every check is a function of what it looks at: the root of the file system (so that a test hands in
 //!   a directory), an address, a bus.
-//! - Never enters: MQTT. Nothing is changed on the machine, and of the chips only their identity is read, so it may run
-//!   beside a gateway that is at work.
-//! - Uses `base`, `sensors` and the decided configuration.
+//! - Nothing is changed on the machine, of the chips only their identity is read, and to far sides of uplinks it is a
+//!   client of its own, so it may run beside a gateway that is at work.
+//! - Uses `base`, `sensors`, `client` and the decided configuration.
 //!
 //! Start reading at [`examine`], which is the list of checks; then one file a subject.
 
@@ -13,6 +13,7 @@ mod chips;
 mod finding;
 mod place;
 mod ports;
+mod uplinks;
 
 use std::fmt;
 use std::path::Path;
@@ -43,6 +44,7 @@ fn examine(settings: &Settings, origin: &impl fmt::Display, root: &Path) -> Repo
     findings.extend(examine_broker(settings, root));
     findings.push(place::check_clock(clock::wall(), clock::is_synchronised()));
     findings.push(place::check_directory(&settings.storage.directory, std::process::id()));
+    findings.extend(uplinks::examine(settings));
     Report(findings)
 }
 

@@ -59,7 +59,7 @@ pub struct Options {
 }
 
 /// The topic of a device, or of what stands behind it.
-fn device_topic(device: &str) -> String {
+pub(crate) fn device_topic(device: &str) -> String {
     format!("/v1.6/devices/{device}")
 }
 
