@@ -6,6 +6,8 @@
 //! - `connection`: MQTT 3.1.1 as a client speaks it. `publisher` numbers what it publishes, `consumer` takes it,
 //!   `amqp` takes it over AMQP 0-9-1, `sequences` says what came and what did not.
 //! - `carries`: every engine carries every number across a restart. `cuts`: what link and relay do to a connection.
+//! - `bridged`: a gateway with a bridge to an engine, and who looks at both sides. `bridge_…`: what arrives, engine by
+//!   engine.
 //!
 //! Engines listen on free ports of loopback, or inside a network made for the test; their data lies in a directory
 //! of the test's. Nothing of them is left when they are dropped, and nothing they keep is the machine's.
@@ -19,6 +21,7 @@ mod support;
 
 mod activemq;
 mod amqp;
+mod bridged;
 mod connection;
 mod consumer;
 mod link;
@@ -31,5 +34,9 @@ mod relay;
 mod sequences;
 mod server;
 
+mod bridge_activemq;
+mod bridge_mosquitto;
+mod bridge_nats;
+mod bridge_rabbitmq;
 mod carries;
 mod cuts;
