@@ -1,6 +1,5 @@
 //! A gateway with a bridge to an engine, a publisher on its near side, and who looks at the far side.
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -16,9 +15,8 @@ use crate::relay::{Frozen, Relay};
 use crate::server::{ENGINE_PATIENCE, Engine, tell, within};
 use crate::support::{Gateway, POLL};
 
-/// The bridge's name, and its client identifier on the far side.
+/// The bridge's name.
 pub(crate) const NAME: &str = "far";
-pub(crate) const CLIENT_ID: &str = "a-gateway";
 
 /// What its status and what a publisher counts are on the far side.
 pub(crate) const STATUS: &str = "fleet/pi/status";
@@ -34,13 +32,18 @@ const STRETCH: u64 = 100;
 /// How long a retained message may take behind its subscription, and how long nothing says that there is none.
 const RETAINED_WAIT: Duration = Duration::from_secs(1);
 
-/// The tables of a gateway that has one bridge. Its waits are short, and the clock of the machine counts as it is.
+/// The tables of a gateway that has one bridge. The clock of the machine counts as it is.
 pub(crate) fn bridge(name: &str, urls: &[SocketAddr], keys: &str, rules: &str) -> String {
-    let urls: Vec<String> = urls.iter().map(|address| format!("\"mqtt://{address}\"")).collect();
-    let mut toml = "\n[clock]\nwait = \"0s\"\n\n[[uplink.bridge]]\n".to_owned();
-    write!(toml, "name = \"{name}\"\nurls = [{}]\nclient_id = \"{CLIENT_ID}\"\n", urls.join(", ")).unwrap();
-    write!(toml, "keep_alive = \"5s\"\nack_timeout = \"2s\"\n{keys}\nrules = [{rules}]\n").unwrap();
-    toml
+    let urls: Vec<String> = urls.iter().map(|address| format!("mqtt://{address}")).collect();
+    format!("\n[clock]\nwait = \"0s\"\n{}", bridge_to(name, &urls, keys, rules))
+}
+
+/// The table of one bridge, whose waits are short.
+pub(crate) fn bridge_to(name: &str, urls: &[String], keys: &str, rules: &str) -> String {
+    format!(
+        "\n[[uplink.bridge]]\nname = \"{name}\"\nurls = {urls:?}\nclient_id = \"a-gateway-{name}\"\n\
+         keep_alive = \"5s\"\nack_timeout = \"2s\"\n{keys}\nrules = [{rules}]\n"
+    )
 }
 
 /// Starts a gateway in `place`, on a port that nobody takes while it is away.

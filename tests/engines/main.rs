@@ -19,6 +19,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../listeners/certificates.rs"]
+#[allow(dead_code, reason = "this program uses its own part of it")]
+mod certificates;
+
 mod activemq;
 mod amqp;
 mod bridged;
@@ -35,8 +39,13 @@ mod sequences;
 mod server;
 
 mod bridge_activemq;
+mod bridge_both;
+mod bridge_inward;
+mod bridge_link;
 mod bridge_mosquitto;
 mod bridge_nats;
+mod bridge_poison;
 mod bridge_rabbitmq;
+mod bridge_tls;
 mod carries;
 mod cuts;
