@@ -40,12 +40,14 @@ mod server;
 
 mod bridge_activemq;
 mod bridge_both;
+mod bridge_external;
 mod bridge_inward;
 mod bridge_link;
 mod bridge_mosquitto;
 mod bridge_nats;
 mod bridge_poison;
 mod bridge_rabbitmq;
+mod bridge_reload;
 mod bridge_tls;
 mod carries;
 mod cuts;
