@@ -65,6 +65,19 @@ impl Consumer {
         }
     }
 
+    /// Waits until so many different numbers have come.
+    pub(crate) fn wait_for_count(&self, count: usize) {
+        let reached = || (self.shared.record.lock().unwrap().sequences.count() >= count).then_some(());
+        assert!(within(ENGINE_PATIENCE, reached).is_some(), "not {count}: {:?}", self.record());
+    }
+
+    /// Waits until everything has come that came elsewhere.
+    pub(crate) fn wait_for_all_of(&self, elsewhere: &Sequences) {
+        let missing = || self.shared.record.lock().unwrap().sequences.missing_of(elsewhere);
+        let complete = within(ENGINE_PATIENCE, || (missing() == 0).then_some(()));
+        assert!(complete.is_some(), "{} of {elsewhere:?} are missing: {:?}", missing(), self.record());
+    }
+
     /// Ends it, its session stays.
     pub(crate) fn stop(mut self) -> Record {
         self.end();

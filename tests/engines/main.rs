@@ -6,6 +6,8 @@
 //! - `connection`: MQTT 3.1.1 as a client speaks it. `publisher` numbers what it publishes, `consumer` takes it,
 //!   `amqp` takes it over AMQP 0-9-1, `sequences` says what came and what did not.
 //! - `carries`: every engine carries every number across a restart. `cuts`: what link and relay do to a connection.
+//! - `bridged`: a gateway with a bridge to an engine, and who looks at both sides. `bridge_…`: what arrives, engine by
+//!   engine.
 //!
 //! Engines listen on free ports of loopback, or inside a network made for the test; their data lies in a directory
 //! of the test's. Nothing of them is left when they are dropped, and nothing they keep is the machine's.
@@ -17,8 +19,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../listeners/certificates.rs"]
+#[allow(dead_code, reason = "this program uses its own part of it")]
+mod certificates;
+
 mod activemq;
 mod amqp;
+mod bridged;
 mod connection;
 mod consumer;
 mod link;
@@ -31,5 +38,16 @@ mod relay;
 mod sequences;
 mod server;
 
+mod bridge_activemq;
+mod bridge_both;
+mod bridge_external;
+mod bridge_inward;
+mod bridge_link;
+mod bridge_mosquitto;
+mod bridge_nats;
+mod bridge_poison;
+mod bridge_rabbitmq;
+mod bridge_reload;
+mod bridge_tls;
 mod carries;
 mod cuts;

@@ -30,6 +30,16 @@ impl Sequences {
         self.known.contains(&sequence)
     }
 
+    /// The greatest number that has come; 0 for none.
+    pub(crate) fn greatest(&self) -> u64 {
+        self.order.iter().copied().max().unwrap_or(0)
+    }
+
+    /// How many of these have come to `other` and not here.
+    pub(crate) fn missing_of(&self, other: &Self) -> usize {
+        other.order.iter().filter(|sequence| !self.has(**sequence)).count()
+    }
+
     /// How many different numbers have come.
     pub(crate) fn count(&self) -> usize {
         self.order.len()
