@@ -218,7 +218,7 @@ impl Connection {
     fn handle_failure(&mut self, error: &ConnectError, now: Monotonic) -> Happening {
         let is_5 = self.next_version == ProtocolVersion::V5;
         let refusal = error.refusal();
-        if self.version == Version::Auto && error.is_of_version(self.next_version) {
+        if self.version == Version::Auto && error.may_be_of_version() {
             self.next_version = if is_5 { ProtocolVersion::V311 } else { ProtocolVersion::V5 };
             if is_5 && refusal == Refusal::Version {
                 // at once: it has said that it wants another one
