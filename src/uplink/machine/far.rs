@@ -15,9 +15,9 @@ use crate::uplink::work::Receive;
 impl Machine {
     /// The far side has accepted, on these terms.
     pub(in crate::uplink) fn handle_far_up(&mut self, terms: Terms, now: Now) {
+        self.work.handle_far_up(&terms);
         self.far = Some(terms);
         self.paused_until = None;
-        self.work.handle_far_up();
         if let Some(birth) = self.work.birth(now) {
             let birth = self.fitted(birth);
             let token = self.token();
