@@ -31,7 +31,7 @@ impl Place {
              [storage]\ndirectory = \"{}\"\n\
              [log]\nlevel = \"error\"\n\
              [[uplink.bridge]]\nname = \"far\"\nurl = \"mqtt://127.0.0.1:{far_port}\"\ninflight = {inflight}\n\
-             queue_messages = 10000000\nqueue_size = \"4 GiB\"\n\
+             queue_messages = 10000000\nqueue_size = \"1 GiB\"\n\
              rules = [{{ topic = \"samples\", local_prefix = \"{{prefix}}/\" }}]\n",
             state.display()
         );

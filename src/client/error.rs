@@ -4,7 +4,7 @@ use std::io;
 
 use thiserror::Error;
 
-use crate::mqtt::{ProtocolVersion, ReasonCode};
+use crate::mqtt::ReasonCode;
 
 /// Why a connection was not made.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -72,9 +72,9 @@ impl ConnectError {
 
     /// Whether another version than `tried` may be what is spoken there: because that is said, or because a CONNECT of
     /// version 5 was not understood.
-    pub fn is_of_version(&self, tried: ProtocolVersion) -> bool {
+    pub fn may_be_of_version(&self) -> bool {
         match self {
-            Self::Closed | Self::NotMqtt(_) => tried == ProtocolVersion::V5,
+            Self::Closed | Self::NotMqtt(_) => true,
             _ => self.refusal() == Refusal::Version,
         }
     }

@@ -15,8 +15,8 @@ use super::error::{Loss, io_error_text};
 use super::stream::Stream;
 use super::terms::Terms;
 use crate::mqtt::{
-    Acknowledgement, Decoded, Disconnect, MessageProperties, Packet, PacketId, ProtocolVersion, Publish,
-    PublishProperties, QoS, ReasonCode, Subscribe, Subscription, TopicFilter, Unsubscribe, decode, encode,
+    Acknowledgement, DecodeError, Decoded, Disconnect, MessageProperties, Packet, PacketId, ProtocolVersion, Publish,
+    PublishProperties, QoS, ReasonCode, Subscribe, Subscription, TopicError, TopicFilter, Unsubscribe, decode, encode,
 };
 
 /// Room that is made for each read.
@@ -48,7 +48,7 @@ pub enum Event {
 /// A message that came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Where it was published.
+    /// Where it was published. Not checked: RabbitMQ delivers names with wildcards, whose payload is left out.
     pub topic: String,
     /// What it says.
     pub payload: Bytes,
@@ -304,7 +304,10 @@ impl Link {
             let (event, length) = match decode(&self.input, self.version, self.packet_bytes_max) {
                 Ok(Decoded::Incomplete { .. }) => return Ok(None),
                 Ok(Decoded::Packet { packet, length }) => (meaning(packet)?, length),
-                Err(error) => return Err(Loss::Protocol(error.to_string())),
+                Err(error) => match misnamed(&self.input, &error) {
+                    Some((message, length)) => (Some(Event::Message(message)), length),
+                    None => return Err(Loss::Protocol(error.to_string())),
+                },
             };
             self.input.advance(length);
             if let Some(event) = event {
@@ -318,6 +321,39 @@ impl Link {
             }
         }
     }
+}
+
+/// A PUBLISH of QoS 0 or 1 whose name has a wildcard, without its payload, and its length: what `error` was about.
+/// RabbitMQ takes and delivers such. Who is told of it finds it of no use and acknowledges it; a connection that ended
+/// over it [MQTT-3.3.2-2] would end over it again and again, since it comes until it is acknowledged.
+fn misnamed(input: &[u8], error: &DecodeError) -> Option<(Message, usize)> {
+    let DecodeError::Topic { error: TopicError::WildcardInName(_), .. } = error else { return None };
+    let (&first, rest) = input.split_first()?;
+    let qos = match first & 0b1111_0110 {
+        0b0011_0000 => QoS::AtMostOnce,
+        0b0011_0010 => QoS::AtLeastOnce,
+        _ => return None,
+    };
+    let length_bytes = rest.iter().position(|byte| byte & 0x80 == 0)? + 1;
+    let (length, rest) = rest.split_at_checked(length_bytes)?;
+    let length = length.iter().rev().fold(0, |length, byte| length << 7 | usize::from(byte & 0x7f));
+    let body = rest.get(..length)?;
+    let (topic_length, body) = body.split_first_chunk()?;
+    let (topic, body) = body.split_at_checked(usize::from(u16::from_be_bytes(*topic_length)))?;
+    let packet_id = match qos {
+        QoS::AtMostOnce => None,
+        _ => Some(PacketId::new(u16::from_be_bytes(*body.first_chunk()?))?),
+    };
+    let message = Message {
+        topic: String::from_utf8(topic.to_vec()).ok()?,
+        payload: Bytes::new(),
+        qos,
+        retain: false,
+        packet_id,
+        properties: MessageProperties::NONE,
+        expiry_s: None,
+    };
+    Some((message, 1 + length_bytes + length))
 }
 
 fn lost(error: &io::Error) -> Loss {

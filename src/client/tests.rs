@@ -155,6 +155,23 @@ async fn messages_go_both_ways_and_are_acknowledged_by_hand() {
     });
 }
 
+/// RabbitMQ delivers such, and again on each connection until it is acknowledged.
+#[tokio::test]
+async fn name_with_a_wildcard_does_not_end_the_connection() {
+    for version in [ProtocolVersion::V311, ProtocolVersion::V5] {
+        let options = options(version);
+        let (mut server, connected) = connected(&options, ConnAck::new(false, ReasonCode::Success)).await;
+        let (mut link, _) = connected.unwrap();
+        for (topic, packet_id) in [("in/+", Some(id(300))), ("in/#", None), ("in/a", Some(id(8)))] {
+            let qos = if packet_id.is_some() { QoS::AtLeastOnce } else { QoS::AtMostOnce };
+            server.say(&Packet::Publish(Publish { qos, packet_id, ..Publish::new(topic, &[b'x'; 200]) })).await;
+            let Event::Message(message) = link.next_event().await else { panic!("{topic} was expected") };
+            assert_eq!((message.topic.as_str(), message.packet_id), (topic, packet_id));
+            assert_eq!(message.payload.is_empty(), topic != "in/a");
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_came_before_the_end_is_told_before_the_end() {
     let options = options(ProtocolVersion::V311);

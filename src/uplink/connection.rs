@@ -15,8 +15,8 @@ use crate::mqtt::{ProtocolVersion, ReasonCode, Will};
 /// A connection that held for so long was a good one: waits begin small again.
 const GOOD_CONNECTION: Duration = Duration::from_secs(10);
 
-/// Connections in a row that break the protocol before the session there is thrown away: it holds what no client of the
-/// standard takes (RabbitMQ 3.10 delivers topics with `+`).
+/// Connections in a row that break the protocol before the session there is thrown away: it holds what is no MQTT, and
+/// would bring it again for ever.
 const BROKEN_MAX: u32 = 3;
 
 /// Which version of the protocol is spoken.
@@ -218,7 +218,7 @@ impl Connection {
     fn handle_failure(&mut self, error: &ConnectError, now: Monotonic) -> Happening {
         let is_5 = self.next_version == ProtocolVersion::V5;
         let refusal = error.refusal();
-        if self.version == Version::Auto && error.is_of_version(self.next_version) {
+        if self.version == Version::Auto && error.may_be_of_version() {
             self.next_version = if is_5 { ProtocolVersion::V311 } else { ProtocolVersion::V5 };
             if is_5 && refusal == Refusal::Version {
                 // at once: it has said that it wants another one

@@ -462,7 +462,7 @@ fn live_samples_do_not_wait_for_a_backlog_and_the_backlog_does_not_repeat_them()
 fn a_backlog_drains_beside_live_samples_of_which_some_wait_for_every_publish() {
     let mut world = World::new(4, "ubidots", true);
     (world.is_synchronised, world.wall_error_ms) = (true, 0);
-    world.machine.handle_local_up();
+    world.machine.handle_local_up(20);
     world.link = Link::CutUntil(world.now + Duration::from_secs(60));
     for _ in 0..600 {
         world.sample();

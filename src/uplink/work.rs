@@ -93,9 +93,10 @@ impl Work {
     }
 
     /// A connection to the far side stands.
-    pub(super) fn handle_far_up(&mut self) {
-        if let Self::Ubidots(ubidots) = self {
-            ubidots.handle_far_up();
+    pub(super) fn handle_far_up(&mut self, terms: &Terms) {
+        match self {
+            Self::Ubidots(ubidots) => ubidots.handle_far_up(),
+            Self::Bridge(bridge) => bridge.handle_far_up(terms),
         }
     }
 }

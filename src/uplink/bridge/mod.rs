@@ -59,6 +59,11 @@ impl Bridge {
         self.options.rules.iter().filter(move |rule| is_meant(rule.direction))
     }
 
+    /// A connection to the far side stands.
+    pub(in crate::uplink) fn handle_far_up(&mut self, terms: &Terms) {
+        self.echoes.handle_connection(terms.session_present);
+    }
+
     /// What the first waiting message is there.
     pub(in crate::uplink) fn draw(&mut self, entry: &Entry, terms: &Terms, now: Now) -> Draw {
         let message = &entry.message;

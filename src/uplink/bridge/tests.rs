@@ -94,6 +94,37 @@ fn an_echo_of_a_broker_of_3_1_1_goes_no_further() {
     assert!(matches!(bridge.receive(&message("cmd/a", b"y"), &terms, now()), Receive::Publish(_)));
 }
 
+/// What was sent may have been lost with its connection: then it has one echo, not two, and a command like it is none.
+#[test]
+fn what_is_sent_once_more_has_one_echo() {
+    let rule = Rule::new("cmd/#", Direction::Both, "", "").unwrap();
+    let mut bridge = bridge(vec![rule], Profile::Generic);
+    let terms = Terms { session_present: true, ..terms(ProtocolVersion::V311) };
+    bridge.handle_far_up(&terms);
+    bridge.draw(&entry("cmd/a", b"x"), &terms, now());
+    bridge.handle_far_up(&terms);
+    bridge.draw(&entry("cmd/a", b"x"), &terms, now());
+    assert_eq!(bridge.receive(&message("cmd/a", b"x"), &terms, now()), Receive::Drop);
+    assert!(matches!(bridge.receive(&message("cmd/a", b"x"), &terms, now()), Receive::Publish(_)));
+}
+
+#[test]
+fn no_echo_comes_to_a_session_that_is_new() {
+    let rule = Rule::new("cmd/#", Direction::Both, "", "").unwrap();
+    let mut bridge = bridge(vec![rule], Profile::Generic);
+    let terms = terms(ProtocolVersion::V311);
+    bridge.draw(&entry("cmd/a", b"x"), &terms, now());
+    bridge.handle_far_up(&terms);
+    assert!(matches!(bridge.receive(&message("cmd/a", b"x"), &terms, now()), Receive::Publish(_)));
+}
+
+#[test]
+fn name_with_a_wildcard_comes_no_further() {
+    let rule = Rule::new("cmd/#", Direction::In, "", "far/").unwrap();
+    let mut bridge = bridge(vec![rule], Profile::Generic);
+    assert_eq!(bridge.receive(&message("far/cmd/+", b""), &terms(ProtocolVersion::V311), now()), Receive::Drop);
+}
+
 #[test]
 fn subscriptions_ask_each_side_to_keep_our_own_messages() {
     let rules =

@@ -32,7 +32,7 @@ impl Probe<'_> {
     /// As the uplink does: once more in 3.1.1 where 5 is not understood.
     async fn connect(&self, stream: Box<dyn Stream>, options: &Options) -> Result<Connected, ConnectError> {
         match client::connect_over(stream, options).await {
-            Err(error) if self.uplink.far.version == Version::Auto && error.is_of_version(options.version) => {
+            Err(error) if self.uplink.far.version == Version::Auto && error.may_be_of_version() => {
                 let stream = client::open(self.address, self.tls.as_ref()).await?;
                 let older = Options { version: ProtocolVersion::V311, ..options.clone() };
                 client::connect_over(stream, &older).await
