@@ -8,8 +8,11 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../ubidots_server/mod.rs"]
+mod ubidots_server;
 
 mod script;
+mod section10_ubidots;
 mod section1_mosquitto;
 mod section2_paho;
 mod section3_keep_alive;

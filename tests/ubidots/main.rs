@@ -1,4 +1,6 @@
-//! The local Ubidots itself, with real clients and packet by packet: what the tests of the uplink stand on.
+//! The local Ubidots itself, with real clients and packet by packet; and the gateway's uplink to it, end to end.
+//!
+//! The modules named `uplink` run the real program beside it: start reading them at `site`.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on panics")]
 
@@ -11,5 +13,11 @@ mod client;
 mod connecting;
 mod faults;
 mod publishing;
+mod site;
 mod subscribing;
 mod tls;
+mod uplink;
+mod uplink_cuts;
+mod uplink_faults;
+mod uplink_presence;
+mod uplink_receive;
