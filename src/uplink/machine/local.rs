@@ -23,6 +23,11 @@ impl Machine {
 
     pub(super) fn publish_received(&mut self) {
         while let Some((token, publication)) = self.inbox.poll_publication(self.local_max) {
+            if publication.qos == QoS::AtMostOnce {
+                // nobody says whether it arrives
+                self.inbox.settle(token);
+                self.tally.received += 1;
+            }
             self.outputs.push_back(Output::PublishLocal(token, publication));
         }
     }
