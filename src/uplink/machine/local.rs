@@ -36,6 +36,7 @@ impl Machine {
     pub(in crate::uplink) fn handle_local_lost(&mut self, side: Side) {
         match side {
             Side::Backlog => {
+                self.stamps_mut(side).handle_lost();
                 self.backlog.clear();
                 self.suspect = None;
                 self.local_max = 0;
