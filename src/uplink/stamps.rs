@@ -34,6 +34,8 @@ pub struct Now {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stamps {
     last_ms: Option<i64>,
+    /// The time of the last sample that does not come again.
+    acknowledged_ms: Option<i64>,
     /// What is taken for the offset of a boot that never knew the time.
     guess: Option<(Box<str>, i64)>,
 }
@@ -63,6 +65,16 @@ impl Stamps {
         let time_ms = self.last_ms.map_or(time_ms, |last| time_ms.max(last.saturating_add(1)));
         self.last_ms = Some(time_ms);
         Ok(Stamp { time_ms, is_known: known.is_some() })
+    }
+
+    /// The local broker forgets the sample of this stamp.
+    pub(super) const fn handle_acknowledged(&mut self, stamp: Stamp) {
+        self.acknowledged_ms = Some(stamp.time_ms);
+    }
+
+    /// What is not acknowledged comes again, and is dated as it was.
+    pub(super) const fn handle_lost(&mut self) {
+        self.last_ms = self.acknowledged_ms;
     }
 
     /// A boot that never knew the time lies behind what came before it. Its own wall clock is believed where that

@@ -23,6 +23,11 @@ impl Machine {
 
     pub(super) fn publish_received(&mut self) {
         while let Some((token, publication)) = self.inbox.poll_publication(self.local_max) {
+            if publication.qos == QoS::AtMostOnce {
+                // nobody says whether it arrives
+                self.inbox.settle(token);
+                self.tally.received += 1;
+            }
             self.outputs.push_back(Output::PublishLocal(token, publication));
         }
     }
@@ -31,6 +36,7 @@ impl Machine {
     pub(in crate::uplink) fn handle_local_lost(&mut self, side: Side) {
         match side {
             Side::Backlog => {
+                self.stamps_mut(side).handle_lost();
                 self.backlog.clear();
                 self.suspect = None;
                 self.local_max = 0;

@@ -226,6 +226,14 @@ impl Machine {
         }
     }
 
+    fn stamps_mut(&mut self, side: Side) -> &mut Stamps {
+        let [backlog, live] = &mut self.stamps;
+        match side {
+            Side::Backlog => backlog,
+            Side::Live => live,
+        }
+    }
+
     pub(super) fn number(&mut self) -> u64 {
         self.next += 1;
         self.next

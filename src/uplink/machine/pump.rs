@@ -161,6 +161,9 @@ impl Machine {
     fn acknowledge(&mut self) {
         for side in [Side::Backlog, Side::Live] {
             while let Some(entry) = self.lane_mut(side).pop_settled() {
+                if let Some(stamp) = entry.stamp {
+                    self.stamps_mut(side).handle_acknowledged(stamp);
+                }
                 let acknowledged = entry.message.packet_id.map(|id| Output::AcknowledgeLocal(side, id));
                 self.outputs.extend(acknowledged);
             }

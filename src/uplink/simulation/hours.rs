@@ -142,3 +142,26 @@ fn times_are_of_the_moment_of_measurement_whatever_happened_since() {
     }
     assert_eq!(world.arrived.len(), 200);
 }
+
+#[test]
+fn what_the_local_broker_sends_again_has_the_time_that_it_had_before() {
+    let mut world = World::new(6, "ubidots", false);
+    (world.is_synchronised, world.wall_error_ms) = (true, 0);
+    world.machine.handle_local_up(20);
+    world.link = Link::CutUntil(world.now + Duration::from_secs(20));
+    let mut taken = BTreeMap::new();
+    for _ in 0..10 {
+        taken.insert(world.sequence + 1, world.clocks().wall.unix_ms());
+        world.sample();
+        world.run_for(Duration::from_secs(1));
+    }
+    // the local broker is restarted: an external one may be
+    world.machine.handle_local_lost(Side::Backlog);
+    world.in_flight.clear();
+    world.machine.handle_local_up(20);
+    world.deliver();
+    world.run_for(Duration::from_secs(60));
+    let arrived: BTreeMap<u64, i64> =
+        world.arrived.iter().flat_map(|(sequence, times)| times.iter().map(|time_ms| (*sequence, *time_ms))).collect();
+    assert_eq!(arrived, taken);
+}

@@ -122,3 +122,26 @@ fn what_the_far_side_does_not_take_is_heeded() {
     assert_eq!((sent.qos, sent.retain), (QoS::AtMostOnce, false));
     assert!(String::from_utf8_lossy(&aside.payload).contains("60 at most"));
 }
+
+#[test]
+fn messages_of_qos_0_that_come_in_hold_nothing_up_because_nobody_answers_them() {
+    let rules = vec![Rule::new("commands", Direction::In, "my/", "far/").unwrap()];
+    let options = bridge::Options { rules, profile: bridge::Profile::Generic, status: None };
+    let work = Work::Bridge(Box::new(Bridge::new(options)));
+    let mut machine = Machine::new(limits(), work, Boots::unkept("boot-1"));
+    let now = World::new(2, "bridge", false).clocks();
+    machine.handle_local_up(2);
+    machine.handle_far_up(terms(), now);
+    let last = PacketId::new(7).unwrap();
+    let come = Message { topic: "far/commands".into(), ..message("on".into(), last) };
+    for _ in 0..10 {
+        machine.handle_far_message(&Message { qos: QoS::AtMostOnce, packet_id: None, ..come.clone() }, now);
+    }
+    machine.handle_far_message(&come, now);
+    let outputs: Vec<_> = std::iter::from_fn(|| machine.poll_output()).collect();
+    assert_eq!(outputs.len(), 11, "{outputs:?}");
+    let Some(Output::PublishLocal(token, _)) = outputs.last() else { panic!("{outputs:?}") };
+    machine.handle_local_answer(*token, ReasonCode::Success, now);
+    assert_eq!(machine.poll_output(), Some(Output::AcknowledgeFar(last)));
+    assert_eq!(machine.tally().received, 11);
+}
