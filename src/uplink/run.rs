@@ -165,7 +165,10 @@ impl Uplink {
 
     fn handle_local(&mut self, happening: Happening) {
         match happening {
-            Happening::Up(_) => self.subscribe_locally(),
+            Happening::Up(terms) => {
+                self.machine.work_mut().handle_local_up(&terms);
+                self.subscribe_locally();
+            }
             Happening::Failed(_) => {}
             Happening::Lost(_) => {
                 self.outset.send_replace(Outset::Pending);
