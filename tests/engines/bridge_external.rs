@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::bridged::bridge;
+use crate::bridged::{NAME, bridge};
 use crate::consumer::Consumer;
 use crate::mosquitto::Mosquitto;
 use crate::place::Place;
@@ -22,12 +22,13 @@ const RULES: &str = r#"{ topic = "line/#", remote_prefix = "fleet/pi/" },
 /// How many numbers are acknowledged between two things that happen.
 const STRETCH: u64 = 100;
 
-fn configure(directory: &Path, local: SocketAddr, far: SocketAddr) -> PathBuf {
+/// Writes the file of a gateway that is a client of `local`, with a bridge to `far`.
+pub(crate) fn configure(directory: &Path, local: SocketAddr, far: SocketAddr, rules: &str) -> PathBuf {
     let text = format!(
         "[broker]\nmode = \"external\"\n[broker.external]\nurl = \"mqtt://{local}\"\nclient_id = \"gateway\"\n\
          [sensors]\ninterval = \"100ms\"\n[storage]\ndirectory = \"{}\"\n{}",
         directory.join("state").display(),
-        bridge("far", &[far], "", RULES)
+        bridge(NAME, &[far], "", rules)
     );
     let file = directory.join("sensegate.toml");
     fs::write(&file, text).unwrap();
@@ -44,7 +45,7 @@ fn messages_and_samples_of_an_external_broker_arrive_across_a_cut_and_a_kill() {
     let (local, engine) = (Mosquitto::start(&place), Mosquitto::start(&place));
     let mut relay = Relay::start(engine.addresses()[0]);
     let directory = TempDir::with_prefix("sensegate-").unwrap();
-    let file = configure(directory.path(), local.addresses()[0], relay.address());
+    let file = configure(directory.path(), local.addresses()[0], relay.address(), RULES);
     let start = || Process::spawn(sensegate().arg("--simulate").arg("--config").arg(&file));
     let samples_here = Consumer::start(&place, local.addresses(), "samples-here", "myRasp/samples");
     let samples_there = Consumer::start(&place, engine.addresses(), "samples-there", "fleet/pi/samples");
