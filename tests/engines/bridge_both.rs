@@ -43,7 +43,8 @@ fn each_message_is_seen_once(near: SocketAddr, far: SocketAddr) {
     // a second time round the same way: by then an echo would have come
     for fence in [2 * EACH + 1, 2 * EACH + 2] {
         near_caller.publish("myRasp/both/near", fence.to_string().as_bytes());
-        [&here, &there].iter().for_each(|side| side.wait_for(1, fence));
+        here.wait_for(1, fence);
+        there.wait_for(1, fence);
     }
     for (side, name) in [(here, "here"), (there, "there")] {
         let sequences = side.stop().sequences;

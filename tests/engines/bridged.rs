@@ -232,7 +232,9 @@ impl Course {
     pub(crate) fn freeze(&self, relays: &mut [Relay], frozen: Frozen) {
         let accepted = |relays: &[Relay]| relays.iter().map(Relay::accepted).sum::<usize>();
         let before = accepted(relays);
-        relays.iter().for_each(|relay| relay.freeze(frozen));
+        for relay in relays.iter() {
+            relay.freeze(frozen);
+        }
         let noticed = within(ENGINE_PATIENCE, || (accepted(relays) > before).then_some(()));
         assert!(noticed.is_some(), "a silent link is left: {}", self.gateway.printed());
         relays.iter_mut().for_each(Relay::heal);
