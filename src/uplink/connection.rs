@@ -92,6 +92,8 @@ pub(super) struct Connection {
     options: Options,
     /// Of the version that is tried next.
     next_version: ProtocolVersion,
+    /// Which version was taken at last: then who closes without an answer does so for another reason.
+    taken_version: Option<ProtocolVersion>,
     next_address: usize,
     waits: Waits,
     backoff: Backoff,
@@ -120,6 +122,7 @@ impl Connection {
             version,
             options,
             next_version: version.first(),
+            taken_version: None,
             next_address: 0,
             waits,
             backoff: Backoff::new(waits.base, waits.cap, seed),
@@ -175,6 +178,7 @@ impl Connection {
                 Stage::Connecting(connecting) => {
                     return match connecting.as_mut().await {
                         Ok((link, terms)) => {
+                            self.taken_version = Some(terms.version);
                             self.stage = Stage::Up(Box::new(link), now());
                             self.outage.handle_up(now());
                             Happening::Up(terms)
@@ -218,7 +222,9 @@ impl Connection {
     fn handle_failure(&mut self, error: &ConnectError, now: Monotonic) -> Happening {
         let is_5 = self.next_version == ProtocolVersion::V5;
         let refusal = error.refusal();
-        if self.version == Version::Auto && error.may_be_of_version() {
+        let is_unknown_version =
+            refusal == Refusal::Version || self.taken_version.is_none() && error.may_be_of_version();
+        if self.version == Version::Auto && is_unknown_version {
             self.next_version = if is_5 { ProtocolVersion::V311 } else { ProtocolVersion::V5 };
             if is_5 && refusal == Refusal::Version {
                 // at once: it has said that it wants another one
@@ -282,4 +288,69 @@ impl Connection {
 
 fn waiting(wait: Duration) -> Stage {
     Stage::Waiting(Box::pin(tokio::time::sleep(wait)))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::base::clock;
+
+    /// Gives the byte of each CONNECT that says its version, when a server answers them like this; `None` closes.
+    async fn versions_asked_for(answers: &[Option<&[u8]>]) -> Vec<u8> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let address = Address::Tcp { host: "127.0.0.1".into(), port, is_tls: false };
+        let options = Options {
+            version: ProtocolVersion::V5,
+            client_id: "a-client".into(),
+            clean_session: true,
+            session_expiry_s: 0,
+            keep_alive: Duration::from_secs(60),
+            credentials: None,
+            will: None,
+            packet_bytes_max: 1 << 20,
+            receive_max: 10,
+            patience: Duration::from_secs(10),
+        };
+        let wait = Duration::from_millis(1);
+        let waits = Waits { base: wait, cap: wait, refused: wait };
+        let mut connection =
+            Connection::new("there".into(), vec![address], TlsOptions::default(), Version::Auto, options, waits);
+        let serve = async {
+            let mut versions = Vec::new();
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut connect = [0; 9];
+                stream.read_exact(&mut connect).await.unwrap();
+                versions.push(connect[8]);
+                // what is left unread would make the end a reset
+                let _ = stream.read(&mut [0; 512]).await.unwrap();
+                if let Some(answer) = answer {
+                    stream.write_all(answer).await.unwrap();
+                }
+            }
+            versions
+        };
+        let connect = async {
+            loop {
+                connection.next(clock::monotonic).await;
+            }
+        };
+        tokio::select! {
+            versions = serve => versions,
+            () = connect => unreachable!("it goes on for ever"),
+        }
+    }
+
+    #[tokio::test]
+    async fn version_that_was_taken_is_asked_for_again_when_a_proxy_closes_without_an_answer() {
+        let (accepted_5, accepted_311): (&[u8], &[u8]) = (&[0x20, 3, 0, 0, 0], &[0x20, 2, 0, 0]);
+        assert_eq!(versions_asked_for(&[Some(accepted_5), None, None, Some(accepted_5)]).await, [5; 4]);
+        // RabbitMQ 3.10 and ActiveMQ 5 close over version 5
+        assert_eq!(versions_asked_for(&[None, Some(accepted_311), None, None]).await, [5, 4, 4, 4]);
+        assert_eq!(versions_asked_for(&[None, None, None, Some(accepted_311)]).await, [5, 4, 5, 4]);
+    }
 }

@@ -92,6 +92,13 @@ impl Work {
         each!(self, kind => kind.farewell(now))
     }
 
+    /// A connection to the local broker stands.
+    pub(super) fn handle_local_up(&mut self, terms: &Terms) {
+        if let Self::Bridge(bridge) = self {
+            bridge.handle_local_up(terms);
+        }
+    }
+
     /// A connection to the far side stands.
     pub(super) fn handle_far_up(&mut self, terms: &Terms) {
         match self {

@@ -29,13 +29,13 @@ pub(crate) struct AmqpConsumer {
 }
 
 impl AmqpConsumer {
-    /// Declares a queue for `routing_key` (a topic of MQTT with dots for its slashes), takes from it, and waits until
-    /// it is bound. The ports, of loopback in `place`, are tried one after the other, from the first on.
+    /// Declares a queue for `routing_key` (a topic of MQTT with dots for its slashes) and of that name, takes from it, and
+    /// waits until it is bound. The ports, of loopback in `place`, are tried one after the other, from the first on.
     pub(crate) fn start(python: &Python, place: &Place, ports: &[u16], queue: Queue, routing_key: &str) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/engines/amqp_consumer.py");
         let queue = if queue == Queue::Classic { "classic" } else { "quorum" };
         let mut command = python.command(&script);
-        command.args(["far", queue, routing_key]).args(ports.iter().map(u16::to_string));
+        command.args([routing_key, queue, routing_key]).args(ports.iter().map(u16::to_string));
         let process = place.start(&mut command);
         process.expect_line_with("ready");
         Self { process, sequences: Sequences::default() }
@@ -45,6 +45,16 @@ impl AmqpConsumer {
     pub(crate) fn wait_for(&mut self, first: u64, last: u64) -> &Sequences {
         let deadline = clock::monotonic() + ENGINE_PATIENCE;
         while !self.sequences.gaps(first, last).is_empty() && clock::monotonic() < deadline {
+            self.read(POLL);
+        }
+        &self.sequences
+    }
+
+    /// Waits until everything has come that came elsewhere, and gives all that came.
+    pub(crate) fn wait_for_all_of(&mut self, elsewhere: &Sequences) -> &Sequences {
+        let deadline = clock::monotonic() + ENGINE_PATIENCE;
+        while self.sequences.missing_of(elsewhere) > 0 {
+            assert!(clock::monotonic() < deadline, "{:?}, not all of {elsewhere:?}", self.sequences);
             self.read(POLL);
         }
         &self.sequences

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::bridged::bridge;
+use crate::bridged::{NAME, bridge};
 use crate::consumer::Consumer;
 use crate::mosquitto::Mosquitto;
 use crate::place::Place;
@@ -22,12 +22,13 @@ const RULES: &str = r#"{ topic = "line/#", remote_prefix = "fleet/pi/" },
 /// How many numbers are acknowledged between two things that happen.
 const STRETCH: u64 = 100;
 
-fn configure(directory: &Path, local: SocketAddr, far: SocketAddr) -> PathBuf {
+/// Writes the file of a gateway that is a client of `local`, with a bridge to `far`.
+pub(crate) fn configure(directory: &Path, local: SocketAddr, far: SocketAddr, rules: &str) -> PathBuf {
     let text = format!(
         "[broker]\nmode = \"external\"\n[broker.external]\nurl = \"mqtt://{local}\"\nclient_id = \"gateway\"\n\
          [sensors]\ninterval = \"100ms\"\n[storage]\ndirectory = \"{}\"\n{}",
         directory.join("state").display(),
-        bridge("far", &[far], "", RULES)
+        bridge(NAME, &[far], "", rules)
     );
     let file = directory.join("sensegate.toml");
     fs::write(&file, text).unwrap();
@@ -44,13 +45,13 @@ fn messages_and_samples_of_an_external_broker_arrive_across_a_cut_and_a_kill() {
     let (local, engine) = (Mosquitto::start(&place), Mosquitto::start(&place));
     let mut relay = Relay::start(engine.addresses()[0]);
     let directory = TempDir::with_prefix("sensegate-").unwrap();
-    let file = configure(directory.path(), local.addresses()[0], relay.address());
+    let file = configure(directory.path(), local.addresses()[0], relay.address(), RULES);
     let start = || Process::spawn(sensegate().arg("--simulate").arg("--config").arg(&file));
-    let samples_here = Consumer::start(&place, local.addresses(), "samples-here", "myRasp/samples");
-    let samples_there = Consumer::start(&place, engine.addresses(), "samples-there", "fleet/pi/samples");
+    let taken_here = Consumer::start(&place, local.addresses(), "samples-here", "myRasp/samples");
+    let samples = Consumer::start(&place, engine.addresses(), "samples-there", "fleet/pi/samples");
     let consumer = Consumer::start(&place, engine.addresses(), "far-side", "fleet/pi/line/#");
     let mut gateway = start();
-    samples_there.wait_for_count(10);
+    samples.wait_for_count(10);
     let topic = "line/1".to_owned();
     let plan = Plan { addresses: local.addresses(), topic, window: 20, rest: Duration::from_millis(4) };
     let publisher = Publisher::start(&place, plan);
@@ -67,11 +68,11 @@ fn messages_and_samples_of_an_external_broker_arrive_across_a_cut_and_a_kill() {
     publisher.wait_for_more(STRETCH);
     let total = publisher.stop();
     consumer.wait_for(1, total.last);
-    let taken = samples_here.record().sequences;
-    samples_there.wait_for_all_of(&taken);
+    let taken = taken_here.record().sequences;
+    samples.wait_for_all_of(&taken);
     gateway.signal(rustix::process::Signal::TERM);
     assert!(gateway.wait().success(), "{}", gateway.printed());
-    let (record, samples) = (consumer.stop(), samples_there.stop());
+    let (record, samples) = (consumer.stop(), samples.stop());
     record.sequences.expect_all(1, total.last);
     assert_eq!(samples.sequences.disorder(), None);
     tell(&format!("bridge from an external broker: {total:?}, {record:?}, samples {samples:?}"));

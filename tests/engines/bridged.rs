@@ -22,9 +22,10 @@ pub(crate) const NAME: &str = "far";
 pub(crate) const STATUS: &str = "fleet/pi/status";
 pub(crate) const LINES: &str = "fleet/pi/line/#";
 
-/// The rules for both.
+/// The rules for both, and for samples.
 pub(crate) const RULES: &str = r#"{ topic = "line/#", remote_prefix = "fleet/pi/" },
-    { topic = "status", local_prefix = "myRasp/", remote_prefix = "fleet/pi/" }"#;
+    { topic = "status", local_prefix = "myRasp/", remote_prefix = "fleet/pi/" },
+    { topic = "samples", local_prefix = "myRasp/", remote_prefix = "fleet/pi/" }"#;
 
 /// How many numbers are acknowledged between two things that happen.
 const STRETCH: u64 = 100;
@@ -81,7 +82,21 @@ pub(crate) fn expect_retained(place: &Place, address: SocketAddr, topic: &str, e
 
 /// Waits until what a bridge says about itself is as `look` wants it; `what` that is.
 pub(crate) fn expect_state(near: &Place, gateway: &Gateway, name: &str, what: &str, look: impl Fn(&Value) -> bool) {
-    let (address, deadline) = (gateway.address(), clock::monotonic() + ENGINE_PATIENCE);
+    let is_so = see_state(near, gateway.address(), name, look);
+    assert!(is_so.is_ok(), "{what}: {is_so:?}\n{}", gateway.printed());
+}
+
+/// The same at any broker.
+///
+/// # Errors
+/// What it said last.
+pub(crate) fn see_state(
+    near: &Place,
+    address: SocketAddr,
+    name: &str,
+    look: impl Fn(&Value) -> bool,
+) -> Result<(), Value> {
+    let deadline = clock::monotonic() + ENGINE_PATIENCE;
     let (mut connection, _) = near.run(|| Connection::open(address, &Login::passing("sees-state"))).unwrap();
     connection.subscribe(&format!("myRasp/uplink/{name}/state")).unwrap();
     let mut last = Value::Null;
@@ -90,11 +105,12 @@ pub(crate) fn expect_state(near: &Place, gateway: &Gateway, name: &str, what: &s
             message.packet_id.map_or(Ok(()), |id| connection.acknowledge(id)).unwrap();
             last = serde_json::from_slice(&message.payload).unwrap();
             if look(&last) {
-                return connection.disconnect();
+                connection.disconnect();
+                return Ok(());
             }
         }
     }
-    panic!("{what}: {last}\n{}", gateway.printed());
+    Err(last)
 }
 
 /// Publishes numbers to a topic, one at a time, each acknowledged.
@@ -216,7 +232,9 @@ impl Course {
     pub(crate) fn freeze(&self, relays: &mut [Relay], frozen: Frozen) {
         let accepted = |relays: &[Relay]| relays.iter().map(Relay::accepted).sum::<usize>();
         let before = accepted(relays);
-        relays.iter().for_each(|relay| relay.freeze(frozen));
+        for relay in relays.iter() {
+            relay.freeze(frozen);
+        }
         let noticed = within(ENGINE_PATIENCE, || (accepted(relays) > before).then_some(()));
         assert!(noticed.is_some(), "a silent link is left: {}", self.gateway.printed());
         relays.iter_mut().for_each(Relay::heal);

@@ -48,11 +48,13 @@ pub(crate) struct Bridge {
     options: Options,
     /// What was sent to a far side that sends it back.
     echoes: Echoes,
+    /// What was published at a local broker that sends it back; `None` where it does not.
+    local_echoes: Option<Echoes>,
 }
 
 impl Bridge {
     pub(crate) fn new(options: Options) -> Self {
-        Self { options, echoes: Echoes::default() }
+        Self { options, echoes: Echoes::default(), local_echoes: None }
     }
 
     fn rules(&self, is_meant: impl Fn(Direction) -> bool) -> impl Iterator<Item = &Rule> {
@@ -64,9 +66,23 @@ impl Bridge {
         self.echoes.handle_connection(terms.session_present);
     }
 
+    /// A connection to the local broker stands. An external one may be of 3.1.1.
+    pub(in crate::uplink) fn handle_local_up(&mut self, terms: &Terms) {
+        if terms.version.has_properties() {
+            self.local_echoes = None;
+        } else {
+            self.local_echoes.get_or_insert_default().handle_connection(terms.session_present);
+        }
+    }
+
     /// What the first waiting message is there.
     pub(in crate::uplink) fn draw(&mut self, entry: &Entry, terms: &Terms, now: Now) -> Draw {
         let message = &entry.message;
+        if let Some(echoes) = &mut self.local_echoes
+            && echoes.take(&message.topic, &message.payload, now.monotonic)
+        {
+            return Draw::Settle { count: 1 };
+        }
         let mapped = self.rules(Direction::goes_out).find_map(|rule| Some((rule.out(&message.topic)?, rule)));
         let Some((topic, rule)) = mapped else { return Draw::Settle { count: 1 } };
         if let Err(reason) = self.options.profile.check_topic(&topic) {
@@ -98,14 +114,19 @@ impl Bridge {
         }
         let mapped = self.rules(Direction::comes_in).find_map(|rule| Some((rule.inward(&message.topic)?, rule)));
         let Some((topic, rule)) = mapped else { return Receive::Drop };
-        Receive::Publish(Publication {
+        let publication = Publication {
             topic,
             payload: message.payload.clone(),
             qos: message.qos.min(rule.qos),
             retain: message.retain && rule.retain,
             properties: message.properties.clone(),
             expiry_s: message.expiry_s,
-        })
+        };
+        let comes_back = self.rules(Direction::goes_out).any(|rule| rule.local.matches(&publication.topic));
+        if let Some(echoes) = self.local_echoes.as_mut().filter(|_| comes_back) {
+            echoes.remember(&publication.topic, &publication.payload, now.monotonic);
+        }
+        Receive::Publish(publication)
     }
 
     pub(in crate::uplink) fn local_subscriptions(&self) -> Vec<Subscription> {

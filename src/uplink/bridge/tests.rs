@@ -94,6 +94,21 @@ fn an_echo_of_a_broker_of_3_1_1_goes_no_further() {
     assert!(matches!(bridge.receive(&message("cmd/a", b"y"), &terms, now()), Receive::Publish(_)));
 }
 
+/// An external broker may be of 3.1.1: it sends the outbox what the bridge itself has published there.
+#[test]
+fn an_echo_of_a_local_broker_of_3_1_1_goes_no_further() {
+    let rule = Rule::new("cmd/#", Direction::Both, "", "").unwrap();
+    let mut bridge = bridge(vec![rule], Profile::Generic);
+    let far = terms(ProtocolVersion::V5);
+    for (version, is_echoed) in [(ProtocolVersion::V311, true), (ProtocolVersion::V5, false)] {
+        bridge.handle_local_up(&terms(version));
+        assert!(matches!(bridge.receive(&message("cmd/a", b"x"), &far, now()), Receive::Publish(_)));
+        let drawn = bridge.draw(&entry("cmd/a", b"x"), &far, now());
+        assert_eq!(drawn == Draw::Settle { count: 1 }, is_echoed, "{version:?}: {drawn:?}");
+        assert!(matches!(bridge.draw(&entry("cmd/a", b"x"), &far, now()), Draw::Publish { .. }));
+    }
+}
+
 /// What was sent may have been lost with its connection: then it has one echo, not two, and a command like it is none.
 #[test]
 fn what_is_sent_once_more_has_one_echo() {

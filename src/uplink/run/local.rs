@@ -16,6 +16,7 @@ impl Uplink {
         match happening {
             Happening::Up(terms) => {
                 self.local_max = terms.receive_max;
+                self.machine.work_mut().handle_local_up(&terms);
                 self.subscribe_locally();
             }
             Happening::Failed(_) => {}
