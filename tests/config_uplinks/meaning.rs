@@ -77,7 +77,7 @@ fn ubidots_is_as_its_section_says() {
     assert_eq!(uplink.far.addresses, [tcp("127.0.0.1", 1999, false)]);
     assert_eq!((uplink.order, uplink.ack_timeout), (Order::LiveFirst, Duration::from_secs(5)));
     // one minute of samples, twice, and a hundred
-    assert_eq!(uplink.local.receive_max, 220);
+    assert_eq!(uplink.local.receive_max, 420);
     let account = ubidots_of(uplink);
     assert_eq!((account.qos, account.context, account.online.as_deref()), (QoS::AtMostOnce, true, Some("there")));
     assert_eq!((account.every, account.dots_per_s), (Some(Duration::from_secs(60)), Some(6.0)));

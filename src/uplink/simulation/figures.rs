@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// How long an answer of the far side takes.
+const ROUND_TRIP: Duration = Duration::from_millis(200);
+
 /// How long after a cut of so long the uplink is connected again, over seeds: median and longest.
 #[test]
 fn reconnects_follow_a_cut_within_the_longest_wait() {
@@ -51,6 +54,7 @@ fn drain(behind: u64, dots_per_s: Option<f64>) -> (Duration, u64) {
         receive: Vec::new(),
         samples: topic("my/samples"),
     };
+    let window_max = options.window(Duration::from_secs(1));
     let drain = options.drain(Duration::from_secs(behind), Duration::from_secs(1)).unwrap();
     let work = Work::Ubidots(Box::new(Ubidots::new(options, Received::default())));
     let mut machine = Machine::new(limits(), work, Boots::unkept("boot"));
@@ -61,7 +65,7 @@ fn drain(behind: u64, dots_per_s: Option<f64>) -> (Duration, u64) {
     };
     let start = now.monotonic;
     let (mut delivered, mut window, mut publishes, mut acknowledged) = (0_u64, 0_usize, 0_u64, 0_u64);
-    let mut answers = Vec::new();
+    let mut answers = VecDeque::new();
     let sample = |sequence: u64| {
         let reading = |value| ReadingMessage { value: Some(value), unit: String::new(), reason: None, text: None };
         SampleMessage {
@@ -83,7 +87,7 @@ fn drain(behind: u64, dots_per_s: Option<f64>) -> (Duration, u64) {
     // what was sampled a moment ago is always behind
     while acknowledged + 2 < total(now) {
         // what is sampled meanwhile queues behind
-        while window < WINDOW && delivered < total(now) {
+        while window < window_max && delivered < total(now) {
             delivered += 1;
             window += 1;
             let packet_id = PacketId::new(u16::try_from(delivered % 60_000 + 1).unwrap()).unwrap();
@@ -93,7 +97,7 @@ fn drain(behind: u64, dots_per_s: Option<f64>) -> (Duration, u64) {
             match output {
                 Output::PublishFar(token, _) => {
                     publishes += 1;
-                    answers.push(token);
+                    answers.push_back((now.monotonic + ROUND_TRIP, token));
                 }
                 Output::AcknowledgeLocal(..) => {
                     acknowledged += 1;
@@ -102,12 +106,16 @@ fn drain(behind: u64, dots_per_s: Option<f64>) -> (Duration, u64) {
                 other => panic!("{other:?}"),
             }
         }
-        for token in answers.drain(..) {
+        let next_answer = answers.front().map(|(due, _)| *due);
+        let wake = machine.next_deadline().into_iter().chain(next_answer).min();
+        let wake = wake.unwrap_or(now.monotonic + Duration::from_secs(1));
+        let step = wake.since(now.monotonic).clamp(Duration::from_millis(1), Duration::from_secs(1));
+        now.monotonic = now.monotonic + step;
+        while answers.front().is_some_and(|(due, _)| *due <= now.monotonic)
+            && let Some((_, token)) = answers.pop_front()
+        {
             machine.handle_far_answer(token, ReasonCode::Success, now);
         }
-        let wake = machine.next_deadline().unwrap_or(now.monotonic + Duration::from_secs(1));
-        let step = wake.since(now.monotonic).clamp(Duration::from_millis(10), Duration::from_secs(1));
-        now.monotonic = now.monotonic + step;
         machine.handle_timeout(now);
     }
     let time = now.monotonic.since(start);

@@ -8,8 +8,8 @@ use super::{BODY_BYTES_MAX, Options};
 const DOT_BYTES: usize = 49;
 const CONTEXT_BYTES: usize = 90;
 
-/// Samples that an uplink holds at a time, whatever it does with them.
-const WINDOW: usize = 100;
+/// Samples that an uplink holds at a time: a few publishes full, so that one can go while others are not answered.
+const WINDOW: usize = 300;
 
 /// What flows while nothing is behind.
 #[derive(Clone, Copy, Debug, PartialEq)]

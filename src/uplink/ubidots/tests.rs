@@ -179,7 +179,7 @@ fn load_and_drain_are_told_beforehand() {
     assert_eq!((drain.time.as_secs(), drain.publishes), (86_400, 43_200));
     assert_eq!(Options { dots_per_s: Some(3.0), ..options() }.drain(day, second), None);
     let thinned = Options { every: Some(second * 60), dots_per_s: Some(6.0), ..options() };
-    assert_eq!((thinned.drain(day, second).unwrap().publishes, thinned.window(second)), (720, 220));
+    assert_eq!((thinned.drain(day, second).unwrap().publishes, thinned.window(second)), (720, 420));
 }
 
 fn receiving(form: Form) -> Options {
