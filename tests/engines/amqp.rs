@@ -53,11 +53,14 @@ impl AmqpConsumer {
     /// Waits until everything has come that came elsewhere, and gives all that came.
     pub(crate) fn wait_for_all_of(&mut self, elsewhere: &Sequences) -> &Sequences {
         let deadline = clock::monotonic() + ENGINE_PATIENCE;
-        while self.sequences.missing_of(elsewhere) > 0 {
-            assert!(clock::monotonic() < deadline, "{:?}, not all of {elsewhere:?}", self.sequences);
+        loop {
             self.read(POLL);
+            let missing = self.sequences.missing_of(elsewhere);
+            if missing.is_empty() {
+                return &self.sequences;
+            }
+            assert!(clock::monotonic() < deadline, "{missing:?} of {elsewhere:?} are missing: {:?}", self.sequences);
         }
-        &self.sequences
     }
 
     /// What came so far.

@@ -74,8 +74,8 @@ impl Consumer {
     /// Waits until everything has come that came elsewhere.
     pub(crate) fn wait_for_all_of(&self, elsewhere: &Sequences) {
         let missing = || self.shared.record.lock().unwrap().sequences.missing_of(elsewhere);
-        let complete = within(ENGINE_PATIENCE, || (missing() == 0).then_some(()));
-        assert!(complete.is_some(), "{} of {elsewhere:?} are missing: {:?}", missing(), self.record());
+        let complete = within(ENGINE_PATIENCE, || missing().is_empty().then_some(()));
+        assert!(complete.is_some(), "{:?} of {elsewhere:?} are missing: {:?}", missing(), self.record());
     }
 
     /// Ends it, its session stays.

@@ -35,9 +35,11 @@ impl Sequences {
         self.order.iter().copied().max().unwrap_or(0)
     }
 
-    /// How many of these have come to `other` and not here.
-    pub(crate) fn missing_of(&self, other: &Self) -> usize {
-        other.order.iter().filter(|sequence| !self.has(**sequence)).count()
+    /// Those that have come to `other`, the next one as well, and not here. The last one before a broker was killed may
+    /// have come to one of its clients although it was not acknowledged, and then comes to no other.
+    pub(crate) fn missing_of(&self, other: &Self) -> Vec<u64> {
+        let is_missing = |sequence: &u64| other.has(sequence + 1) && !self.has(*sequence);
+        other.order.iter().copied().filter(is_missing).collect()
     }
 
     /// How many different numbers have come.
