@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use sensegate::mqtt::{Packet, PacketId, ProtocolVersion, Publish, QoS, encode};
 
@@ -10,6 +11,9 @@ use crate::samples;
 
 /// Messages that are not acknowledged at one time.
 const WINDOW: u64 = 500;
+
+/// How long an acknowledgement may take: disks stall.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Bytes of a PUBACK.
 const ACK_BYTES: usize = 4;
@@ -24,8 +28,10 @@ pub(crate) struct Filler {
 }
 
 impl Filler {
-    pub(crate) fn new(client: Client) -> Self {
-        Self { stream: client.into(), published: 0, acknowledged: 0, input: vec![0; 64 * 1024], odd: 0 }
+    pub(crate) fn new(client: Client) -> io::Result<Self> {
+        let stream = TcpStream::from(client);
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self { stream, published: 0, acknowledged: 0, input: vec![0; 64 * 1024], odd: 0 })
     }
 
     /// Publishes the samples from 0 to below `count`, until all of them are acknowledged.

@@ -30,7 +30,8 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
-use sensegate::base::clock::{self, Monotonic};
+use sensegate::base::clock;
+use sensegate::mqtt::QoS;
 
 use client::Client;
 use filler::Filler;
@@ -49,42 +50,49 @@ fn main() -> io::Result<()> {
     tell(variable("BENCH_BACKLOG", 100_000), variable("BENCH_INFLIGHT", 20))
 }
 
-/// A row for each chapter: filled, started again, drained.
+/// A row for each chapter: filled; started again, up to the first CONNACK; drained.
 fn tell(count: u64, inflight: u16) -> io::Result<()> {
     let place = Place::new(inflight)?;
     let process = place.start()?;
+    told("first start", wait_for_outbox(place.port))?;
     let client = Client::connect(place.port, "filler".into())?;
     let started = clock::monotonic();
-    Filler::new(client).publish(count)?;
+    told("fill", Filler::new(client)?.publish(count))?;
     let filling = clock::monotonic().since(started);
     thread::sleep(SETTLE);
-    let filled = row("filled", &process, &place, count, Some((filling, process.cpu()?)))?;
+    let filled = row("filled", &process, &place, count, filling, process.cpu()?)?;
     drop(process);
 
     let started = clock::monotonic();
     let process = place.start()?;
-    Client::connect(place.port, "first".into())?;
+    told("start again", Client::connect(place.port, "first".into()))?;
     let first_answer = clock::monotonic().since(started);
-    let restarted = row("started again", &process, &place, count, None)?;
+    let restarted = row("started again", &process, &place, count, first_answer, process.cpu()?)?;
 
-    let (drained, told) = drain(&process, &place, count)?;
+    let (drained, came) = drain(&process, &place, count)?;
     println!("{count} samples of {} bytes, inflight = {inflight}.\n", samples::json(0).len());
     let head = ["", "seconds", "samples/s", "CPU a sample", "VmRSS", "VmHWM", "disk", "of it -wal", "disk a sample"];
     table::print(head, &[filled, restarted, drained]);
-    println!("behind the kill the first CONNACK came after {:.2} s", first_answer.as_secs_f64());
-    println!("{told}");
+    println!("{came}");
     Ok(())
+}
+
+/// Waits until the uplink tells how it is: then its outbox takes what is published.
+fn wait_for_outbox(port: u16) -> io::Result<()> {
+    let mut client = Client::connect(port, "waiter".into())?;
+    client.subscribe("myRasp/uplink/far/state", QoS::AtMostOnce)?;
+    client.next_message().map(drop)
 }
 
 /// The row of the drain, and what came out of it.
 fn drain(process: &Process, place: &Place, count: u64) -> io::Result<([String; 9], String)> {
     let mut sink = Sink::accept(place.far_port)?;
     let (started, cpu_before) = (clock::monotonic(), process.cpu()?);
-    sink.take(count)?;
+    told("drain", sink.take(count)).inspect_err(|_| eprintln!("{}", sink.tally))?;
     let (time, cpu) = (clock::monotonic().since(started), process.cpu()?.saturating_sub(cpu_before));
     // the last acknowledgements are on their way, and so would be copies
     sink.linger(SETTLE)?;
-    let drained = row("drained", process, place, count, Some((time, cpu)))?;
+    let drained = row("drained", process, place, count, time, cpu)?;
     Ok((drained, sink.tally.to_string()))
 }
 
@@ -93,18 +101,16 @@ fn row(
     process: &Process,
     place: &Place,
     count: u64,
-    took: Option<(Duration, Duration)>,
+    time: Duration,
+    cpu: Duration,
 ) -> io::Result<[String; 9]> {
     let samples = f64::from(u32::try_from(count).map_err(io::Error::other)?);
-    let of_time = |figure: &dyn Fn(f64, f64) -> String| {
-        took.map_or_else(String::new, |(time, cpu)| figure(time.as_secs_f64(), cpu.as_secs_f64()))
-    };
     let (total, of_log) = place.disk_bytes()?;
     Ok([
         name.to_owned(),
-        of_time(&|seconds, _| format!("{seconds:.1}")),
-        of_time(&|seconds, _| format!("{:.0}", samples / seconds)),
-        of_time(&|_, cpu_s| format!("{:.1} µs", cpu_s * 1e6 / samples)),
+        format!("{:.2}", time.as_secs_f64()),
+        format!("{:.0}", samples / time.as_secs_f64()),
+        format!("{:.1} µs", cpu.as_secs_f64() * 1e6 / samples),
         format!("{:.1} MB", process.rss_kib()? / 1024.0),
         format!("{:.1} MB", process.memory_kib("VmHWM:")? / 1024.0),
         format!("{:.1} MB", total / 1e6),
@@ -113,9 +119,14 @@ fn row(
     ])
 }
 
+/// The error with the chapter that it came in.
+fn told<T>(chapter: &str, result: io::Result<T>) -> io::Result<T> {
+    result.map_err(|error| io::Error::new(error.kind(), format!("{chapter}: {error}")))
+}
+
 /// Waits until `done` gives something, for as long as `patience`.
 fn poll<T>(patience: Duration, mut done: impl FnMut() -> io::Result<Option<T>>) -> io::Result<T> {
-    let started: Monotonic = clock::monotonic();
+    let started = clock::monotonic();
     loop {
         if let Some(result) = done()? {
             return Ok(result);

@@ -14,8 +14,11 @@ use crate::{poll, samples};
 /// How long the gateway may take to come: it looks for its far side once a minute at least.
 const PATIENCE: Duration = Duration::from_secs(100);
 
-/// The longest silence in the middle of a drain.
-const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// The longest time without a new sample in the middle of a drain; the gateway itself gives up a connection earlier.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 const PACKET_BYTES_MAX: usize = 1 << 20;
 
@@ -30,6 +33,8 @@ pub(crate) struct Tally {
     newest: u64,
     /// Samples of the gateway's own.
     own: u64,
+    connections: u64,
+    longest_silence: Duration,
 }
 
 impl Tally {
@@ -52,15 +57,34 @@ impl Tally {
     }
 }
 
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { distinct, copies, late, own, .. } = self;
-        write!(f, "{distinct} different samples came, {copies} copies, {late} out of order, {own} of the gateway's own")
+impl Tally {
+    /// How many of `count` are missing, and from where to where.
+    fn missing(&self, count: u64) -> String {
+        let has_come =
+            |sequence: u64| usize::try_from(sequence).is_ok_and(|index| self.has_come.get(index) == Some(&true));
+        let missing: Vec<_> = (0..count).filter(|sequence| !has_come(*sequence)).collect();
+        format!("{} are missing, from {:?} to {:?}", missing.len(), missing.first(), missing.last())
     }
 }
 
-/// A connection of the gateway.
+fn is_silence(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { distinct, copies, late, own, connections, longest_silence, .. } = self;
+        writeln!(
+            f,
+            "{distinct} different samples came, {copies} copies, {late} out of order, {own} of the gateway's own"
+        )?;
+        write!(f, "over {connections} connections; the longest silence was {:.2} s", longest_silence.as_secs_f64())
+    }
+}
+
+/// The broker, with the one connection of the gateway.
 pub(crate) struct Sink {
+    listener: TcpListener,
     stream: TcpStream,
     version: ProtocolVersion,
     input: Vec<u8>,
@@ -73,22 +97,33 @@ impl Sink {
     pub(crate) fn accept(port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port))?;
         listener.set_nonblocking(true)?;
-        let stream = poll(PATIENCE, || match listener.accept() {
-            Ok((stream, _)) => Ok(Some(stream)),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(error),
-        })?;
-        stream.set_nonblocking(false)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(SILENCE_MAX))?;
-        let version = ProtocolVersion::V311;
-        Ok(Self { stream, version, input: Vec::new(), scratch: vec![0; 64 << 10], tally: Tally::default() })
+        let stream = accept(&listener)?;
+        let tally = Tally { connections: 1, ..Tally::default() };
+        Ok(Self {
+            listener,
+            stream,
+            version: ProtocolVersion::V311,
+            input: Vec::new(),
+            scratch: vec![0; 64 << 10],
+            tally,
+        })
     }
 
     /// Takes and acknowledges until `count` different samples are there.
     pub(crate) fn take(&mut self, count: u64) -> io::Result<()> {
+        let (mut distinct, mut since) = (0, clock::monotonic());
         while self.tally.distinct < count {
-            self.read()?;
+            match self.read() {
+                Err(error) if is_silence(&error) => {}
+                result => result?,
+            }
+            let now = clock::monotonic();
+            if self.tally.distinct > distinct {
+                self.tally.longest_silence = self.tally.longest_silence.max(now.since(since));
+                (distinct, since) = (self.tally.distinct, now);
+            } else if now.since(since) > SILENCE_MAX {
+                return Err(io::Error::new(ErrorKind::TimedOut, self.tally.missing(count)));
+            }
         }
         Ok(())
     }
@@ -99,7 +134,7 @@ impl Sink {
         let started = clock::monotonic();
         while clock::monotonic().since(started) < time {
             match self.read() {
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break,
+                Err(error) if is_silence(&error) => break,
                 result => result?,
             }
         }
@@ -109,7 +144,10 @@ impl Sink {
     fn read(&mut self) -> io::Result<()> {
         let length = self.stream.read(&mut self.scratch)?;
         if length == 0 {
-            return Err(ErrorKind::UnexpectedEof.into());
+            self.stream = accept(&self.listener)?;
+            self.input.clear();
+            self.tally.connections += 1;
+            return Ok(());
         }
         self.input.extend_from_slice(self.scratch.get(..length).unwrap_or_default());
         let (mut answers, mut taken) = (Vec::new(), 0);
@@ -144,4 +182,17 @@ impl Sink {
         }
         Ok(Some(length))
     }
+}
+
+/// The next connection of the gateway.
+fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+    let stream = poll(PATIENCE, || match listener.accept() {
+        Ok((stream, _)) => Ok(Some(stream)),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
+    })?;
+    stream.set_nonblocking(false)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(LOOK))?;
+    Ok(stream)
 }

@@ -11,7 +11,7 @@ use sensegate::mqtt::{
 };
 
 /// How long a broker may take to listen, and to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The largest packet that is taken, in bytes.
 const PACKET_BYTES_MAX: usize = 1 << 20;
