@@ -7,11 +7,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sensegate::base::clock;
 use sensegate::sensors::SampleMessage;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Gateway, Subscriber, eventually, has_mosquitto_clients, skip_or_fail};
+use crate::support::{Gateway, PATIENCE, POLL, Subscriber, eventually, has_mosquitto_clients, skip_or_fail};
 use crate::ubidots_server::{Dot, Limits, Options, TOKEN, Ubidots};
 
 /// The device that the gateway is.
@@ -154,13 +155,25 @@ impl Site {
 
     /// Waits until each of these has arrived with all values that it has.
     pub(crate) fn wait_until_arrived(&self, samples: &[SampleMessage]) {
-        eventually("every sample has arrived", || {
-            let is_there = |variable: &str| {
-                let ids = ids(&self.ubidots().dots(DEVICE, variable));
-                samples.iter().all(|sample| value(sample, variable).is_none() || ids.contains(&id(sample)))
-            };
-            VARIABLES.into_iter().all(is_there).then_some(())
-        });
+        let deadline = clock::monotonic() + PATIENCE;
+        loop {
+            let missing = self.missing(samples);
+            if missing.is_empty() {
+                return;
+            }
+            assert!(clock::monotonic() < deadline, "not within {PATIENCE:?}: {missing:?}\n{}", self.gateway.printed());
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// The values of these that have not arrived.
+    fn missing(&self, samples: &[SampleMessage]) -> Vec<(&'static str, Id)> {
+        let of_variable = |variable: &'static str| {
+            let arrived = ids(&self.ubidots().dots(DEVICE, variable));
+            let told = samples.iter().filter(move |sample| value(sample, variable).is_some()).map(id);
+            told.filter(move |id| !arrived.contains(id)).map(move |id| (variable, id))
+        };
+        VARIABLES.into_iter().flat_map(of_variable).collect()
     }
 
     /// Values and times, copies among them, are those of the samples.
