@@ -181,11 +181,6 @@ impl Link {
         self.output.len()
     }
 
-    /// Whether a server of this version keeps a client's own messages from it (no local, version 5).
-    pub const fn has_no_local(&self) -> bool {
-        self.version.has_properties()
-    }
-
     /// Waits for the next event, and writes meanwhile. Cancel safe. After [`Event::Lost`] it gives the same again.
     pub async fn next_event(&mut self) -> Event {
         std::future::poll_fn(|cx| self.poll_event(cx)).await

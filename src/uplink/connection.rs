@@ -226,9 +226,10 @@ impl Connection {
             refusal == Refusal::Version || self.taken_version.is_none() && error.may_be_of_version();
         if self.version == Version::Auto && is_unknown_version {
             self.next_version = if is_5 { ProtocolVersion::V311 } else { ProtocolVersion::V5 };
-            if is_5 && refusal == Refusal::Version {
-                // at once: it has said that it wants another one
-                self.stage = waiting(Duration::ZERO);
+            if is_5 {
+                // at once where it has said that it wants another one, and the same address in any case
+                let is_told = refusal == Refusal::Version;
+                self.stage = waiting(if is_told { Duration::ZERO } else { self.backoff.next_wait() });
                 return Happening::Failed(error.to_string());
             }
         }
