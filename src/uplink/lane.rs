@@ -129,6 +129,18 @@ impl Lane {
         count
     }
 
+    /// What was to be put aside as `token` waits again, in its place; tells whether there is such a one.
+    pub(super) fn put_back(&mut self, token: Token) -> bool {
+        let Some(index) = self.entries.iter().position(|entry| entry.stage == Stage::Rejected(token)) else {
+            return false;
+        };
+        if let Some(entry) = self.entries.get_mut(index) {
+            entry.stage = Stage::Waiting;
+        }
+        self.begun = self.begun.min(index);
+        true
+    }
+
     /// Takes the oldest when it is settled, to be acknowledged.
     pub(super) fn pop_settled(&mut self) -> Option<Entry> {
         self.entries.front().filter(|entry| entry.stage == Stage::Settled)?;
@@ -191,6 +203,9 @@ mod tests {
         lane.settle(Token(2));
         assert_eq!(waiting(&lane), [4]);
         assert_eq!(lane.rewind(|_| true), 3);
+        assert_eq!(waiting(&lane), [0, 1, 3, 4]);
+        lane.begin(1, Stage::Rejected(Token(4)));
+        assert!(lane.put_back(Token(4)) && !lane.put_back(Token(4)));
         assert_eq!(waiting(&lane), [0, 1, 3, 4]);
         lane.begin(4, Stage::Settled);
         assert_eq!(std::iter::from_fn(|| lane.pop_settled()).count(), 5);

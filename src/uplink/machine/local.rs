@@ -71,6 +71,10 @@ impl Machine {
         if reason.is_failure() {
             // a full disk, for example: what is to be there is published once more
             self.retry_local = Some(now.monotonic + REFUSED_WAIT);
+            if self.backlog.put_back(token) || self.live.put_back(token) {
+                self.tally.rejected -= 1;
+                self.paused_until = self.retry_local;
+            }
             return;
         }
         if self.inbox.settle(token) {

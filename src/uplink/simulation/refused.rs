@@ -145,3 +145,22 @@ fn messages_of_qos_0_that_come_in_hold_nothing_up_because_nobody_answers_them() 
     assert_eq!(machine.poll_output(), Some(Output::AcknowledgeFar(last)));
     assert_eq!(machine.tally().received, 11);
 }
+
+#[test]
+fn what_the_local_broker_has_no_room_for_among_the_rejected_is_put_aside_later() {
+    let mut world = World::new(2, "bridge", false);
+    world.machine.handle_local_up(20);
+    let mut now = world.clocks();
+    world.machine.handle_far_up(Terms { packet_bytes_max: 60, ..terms() }, now);
+    let long = Bytes::from_static(b"a payload that is longer than what the far side says that it takes");
+    world.machine.handle_local_message(Side::Backlog, message(long, PacketId::new(1).unwrap()), now);
+    let Some(Output::PublishLocal(first, _)) = world.machine.poll_output() else { panic!("it is to be put aside") };
+    world.machine.handle_local_answer(first, ReasonCode::QuotaExceeded, now);
+    assert_eq!(world.machine.poll_output(), None);
+    now.monotonic = world.machine.next_deadline().unwrap();
+    world.machine.handle_timeout(now);
+    let Some(Output::PublishLocal(second, _)) = world.machine.poll_output() else { panic!("once more") };
+    world.machine.handle_local_answer(second, ReasonCode::Success, now);
+    assert_eq!(world.machine.poll_output(), Some(Output::AcknowledgeLocal(Side::Backlog, PacketId::new(1).unwrap())));
+    assert_eq!(world.machine.tally().rejected, 1);
+}
