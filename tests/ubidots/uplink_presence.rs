@@ -50,7 +50,7 @@ fn it_is_online_from_each_connection_on_and_offline_before_a_clean_stop() {
 fn its_will_says_that_it_is_offline_when_it_is_killed_or_cut() {
     let Some(mut site) = Site::start(ONLINE) else { return };
     site.wait_for_dots(2);
-    site.gateway.kill();
+    site.kill();
     let wills = site.ubidots().wait_for_wills(1);
     assert_eq!(wills[0].outcome, Ok(1), "a valid dot");
     wait_for_values(&site, &[1.0, 0.0]);

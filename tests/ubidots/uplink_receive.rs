@@ -60,7 +60,7 @@ fn a_value_that_is_set_there_comes_once_also_when_the_link_or_the_gateway_comes_
     // nor after a kill, once it is known that the command was passed on
     let file = site.gateway.state().join("uplink-ubidots.json");
     eventually("it is remembered", || fs::read_to_string(&file).ok()?.contains("\"3\"").then_some(()));
-    site.gateway.kill();
+    site.kill();
     site.gateway.start_again();
     wait_until_subscribed(&site, 4);
     set(&site, r#"{"led": 4}"#);
