@@ -154,6 +154,11 @@ fn what_would_cross_for_ever_is_refused() {
     );
     settings(&(first + &second("mqtt://elsewhere")));
     settings(&bridge("{ topic = \"#\", direction = \"both\" }"));
+    // everything out and commands in, under the same names
+    settings(&bridge(
+        "{ topic = \"#\", local_prefix = \"my/\", remote_prefix = \"f/\" },\n\
+             { topic = \"leds/set\", direction = \"in\", local_prefix = \"my/\", remote_prefix = \"f/\" }",
+    ));
 }
 
 #[test]

@@ -7,12 +7,12 @@ use crate::client::Address;
 use crate::config::section::{Section, index_path, key_path};
 use crate::server::{ListenerAddress, ListenerOptions};
 use crate::uplink::Kind;
-use crate::uplink::bridge::{Rule, find_loops};
+use crate::uplink::bridge::{Rule, find_loops, find_loops_within};
 
 /// Notes rules of one bridge that make a loop.
 pub(super) fn check_rules(bridge: &mut Section<'_>, rules: &[Rule]) {
     let path = bridge.path("rules");
-    for found in find_loops(rules) {
+    for found in find_loops_within(rules) {
         note(bridge, &index_path(&path, found.out), &index_path(&path, found.inward));
     }
 }

@@ -26,6 +26,19 @@ pub fn find_loops(rules: &[Rule]) -> Vec<Loop> {
     .collect()
 }
 
+/// As [`find_loops`], for the rules of one bridge. There it is none when names come back as they went: neither side
+/// sends a client its own messages, or they are known by their names.
+pub fn find_loops_within(rules: &[Rule]) -> Vec<Loop> {
+    let mut loops = find_loops(rules);
+    loops.retain(|found| match (rules.get(found.out), rules.get(found.inward)) {
+        (Some(sends), Some(brings)) => {
+            (&sends.local_prefix, &sends.remote_prefix) != (&brings.local_prefix, &brings.remote_prefix)
+        }
+        _ => false,
+    });
+    loops
+}
+
 /// Two rules of both directions meet twice: once is told.
 fn are_both(rules: &[Rule], found: Loop) -> bool {
     let is_both = |index: usize| rules.get(index).is_some_and(|rule| rule.direction == Direction::Both);
@@ -71,6 +84,15 @@ mod tests {
         assert_eq!(find_loops(&both), []);
         let twice = [rule("a/#", Direction::Both, "", ""), rule("a/b", Direction::Both, "", "")];
         assert_eq!(find_loops(&twice), [Loop { out: 0, inward: 1 }]);
+    }
+
+    #[test]
+    fn within_one_bridge_names_that_come_back_as_they_went_are_no_loop() {
+        let all_out = [rule("#", Direction::Out, "my/", "f/"), rule("leds/set", Direction::In, "my/", "f/")];
+        assert_eq!(find_loops_within(&all_out), []);
+        assert_eq!(find_loops(&all_out), [Loop { out: 0, inward: 1 }]);
+        let growing = [rule("#", Direction::Out, "a/", "x/a/"), rule("#", Direction::In, "a/", "x/")];
+        assert_eq!(find_loops_within(&growing), [Loop { out: 0, inward: 1 }]);
     }
 
     #[test]

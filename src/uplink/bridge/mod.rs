@@ -5,7 +5,7 @@ mod loops;
 mod profile;
 mod rule;
 
-pub use loops::{Loop, find_loops};
+pub use loops::{Loop, find_loops, find_loops_within};
 pub use profile::{Lint, Profile};
 pub use rule::{Direction, Rule, RuleError};
 
