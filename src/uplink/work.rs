@@ -92,6 +92,13 @@ impl Work {
         each!(self, kind => kind.farewell(now))
     }
 
+    /// The local broker has the oldest message of the far side that it did not have.
+    pub(super) fn handle_passed_on(&mut self) {
+        if let Self::Ubidots(ubidots) = self {
+            ubidots.handle_passed_on();
+        }
+    }
+
     /// A connection to the local broker stands.
     pub(super) fn handle_local_up(&mut self, terms: &Terms) {
         if let Self::Bridge(bridge) = self {

@@ -79,6 +79,7 @@ impl Machine {
         }
         if self.inbox.settle(token) {
             self.tally.received += 1;
+            self.work.handle_passed_on();
             self.publish_received();
         } else {
             self.backlog.settle(token);

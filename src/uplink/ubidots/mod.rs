@@ -113,6 +113,11 @@ impl Ubidots {
         self.receiver.receive(message)
     }
 
+    /// The local broker has the oldest of those that were passed on.
+    pub(in crate::uplink) fn handle_passed_on(&mut self) {
+        self.receiver.handle_passed_on();
+    }
+
     /// The last values that came, when they have changed since this was asked last.
     pub(in crate::uplink) fn poll_received(&mut self) -> Option<&Received> {
         self.receiver.poll_received()

@@ -68,6 +68,8 @@ pub(super) struct Receiver {
     rules: Vec<ReceiveRule>,
     received: Received,
     is_changed: bool,
+    /// What is on its way to the local broker, in order: it counts as passed on when that has it.
+    passing: VecDeque<(String, Last)>,
     /// Variables whose current value is about to come once more.
     replayed: BTreeSet<String>,
     /// Times of own dots, for variables that are sent and received.
@@ -85,6 +87,7 @@ impl Receiver {
             rules: options.receive.clone(),
             received,
             is_changed: false,
+            passing: VecDeque::new(),
             replayed: BTreeSet::new(),
             sent,
             device: options.device.clone(),
@@ -110,6 +113,14 @@ impl Receiver {
         }
     }
 
+    /// The local broker has the oldest of those that were passed on.
+    pub(super) fn handle_passed_on(&mut self) {
+        if let Some((topic, last)) = self.passing.pop_front() {
+            self.received.0.insert(topic, last);
+            self.is_changed = true;
+        }
+    }
+
     pub(super) fn poll_received(&mut self) -> Option<&Received> {
         std::mem::take(&mut self.is_changed).then_some(&self.received)
     }
@@ -120,7 +131,8 @@ impl Receiver {
         };
         let is_replay = self.replayed.remove(&message.topic);
         let Some((last, is_own)) = self.read(&rule, &message.payload) else { return Receive::Drop };
-        let before = self.received.0.get(&message.topic);
+        let passing = self.passing.iter().rev().find(|(topic, _)| *topic == message.topic);
+        let before = passing.map(|(_, last)| last).or_else(|| self.received.0.get(&message.topic));
         if is_own || is_replay && before == Some(&last) {
             return Receive::Drop;
         }
@@ -128,8 +140,7 @@ impl Receiver {
             Form::Number => last.value.clone().into(),
             Form::Json => message.payload.clone(),
         };
-        self.received.0.insert(message.topic.clone(), last);
-        self.is_changed = true;
+        self.passing.push_back((message.topic.clone(), last));
         let topic = rule.topic.as_str().to_owned();
         Receive::Publish(Publication { retain: rule.retain, ..Publication::new(topic, payload) })
     }

@@ -206,6 +206,10 @@ fn the_value_that_is_replayed_at_each_subscribe_is_no_command_twice() {
     assert_eq!(passed(ubidots.receive(&message(topic, "1"))).as_deref(), Some("1"));
     // the same command, given once more
     assert_eq!(passed(ubidots.receive(&message(topic, "1"))).as_deref(), Some("1"));
+    // it counts when the local broker has it
+    assert_eq!(ubidots.poll_received(), None);
+    ubidots.handle_passed_on();
+    ubidots.handle_passed_on();
     let kept = ubidots.poll_received().unwrap().clone();
     assert_eq!(ubidots.poll_received(), None);
 
