@@ -16,7 +16,7 @@ fn account_is_told_what_it_costs() {
     check(
         &account("every = \"1m\"\nurl = \"mqtt://b\""),
         &[
-            "uplink ubidots: 0.02 publishes/s and 0.05 dots/s; the backlog of a day takes 7s and 23 publishes",
+            "uplink ubidots: 0.02 publishes/s and 0.05 dots/s; the backlog of a day takes 1m 8s and 206 publishes",
             "uplink ubidots: the token crosses the network readable; mqtts:// keeps it to itself",
         ],
     );
