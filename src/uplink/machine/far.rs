@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use super::{Machine, Output, REFUSED_WAIT, Suspect, Token, UNACKNOWLEDGED_MAX};
+use super::{Machine, Output, REFUSED_WAIT, Suspect, Token, UNACKNOWLEDGED_MAX, UNPROVEN_FACTOR};
 use crate::client::{Loss, Message, Publication, Terms};
 use crate::mqtt::{QoS, ReasonCode};
 use crate::uplink::carried::SampleId;
@@ -44,12 +44,14 @@ impl Machine {
         self.live.begin(live, Stage::Settled);
         self.backlog.rewind(|_| true);
         self.inbox.handle_far_lost();
-        if let Some(suspect) = self.suspect.filter(|suspect| suspect.strikes >= self.limits.strikes_max)
+        let most = self.limits.strikes_max.saturating_mul(if self.is_proven { 1 } else { UNPROVEN_FACTOR });
+        if let Some(suspect) = self.suspect.filter(|suspect| suspect.strikes >= most)
             && self.backlog.waiting().next().is_some_and(|entry| entry.number == suspect.number)
         {
             let strikes = suspect.strikes;
             self.reject(Side::Backlog, &format!("{strikes} connections in a row ended behind it: {loss}"), now);
             self.suspect = None;
+            self.is_proven = false;
         }
         self.pump(now);
     }
@@ -69,6 +71,7 @@ impl Machine {
         if reason.is_failure() {
             self.handle_refused(token, reason, now);
         } else {
+            self.is_proven = true;
             self.settle(token);
         }
         self.pump(now);

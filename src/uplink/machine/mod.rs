@@ -26,6 +26,9 @@ use crate::mqtt::{PacketId, Subscription, TopicName};
 /// How long a far side that refuses a message for now is left alone.
 const REFUSED_WAIT: Duration = Duration::from_secs(5);
 
+/// How much more patience there is with a message when the far side has taken none since the one before was put aside.
+const UNPROVEN_FACTOR: u32 = 10;
+
 /// Messages of QoS 0 wait behind so many others at most; one more is left out and counted.
 const UNACKNOWLEDGED_MAX: usize = 1000;
 
@@ -108,6 +111,9 @@ pub(super) struct Machine {
     /// Messages that the local broker takes at a time; none while there is no connection.
     local_max: usize,
     suspect: Option<Suspect>,
+    /// Whether the far side has taken a message since one was put aside for ending connections. Who takes none is more
+    /// likely out of order than offered nothing but such messages.
+    is_proven: bool,
     paused_until: Option<Monotonic>,
     /// When the kind of uplink wants to be asked again.
     wake: Option<Monotonic>,
@@ -135,6 +141,7 @@ impl Machine {
             inbox: Inbox::default(),
             local_max: 0,
             suspect: None,
+            is_proven: true,
             paused_until: None,
             wake: None,
             retry_local: None,

@@ -164,3 +164,27 @@ fn what_the_local_broker_has_no_room_for_among_the_rejected_is_put_aside_later()
     assert_eq!(world.machine.poll_output(), Some(Output::AcknowledgeLocal(Side::Backlog, PacketId::new(1).unwrap())));
     assert_eq!(world.machine.tally().rejected, 1);
 }
+
+#[test]
+fn a_far_side_that_takes_nothing_at_all_does_not_empty_the_outbox() {
+    let mut world = World::new(1, "bridge", false);
+    world.machine.handle_local_up(20);
+    let now = world.clocks();
+    for number in 1..=5_u16 {
+        let message = message(Bytes::from(number.to_string()), PacketId::new(number).unwrap());
+        world.machine.handle_local_message(Side::Backlog, message, now);
+    }
+    let mut rejected = Vec::new();
+    for connection in 1..=60 {
+        world.machine.handle_far_up(terms(), now);
+        while world.machine.poll_output().is_some() {}
+        world.machine.handle_far_lost(&Loss::Closed, now);
+        while let Some(output) = world.machine.poll_output() {
+            let Output::PublishLocal(token, _) = output else { panic!("{output:?}") };
+            rejected.push(connection);
+            world.machine.handle_local_answer(token, ReasonCode::Success, now);
+            assert!(matches!(world.machine.poll_output(), Some(Output::AcknowledgeLocal(..))));
+        }
+    }
+    assert_eq!(rejected, [5, 55]);
+}
