@@ -140,23 +140,22 @@ impl Bridge {
     pub(in crate::uplink) fn will(&self, _version: ProtocolVersion) -> Option<Will> {
         let status = self.options.status.as_ref()?;
         let payload = Bytes::copy_from_slice(status.offline.as_bytes());
-        let retain = status.retain && self.options.profile.retains();
-        Some(Will { qos: QoS::AtLeastOnce, retain, ..Will::new(status.topic.clone(), payload) })
+        Some(Will { qos: QoS::AtLeastOnce, retain: status.retain, ..Will::new(status.topic.clone(), payload) })
     }
 
     pub(in crate::uplink) fn birth(&mut self, _now: Now) -> Option<Publication> {
-        self.options.status.as_ref().map(|status| self.presence(status, &status.online))
+        self.options.status.as_ref().map(|status| presence(status, &status.online))
     }
 
     pub(in crate::uplink) fn farewell(&mut self, _now: Now) -> Option<Publication> {
-        self.options.status.as_ref().map(|status| self.presence(status, &status.offline))
+        self.options.status.as_ref().map(|status| presence(status, &status.offline))
     }
+}
 
-    fn presence(&self, status: &Status, said: &str) -> Publication {
-        let payload = Bytes::copy_from_slice(said.as_bytes());
-        let retain = status.retain && self.options.profile.retains();
-        Publication { retain, ..Publication::new(status.topic.as_str().to_owned(), payload) }
-    }
+/// What is said of the gateway there.
+fn presence(status: &Status, said: &str) -> Publication {
+    let payload = Bytes::copy_from_slice(said.as_bytes());
+    Publication { retain: status.retain, ..Publication::new(status.topic.as_str().to_owned(), payload) }
 }
 
 /// Our own messages stay away, and flags stay as they are.

@@ -60,11 +60,6 @@ impl Profile {
         }
     }
 
-    /// Whether retained messages are of use there.
-    pub const fn retains(self) -> bool {
-        true
-    }
-
     /// What there is to say about retained messages.
     pub const fn retain_note(self) -> Option<&'static str> {
         match self {
