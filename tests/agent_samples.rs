@@ -167,6 +167,7 @@ impl Beside {
             carried: carried_in,
             memory: directory.path().join("topics.json"),
             started: Monotonic::ZERO,
+            alive: sensegate::base::progress::Progress::new(Monotonic::ZERO),
         };
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -229,7 +229,7 @@ fn systemd_is_told_ready_progress_reload_and_stop() {
     fs::write(&configuration, text).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_sensegate"));
     command.arg("--simulate").arg("--config").arg(&configuration);
-    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "300000");
+    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "3000000");
     let mut process = Process::spawn(&mut command);
     wait_for_notice(&socket, "READY=1");
     wait_for_notice(&socket, "WATCHDOG=1");

@@ -17,6 +17,7 @@ use super::sample::Sample;
 use super::samples::SampleQueue;
 use super::topics::Memory;
 use crate::base::clock::{self, Monotonic};
+use crate::base::progress;
 use crate::mqtt::TopicName;
 use crate::sensors::Readings;
 
@@ -29,6 +30,9 @@ const SAMPLES_WAIT: Duration = Duration::from_secs(1);
 /// The shortest silence of the sampling thread after which its last values count no more. A bus that times out keeps
 /// the thread for a second a transaction.
 const OVERDUE_MIN: Duration = Duration::from_secs(5);
+
+/// How often an agent that goes on says so.
+const MARK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the agent is told to do.
 #[derive(Clone, Debug)]
@@ -57,6 +61,8 @@ pub struct Inputs {
     pub memory: PathBuf,
     /// When the gateway started, for the uptime in the state.
     pub started: Monotonic,
+    /// Marked as long as the agent's loop goes on, whatever the bus and the broker do.
+    pub alive: progress::Progress,
 }
 
 /// How far the agent is.
@@ -74,11 +80,12 @@ pub struct Progress {
 
 /// Runs until [`Command::Stop`]. Nothing that a broker or a sensor does ends it.
 pub async fn run(options: Options, inputs: Inputs, progress: watch::Sender<Progress>) {
-    let Inputs { mut samples, mut commands, mut carried, memory, started } = inputs;
+    let Inputs { mut samples, mut commands, mut carried, memory, started, alive } = inputs;
     let mut agent = Agent::new(options, load_memory(memory), started, progress);
     agent.is_carried = *carried.borrow_and_update();
     let mut samples_open = true;
     let mut is_silent = false;
+    let mut marks = tokio::time::interval(MARK_INTERVAL);
     let mut overdue = std::pin::pin!(tokio::time::sleep(agent.patience()));
     loop {
         tokio::select! {
@@ -98,6 +105,7 @@ pub async fn run(options: Options, inputs: Inputs, progress: watch::Sender<Progr
                 agent.handle_overdue();
                 is_silent = true;
             }
+            _ = marks.tick() => alive.mark(clock::monotonic()),
             Ok(()) = carried.changed() => agent.is_carried = *carried.borrow_and_update(),
             event = agent.connection.next_event() => agent.handle_event(event),
         }

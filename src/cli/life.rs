@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 
-use crate::base::clock;
+use crate::base::clock::{self, Monotonic};
 use crate::base::progress::Progress;
 
 /// Lets the first panic of any thread end the process: one that lives but does not serve is worse than one that a
@@ -74,10 +74,13 @@ impl Watchdog {
 
     /// Feeds it, unless one of the loops has stood still for half the timeout.
     pub(super) fn feed(&self, loops: &[Progress]) {
-        let now = clock::monotonic();
-        if loops.iter().all(|progress| progress.age(now) < self.timeout / 2) {
+        if self.deserves_food(loops, clock::monotonic()) {
             tell(&[NotifyState::Watchdog]);
         }
+    }
+
+    fn deserves_food(&self, loops: &[Progress], now: Monotonic) -> bool {
+        loops.iter().all(|progress| progress.age(now) < self.timeout / 2)
     }
 }
 
@@ -93,6 +96,9 @@ mod tests {
     use std::os::unix::process::ExitStatusExt;
     use std::process::{self, Command};
     use std::thread;
+    use std::time::Duration;
+
+    use super::{Monotonic, Progress, Watchdog};
 
     /// SIGABRT on every architecture that Linux has.
     const ABORTED: i32 = 6;
@@ -105,6 +111,18 @@ mod tests {
         let panicked = thread::spawn(|| panic!("on purpose")).join();
         println!("the other thread goes on: {}", panicked.is_err());
         process::exit(0);
+    }
+
+    #[test]
+    fn one_loop_that_stands_still_for_half_the_timeout_starves_the_watchdog() {
+        let at = |seconds| Monotonic::from_boot(Duration::from_secs(seconds));
+        let watchdog = Watchdog { timeout: Duration::from_secs(60) };
+        let loops = [Progress::new(at(0)), Progress::new(at(0))];
+        assert!(watchdog.deserves_food(&loops, at(29)));
+        loops[0].mark(at(29));
+        assert!(!watchdog.deserves_food(&loops, at(30)));
+        loops[1].mark(at(30));
+        assert!(watchdog.deserves_food(&loops, at(31)));
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub fn main() -> ExitCode {
     match dispatch(arguments) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("sensegate: {error:#}");
+            log::print_error(&format!("sensegate: {error:#}"));
             ExitCode::FAILURE
         }
     }

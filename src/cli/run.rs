@@ -61,7 +61,7 @@ pub(super) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
             let mut gateway = Gateway::start(settings, sensor, started, &state, watched)?;
             gateway.access = broker.as_ref().map(BrokerThread::access);
             gateway.certificates = broker.as_ref().map(BrokerThread::certificates);
-            let loops = broker.iter().map(BrokerThread::progress).cloned().collect();
+            let loops = broker.iter().map(BrokerThread::progress).chain([&gateway.alive]).cloned().collect();
             gateway.live(&arguments.source, signals, &level, loops, end).await
         })
     };
@@ -80,6 +80,8 @@ struct Gateway {
     agent: JoinHandle<()>,
     commands: mpsc::Sender<Command>,
     progress: watch::Receiver<agent::Progress>,
+    /// Of the agent's loop.
+    alive: Progress,
     /// Of the embedded broker.
     access: Option<watch::Sender<Access>>,
     /// Of its listeners.
@@ -120,10 +122,11 @@ impl Gateway {
         let (progress_in, progress) = watch::channel(agent::Progress::default());
         let memory = state.announced_topics();
         // nobody carries samples further
-        let inputs = Inputs { samples, commands: commands_out, carried: uplinks.carried(), memory, started };
+        let (carried, alive) = (uplinks.carried(), Progress::new(clock::monotonic()));
+        let inputs = Inputs { samples, commands: commands_out, carried, memory, started, alive: alive.clone() };
         let agent = tokio::spawn(agent::run(settings.agent.clone(), inputs, progress_in));
         let (access, certificates) = (None, None);
-        Ok(Self { settings, started, sampling, uplinks, agent, commands, progress, access, certificates })
+        Ok(Self { settings, started, sampling, uplinks, agent, commands, progress, alive, access, certificates })
     }
 
     /// Lives until a signal, or until the broker ends by itself, which is a failure.

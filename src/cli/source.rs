@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::EXIT_CONFIGURATION;
 use super::arguments::SourceArgs;
+use super::{EXIT_CONFIGURATION, log};
 use crate::config::{self, Loaded, Problems};
 
 impl SourceArgs {
@@ -38,6 +38,6 @@ impl SourceArgs {
 
 /// Prints the problems of a configuration.
 pub(super) fn refuse(problems: &Problems) -> ExitCode {
-    eprintln!("{problems}");
+    log::print_error(&problems.to_string());
     ExitCode::from(EXIT_CONFIGURATION)
 }

@@ -80,6 +80,7 @@ impl Agent {
             carried: carried_in,
             memory,
             started: Monotonic::ZERO,
+            alive: sensegate::base::progress::Progress::new(Monotonic::ZERO),
         };
         let task = tokio::spawn(agent::run(options, inputs, told));
         Self { samples, commands, carried, progress, task, sequence: 0 }

@@ -1,10 +1,15 @@
-//! Lines on standard error: text for people or JSON for machines, at a level that a reload may change.
+//! Lines on standard error, text for people or JSON for machines, or with their fields to systemd's journal; at a level
+//! that a reload may change.
+
+mod journal;
 
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
+
+use journal::Journal;
 
 use crate::config::{LogFormat, LogLevel, LogOptions};
 
@@ -20,18 +25,29 @@ impl Level {
     }
 }
 
-/// Starts the log of this process. Under systemd the journal adds the time.
+/// Starts the log of this process. Text goes to the journal itself where standard error leads there.
 pub(super) fn start(options: &LogOptions) -> Level {
     let (filter, handle) = reload::Layer::new(filter(options.level));
-    let is_journal = std::env::var_os("JOURNAL_STREAM").is_some();
     let layer = fmt::layer().with_writer(std::io::stderr).with_target(false);
-    let lines: Box<dyn Layer<_> + Send + Sync> = match (options.format, is_journal) {
-        (LogFormat::Json, _) => layer.json().flatten_event(true).boxed(),
-        (LogFormat::Text, true) => layer.without_time().with_ansi(false).boxed(),
-        (LogFormat::Text, false) => layer.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
+    let lines: Box<dyn Layer<_> + Send + Sync> = match options.format {
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+        LogFormat::Text if journal::is_stderr() => match Journal::connect() {
+            Ok(journal) => journal.boxed(),
+            // the journal adds the time to what it reads from standard error
+            Err(_) => layer.without_time().with_ansi(false).boxed(),
+        },
+        LogFormat::Text => layer.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
     };
     tracing_subscriber::registry().with(filter).with(lines).init();
     Level(handle)
+}
+
+/// Prints what ends the process before or beside its log. In the journal each line is an error (sd-daemon(3)).
+pub(super) fn print_error(text: &str) {
+    let priority = if journal::is_stderr() { "<3>" } else { "" };
+    for line in text.lines() {
+        eprintln!("{priority}{line}");
+    }
 }
 
 fn filter(level: LogLevel) -> LevelFilter {
