@@ -252,7 +252,8 @@ fn external_broker_needs_a_url_and_a_name_with_its_password() {
         &[
             "x.toml:2:7: broker.external.url: has the scheme \"http\", mqtt://HOST:PORT or mqtts://HOST:PORT is \
              expected",
-            "x.toml:3:12: broker.external.username: stands alone, `password_file` is expected beside it",
+            "x.toml:3:12: broker.external.username: stands alone, `password_file` or systemd's credential \
+             `broker.password` is expected beside it",
             "x.toml:4:13: broker.external.client_id: begins with sensegate/, which every sensegate keeps for itself",
             "x.toml:5:14: broker.external.keep_alive: is \"5s 1ms\", whole seconds are expected",
         ],

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::layers::Variables;
 use super::section::{Read, Section};
 use super::value::{choice, duration};
 use super::{access, external, limits, listener};
@@ -39,7 +40,7 @@ enum Mode {
 const MODES: [(&str, Mode); 2] = [("embedded", Mode::Embedded), ("external", Mode::External)];
 
 /// Reads `[broker]`. What the other mode has is checked as well, so that changing the mode brings no surprises.
-pub(super) fn read(section: &mut Section<'_>) -> Read<Broker> {
+pub(super) fn read(section: &mut Section<'_>, variables: &Variables) -> Read<Broker> {
     let mode = section.required("mode", choice(&MODES));
     let access = access::read(section);
     // a password file with problems is one all the same
@@ -49,7 +50,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Read<Broker> {
     let limits = section.section("limits", limits::read);
     let others = limits.as_ref().map_or_else(|_| QueueLimits::default(), |limits| limits.machine.queue.clone());
     let queues = limits::read_sessions(section, &others);
-    let external = section.section("external", external::read);
+    let external = section.section("external", |section| external::read(section, variables));
     match (mode?, external?) {
         (Mode::Embedded, _) => {
             let mut limits = limits?;

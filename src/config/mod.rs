@@ -8,11 +8,12 @@
 //! The journey: `layers` finds the file and lays defaults, file and environment over each other; `document` parses and
 //! knows where everything stands; `section` reads one key at a time and collects what is wrong; one file a section
 //! (`general`, `sensors`, `publish`, `status`, `samples`, `broker`, `access`, `listener`, `tls`, `limits`, `external`,
-//! `storage`, `log`, and the directory `uplink`) decides what it means, with the words of `value`, `template` and
-//! `endpoint`. Start reading at [`load`], then at `sensors`.
+//! `storage`, `log`, and the directory `uplink`) decides what it means, with the words of `value`, `template`,
+//! `endpoint` and `credential`. Start reading at [`load`], then at `sensors`.
 
 mod access;
 mod broker;
+mod credential;
 mod document;
 mod endpoint;
 mod external;

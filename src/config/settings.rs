@@ -164,7 +164,7 @@ pub(super) fn read(root: &mut Section<'_>, variables: &Variables) -> Read<Settin
     let clock_wait = root.section("clock", samples::read_clock);
     let samples = root.section("samples", |section| samples::read_topic(section, topics.names()));
     let storage = root.section("storage", |section| storage::read(section, variables));
-    let broker = root.section("broker", broker::read);
+    let broker = root.section("broker", |section| broker::read(section, variables));
     let log = root.section("log", log::read);
     let outboxes = uplinks::local_options(&broker, &storage);
     let given = Given {

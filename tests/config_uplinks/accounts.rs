@@ -14,13 +14,17 @@ fn account_needs_a_token_and_a_device() {
              `ubidots.token`: a file is expected",
         ],
     );
-    let problems = with(&account("").replace("token_file", "# "), &[("CREDENTIALS_DIRECTORY", "/nowhere")]);
+    let directory = tempfile::tempdir().unwrap();
+    let handed_over = directory.path().display().to_string();
+    let file = directory.path().join("ubidots.token");
+    fs::write(&file, "").unwrap();
+    let problems = with(&account("").replace("token_file", "# "), &[("CREDENTIALS_DIRECTORY", &handed_over)]);
     assert_eq!(
         problems.unwrap_err().to_string(),
-        "x.toml:1:1: uplink.ubidots.token_file: is missing, and systemd's credential names \"/nowhere/ubidots.token\", \
-         which cannot be read: No such file or directory (os error 2)"
+        format!(
+            "x.toml:1:1: uplink.ubidots.token_file: is missing, and systemd's credential names {file:?}, which is empty"
+        )
     );
-    let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("token");
     fs::write(&file, "token = BBUS-hidden").unwrap();
     let problems = with(&format!("uplink.ubidots.token_file = {file:?}"), &[]).unwrap_err().to_string();

@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use sensegate::agent::BrokerAddress;
 use sensegate::base::ids::default_client_id;
 use sensegate::broker::{ClientIdPattern, Overflow, QueueLimits};
 use sensegate::client::{Address, TlsOptions};
@@ -113,6 +114,23 @@ fn ubidots_can_be_told_by_the_environment_and_systemd() {
     assert_eq!(uplink.far.credentials.as_ref().unwrap().0, "BBUS-credential");
     assert_eq!((ubidots_of(uplink).dots_per_s, ubidots_of(uplink).send.len()), (Some(4.5), 2));
     assert!(!format!("{settings:?}").contains("BBUS"));
+}
+
+#[test]
+fn bridge_and_external_broker_take_their_passwords_from_systemd() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("uplink.cloud.password"), "far-secret\n").unwrap();
+    fs::write(directory.path().join("broker.password"), "near-secret\n").unwrap();
+    let text = format!(
+        "broker.mode = \"external\"\n[broker.external]\nurl = \"mqtt://b\"\nusername = \"ann\"\n\
+         {BRIDGE}username = \"joe\"\nrules = [{{ topic = \"a\" }}]"
+    );
+    let settings = with(&text, &[("CREDENTIALS_DIRECTORY", &directory.path().display().to_string())]).unwrap();
+    let (user, password) = settings.uplinks[0].far.credentials.as_ref().unwrap();
+    assert_eq!((user.as_str(), password.as_ref().unwrap().reveal()), ("joe", "far-secret"));
+    let BrokerAddress::External { credentials, .. } = &settings.agent.broker else { panic!("{settings:?}") };
+    let (user, password) = credentials.as_ref().unwrap();
+    assert_eq!((user.as_str(), password.reveal()), ("ann", "near-secret"));
 }
 
 #[test]

@@ -74,7 +74,15 @@ fn read_one(section: &mut Section<'_>, given: &Given<'_>, topics: &mut Topics) -
     let rules = read_rules(section, &client_id, profile, topics);
     let kind = read_kind(section, profile, rules.clone(), given);
     let keep_alive = common.as_ref().map_or_else(|noted| Err(*noted), |common| Ok(common.keep_alive));
-    let far = read_far(section, client_id, profile, rules.as_deref().unwrap_or_default(), keep_alive, given);
+    let far = read_far(
+        section,
+        name.as_deref().unwrap_or_default(),
+        client_id,
+        profile,
+        rules.as_deref().unwrap_or_default(),
+        keep_alive,
+        given,
+    );
     let name = name?;
     let own = own_topics(&name, &section.path("name"), given, topics);
     let own = own.map_err(|text| section.problem("name", text))?;
@@ -125,6 +133,7 @@ fn read_kind(
 /// Reads how the other side is reached.
 fn read_far(
     section: &mut Section<'_>,
+    name: &str,
     client_id: Read<String>,
     profile: Read<Profile>,
     rules: &[Rule],
@@ -134,7 +143,8 @@ fn read_far(
     let addresses = far::read_addresses(section);
     loops::check_addresses(section, addresses.as_deref().unwrap_or_default(), given);
     let tls = far::read_tls(section, addresses.as_deref().unwrap_or_default());
-    let credentials = far::read_credentials(section);
+    let credential = format!("uplink.{name}.password");
+    let credentials = far::read_credentials(section, given.variables, &credential);
     let version = read_version(section, profile);
     let session = read_session(section, rules);
     let (clean_session, session_expiry_s) = session?;

@@ -2,7 +2,9 @@
 
 use crate::base::secret::Secret;
 use crate::client::{Address, TlsOptions};
+use crate::config::credential;
 use crate::config::endpoint::{Url, ca_file, password, url, username};
+use crate::config::layers::Variables;
 use crate::config::section::{Read, Section};
 use crate::config::tls;
 use crate::config::value::path;
@@ -71,11 +73,20 @@ fn check_is_of_use(section: &mut Section<'_>, key: &str, addresses: &[Address]) 
 }
 
 /// A user may have no password, but no password goes without its user [MQTT-3.1.2-22].
-pub(super) fn read_credentials(section: &mut Section<'_>) -> Read<Option<(String, Option<Secret>)>> {
+/// `credential` is what systemd's credential with the password is called.
+pub(super) fn read_credentials(
+    section: &mut Section<'_>,
+    variables: &Variables,
+    credential: &str,
+) -> Read<Option<(String, Option<Secret>)>> {
     let username = section.optional("username", username);
     let password = section.optional("password_file", password);
     match (username?, password?) {
-        (Some(username), password) => Ok(Some((username, password))),
+        (Some(username), Some(password)) => Ok(Some((username, Some(password)))),
+        (Some(username), None) => {
+            let password = credential::read_password(section, variables, credential)?;
+            Ok(Some((username, password)))
+        }
         (None, None) => Ok(None),
         (None, Some(_)) => {
             Err(section.problem("password_file", "stands alone, `username` is expected beside it".into()))

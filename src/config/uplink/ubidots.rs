@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::path::Path;
 use std::time::Duration;
 
 use config::ValueKind;
@@ -14,6 +13,7 @@ use super::{Given, Uplink, far, own_topics};
 use crate::base::ids;
 use crate::base::secret::Secret;
 use crate::client::{Address, TlsOptions};
+use crate::config::credential;
 use crate::config::endpoint::{password, url};
 use crate::config::layers::Variables;
 use crate::config::publish::Topics;
@@ -189,11 +189,11 @@ fn read_token(section: &mut Section<'_>, variables: &Variables, is_needed: bool)
     if typed.is_some() || !is_needed {
         return Ok(typed);
     }
-    let Some(directory) = variables.get("CREDENTIALS_DIRECTORY") else {
+    let Some(file) = credential::find(variables, CREDENTIAL) else {
         let text = format!("is missing, and systemd hands over no credential `{CREDENTIAL}`: a file is expected");
         return Err(section.problem("token_file", text));
     };
-    let file = Path::new(directory).join(CREDENTIAL).to_string_lossy().into_owned();
+    let file = file.to_string_lossy().into_owned();
     let token = token(&ValueKind::String(file));
     token
         .map(Some)
