@@ -28,7 +28,7 @@ mod uplinks;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use arguments::{Arguments, Command, RunArgs};
 
@@ -51,6 +51,11 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The command line, for those who describe it: manual pages and completions.
+pub fn command() -> clap::Command {
+    Arguments::command()
 }
 
 /// Help and version are answers; everything else that clap says is a mistake of usage.
