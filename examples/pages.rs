@@ -10,6 +10,19 @@ use std::process::ExitCode;
 
 use clap_complete::Shell;
 
+/// What the manual page of the program ends with; the help has to fit a screen.
+const AFTER: &str = "\
+Files:
+  /etc/sensegate/sensegate.toml  the configuration; every key is explained in place
+  /var/lib/sensegate             the state of the service: broker.db and small files beside it
+  /etc/credstore                 secrets for the service, by name: ubidots.token, broker.password
+
+Exit codes:
+  0   success
+  1   failure
+  64  a mistake on the command line
+  78  a configuration with problems";
+
 const SHELLS: [(&str, Shell); 3] = [("bash", Shell::Bash), ("zsh", Shell::Zsh), ("fish", Shell::Fish)];
 
 fn main() -> ExitCode {
@@ -39,5 +52,5 @@ fn write_all(directory: &Path) -> io::Result<()> {
 /// One page for the program and one for each of its commands, `sensegate-run.1` and so on.
 fn write_manual(directory: &Path) -> io::Result<()> {
     fs::create_dir_all(directory)?;
-    clap_mangen::generate_to(sensegate::cli::command(), directory)
+    clap_mangen::generate_to(sensegate::cli::command().after_help(AFTER), directory)
 }
