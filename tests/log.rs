@@ -4,10 +4,13 @@
 
 mod support;
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
 
-use support::{Gateway, eventually};
+use support::{Gateway, PATIENCE, Process, eventually, skip_or_fail};
 
 /// A CONNECT whose reserved flag is set, which no client sends [MQTT-3.1.2-3].
 const RESERVED_FLAG: [u8; 14] = [0x10, 12, 0, 4, b'M', b'Q', b'T', b'T', 4, 0b0000_0011, 0, 60, 0, 0];
@@ -43,4 +46,58 @@ fn json_lines_are_objects_with_level_and_message() {
     let object: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!((&object["level"], &object["message"]), (&"WARN".into(), &"connection closed".into()), "{object}");
     assert!(object["reason"].as_str().unwrap().contains("MQTT-3.1.2-3"), "{object}");
+}
+
+/// Puts the directory `$0` where the journal's socket is, tells that standard error leads to the journal, and runs `$@`.
+const AS_SYSTEMD_DOES: &str = "mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/journal && \
+    mount --bind \"$0\" /run/systemd/journal && \
+    export JOURNAL_STREAM=$(stat --dereference --format %d:%i /dev/stderr) && exec \"$@\"";
+
+/// A directory with a socket for the journal, and a gateway's configuration.
+fn journal(tables: &str) -> (tempfile::TempDir, UnixDatagram) {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = UnixDatagram::bind(directory.path().join("socket")).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let state = directory.path().join("state");
+    let listener = "[[broker.listener]]\naddress = \"127.0.0.1:0\"\n";
+    let text = format!("{listener}[storage]\ndirectory = \"{}\"\n{tables}", state.display());
+    fs::write(directory.path().join("x.toml"), text).unwrap();
+    (directory, socket)
+}
+
+fn start_under_a_journal(directory: &tempfile::TempDir) -> Process {
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-ec", AS_SYSTEMD_DOES]).arg(directory.path());
+    command.args([env!("CARGO_BIN_EXE_sensegate"), "--simulate", "--config"]).arg(directory.path().join("x.toml"));
+    Process::spawn(&mut command)
+}
+
+#[test]
+fn under_systemd_lines_go_to_the_journal_with_their_priority() {
+    if !rustix::process::geteuid().is_root() {
+        return skip_or_fail("only root may put a socket where the journal's is");
+    }
+    let (directory, socket) = journal("");
+    let process = start_under_a_journal(&directory);
+    let mut datagram = [0; 1 << 16];
+    let line = eventually("the line of the listener", || {
+        let length = socket.recv(&mut datagram).unwrap_or_else(|error| panic!("{error}: {}", process.printed()));
+        let text = String::from_utf8_lossy(datagram.get(..length).unwrap()).into_owned();
+        text.contains("listening on 127.0.0.1:").then_some(text)
+    });
+    assert!(line.starts_with("PRIORITY\n\u{1}\0\0\0\0\0\0\x006\nSYSLOG_IDENTIFIER\n"), "{line:?}");
+    assert!(!process.printed().contains("listening"), "said twice: {}", process.printed());
+}
+
+#[test]
+fn under_systemd_problems_of_the_configuration_are_errors_of_the_journal() {
+    if !rustix::process::geteuid().is_root() {
+        return skip_or_fail("only root may put a socket where the journal's is");
+    }
+    let (directory, _socket) = journal("[sensors]\nintervall = \"1s\"\n");
+    let mut process = start_under_a_journal(&directory);
+    assert_eq!(process.wait().code(), Some(78));
+    let file = directory.path().join("x.toml");
+    let expected = format!("<3>{}:6:1: sensors.intervall: is no key", file.display());
+    assert!(process.printed().contains(&expected), "{}", process.printed());
 }
