@@ -79,7 +79,7 @@ fn under_systemd_lines_go_to_the_journal_with_their_priority() {
     }
     let (directory, socket) = journal("");
     let process = start_under_a_journal(&directory);
-    let mut datagram = [0; 1 << 16];
+    let mut datagram = vec![0; 1 << 16];
     let line = eventually("the line of the listener", || {
         let length = socket.recv(&mut datagram).unwrap_or_else(|error| panic!("{error}: {}", process.printed()));
         let text = String::from_utf8_lossy(datagram.get(..length).unwrap()).into_owned();

@@ -1,7 +1,6 @@
 //! `sensegate passwd`: makes and changes password files, with the flags of `mosquitto_passwd`.
 
 mod ask;
-mod replace;
 
 use std::fs;
 use std::io::{self, Write};
@@ -16,6 +15,11 @@ use crate::access::{
     Change, Method, Passwords, Problem, SALT_BYTES, check_user_name, hash_plain_entries, remove_user, set_user,
 };
 use crate::base::secret::Secret;
+
+use super::replace::{Access, directory, replace, secret_access};
+
+/// Where files lie that the service reads.
+const SERVICE_DIRECTORY: &str = "/etc/sensegate";
 
 /// Add, change or remove a user of a password file
 #[derive(Args, Clone, Debug)]
@@ -59,7 +63,8 @@ enum HashKind {
     Sha512,
 }
 
-fn parse_user(text: &str) -> Result<String, String> {
+/// For clap: a user that a line of the file can stand for.
+pub(super) fn parse_user(text: &str) -> Result<String, String> {
     check_user_name(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
 }
 
@@ -75,13 +80,24 @@ fn parse_password(text: &str) -> Result<Secret, String> {
 /// to delete, or when the passwords that were typed differ. The file is as it was then.
 pub(super) fn run(args: &PasswdArgs) -> anyhow::Result<ExitCode> {
     let (text, done) = edit(args)?;
-    replace::replace(&args.file, &text).with_context(|| format!("{}: cannot be written", args.file.display()))?;
+    replace(&args.file, &text, access_of(&args.file))
+        .with_context(|| format!("{}: cannot be written", args.file.display()))?;
     // a closed standard output leaves nobody to tell
     let _ = writeln!(io::stdout(), "{done}");
     if let Err(problems) = Passwords::parse(&text) {
         eprintln!("sensegate: the file cannot be used as it is:\n{}", list(&args.file, &problems));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Who may read a new file: where the configuration of the service lies the service too, else its owner alone.
+fn access_of(file: &Path) -> Access {
+    let directory = fs::canonicalize(directory(file)).unwrap_or_default();
+    if directory.starts_with(SERVICE_DIRECTORY) {
+        secret_access(Path::new("/"), rustix::process::geteuid().is_root())
+    } else {
+        Access::OWNER
+    }
 }
 
 /// The new text of the file, and what to tell.
@@ -143,7 +159,11 @@ fn password(args: &PasswdArgs) -> anyhow::Result<Secret> {
     Ok(password)
 }
 
-fn hash(method: Method, password: &str) -> anyhow::Result<String> {
+/// The hash of `password` with a fresh salt.
+///
+/// # Errors
+/// When the method's parameters are out of range, or there are no random numbers.
+pub(super) fn hash(method: Method, password: &str) -> anyhow::Result<String> {
     let mut salt = [0; SALT_BYTES];
     SystemRandom::new().fill(&mut salt).map_err(|_| anyhow!("the system has no random numbers"))?;
     Ok(method.hash(password.as_bytes(), &salt)?)
