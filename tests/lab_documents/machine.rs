@@ -1,13 +1,13 @@
 //! A machine of its own for a document: a network whose standard ports are free, an `/etc` that is a copy, and the
 //! services that the document starts.
 //!
-//! - The programs are real; `sudo`, `systemctl` and `cargo` are scripts that stand in for them.
+//! - The programs are real; `sudo`, `systemctl`, `journalctl` and `cargo` are scripts that stand in for them.
 //! - Ubidots' host name leads to a local Ubidots, whose authority is among those that the machine trusts.
 //! - Takes root.
 
 use std::fs::{self, Permissions};
 use std::net::Ipv4Addr;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -24,9 +24,10 @@ const UBIDOTS_IP: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const TOKEN: &str = "BBUS-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
 
 /// The scripts that stand in for programs.
-const SHIMS: [(&str, &str); 3] = [
+const SHIMS: [(&str, &str); 4] = [
     ("sudo", include_str!("shims/sudo")),
     ("systemctl", include_str!("shims/systemctl")),
+    ("journalctl", include_str!("shims/journalctl")),
     ("cargo", include_str!("shims/cargo")),
 ];
 
@@ -79,6 +80,9 @@ fn furnish(root: &Path) {
         fs::write(root.join("bin").join(name), text).unwrap();
         fs::set_permissions(root.join("bin").join(name), Permissions::from_mode(0o755)).unwrap();
     }
+    // Python's own program, because a launcher before it takes longer than what the lab's programs do
+    let python = Command::new("python3").args(["-c", "import sys; print(sys.executable, end='')"]).output().unwrap();
+    symlink(String::from_utf8(python.stdout).unwrap(), root.join("bin/python3")).unwrap();
     // not a link: the service's user may not reach where it is built
     fs::copy(env!("CARGO_BIN_EXE_sensegate"), root.join("bin/sensegate")).unwrap();
     Process::spawn(Command::new("cp").args(["-a", "/etc"]).arg(root)).expect_success();
@@ -88,7 +92,7 @@ fn furnish(root: &Path) {
     fs::copy(in_tree("config/sensegate.toml"), etc.join("sensegate/sensegate.toml")).unwrap();
     append(&etc.join("passwd"), "sensegate:x:64999:64999::/nonexistent:/usr/sbin/nologin\n");
     append(&etc.join("group"), "sensegate:x:64999:\n");
-    std::os::unix::fs::chown(root.join("state"), Some(64_999), Some(64_999)).unwrap();
+    chown(root.join("state"), Some(64_999), Some(64_999)).unwrap();
 }
 
 fn in_tree(path: &str) -> PathBuf {

@@ -64,7 +64,7 @@ impl Walk<'_> {
                     terminal.type_command(command, is_to_fail)?;
                 }
                 Turn::Output(lines) => terminal.expect(lines, block.attribute("typed"))?,
-                Turn::Interrupt => terminal.interrupt()?,
+                Turn::Interrupt => terminal.interrupt(self.machine)?,
             }
         }
         terminal.settle(self.machine)
