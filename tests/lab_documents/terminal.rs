@@ -14,12 +14,14 @@ use crate::support::{PATIENCE, POLL};
 /// What Ctrl-C sends.
 const INTERRUPT: &[u8] = b"\x03";
 
+/// How long to rest between two looks at the sockets, which cost a program each.
+const SETTLING_POLL: Duration = Duration::from_millis(50);
+
 /// How soon a person presses Ctrl-C at the earliest, where a program never comes to what it is to do.
 const QUICKEST: Duration = Duration::from_secs(2);
 
 /// What paho-mqtt 2.2 logs at the end of each `publish.single`, whatever the broker. The documents say so once.
-const NOISE_OF_PAHO: &str =
-    "Client is not connected. Socket: None). Last known Connection State: MQTT_CS_DISCONNECTED";
+const NOISE_OF_PAHO: &str = "Client is not connected. Socket: None). Last known Connection State: MQTT_CS_DISCONNECTED";
 
 /// What is wrong, for the reader of the test's output.
 pub(crate) type Result = std::result::Result<(), String>;
@@ -133,7 +135,7 @@ impl Terminal {
     pub(crate) fn interrupt(&mut self, machine: &Machine) -> Result {
         let deadline = clock::monotonic() + QUICKEST;
         loop {
-            match self.screen.next(POLL) {
+            match self.screen.next(SETTLING_POLL) {
                 Seen::Nothing if machine.has_settled(self.session) || clock::monotonic() > deadline => break,
                 Seen::Nothing => {}
                 Seen::Line(line) => self.pass_over(&line)?,
@@ -156,7 +158,7 @@ impl Terminal {
     pub(crate) fn settle(&mut self, machine: &Machine) -> Result {
         let deadline = clock::monotonic() + PATIENCE;
         while self.is_busy {
-            match self.screen.next(POLL) {
+            match self.screen.next(SETTLING_POLL) {
                 Seen::Nothing if machine.has_settled(self.session) => return Ok(()),
                 Seen::Nothing if clock::monotonic() < deadline => {}
                 Seen::Line(line) => self.pass_over(&line)?,
@@ -180,7 +182,11 @@ impl Terminal {
     }
 
     fn pass_over(&self, line: &str) -> Result {
-        if self.is_any || line == NOISE_OF_PAHO { Ok(()) } else { Err(format!("prints a line that is not shown: {line:?}")) }
+        if self.is_any || line == NOISE_OF_PAHO {
+            Ok(())
+        } else {
+            Err(format!("prints a line that is not shown: {line:?}"))
+        }
     }
 
     fn handle_end(&mut self, status: i32) -> Result {
