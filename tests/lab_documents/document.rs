@@ -90,9 +90,10 @@ impl Block {
     }
 }
 
-/// The line before its comment.
+/// The line before its comment; of one that is nothing else, what a diff sets before it.
 fn without_comment(line: &str) -> &str {
-    let comment = if line.starts_with("# ") { Some(0) } else { line.find(" # ") };
+    let begins = ["# ", "+# ", "-# "].iter().find(|begin| line.starts_with(**begin));
+    let comment = begins.map(|begin| begin.len() - 2).or_else(|| line.find(" # "));
     comment.and_then(|at| line.get(..at)).unwrap_or(line).trim_end()
 }
 
