@@ -142,15 +142,16 @@ impl Machine {
     fn trust(&self, ca_file: &Path) {
         append(&self.place_of("/etc/ssl/certs/ca-certificates.crt"), &fs::read_to_string(ca_file).unwrap());
     }
+}
 
-    /// Whether a program of this session listens, or has received the acknowledgement of its subscription.
-    pub(crate) fn has_settled(&self, session: u32) -> bool {
-        let sockets = |flags| Command::new("ss").arg(flags).output().map(|output| output.stdout).unwrap();
-        let listening = String::from_utf8_lossy(&sockets("-HltnpO")).into_owned();
-        let connected = String::from_utf8_lossy(&sockets("-HtnpiO")).into_owned();
-        let subscribed = connected.lines().filter(|line| received_bytes(line) >= SUBSCRIBED_BYTES);
-        listening.lines().chain(subscribed).filter_map(process_of).any(|process| session_of(process) == Some(session))
-    }
+/// Whether a program of this session listens, or has received the acknowledgement of its subscription, in
+/// the network of this thread.
+pub(crate) fn has_settled(session: u32) -> bool {
+    let sockets = |flags| Command::new("ss").arg(flags).output().map(|output| output.stdout).unwrap();
+    let listening = String::from_utf8_lossy(&sockets("-HltnpO")).into_owned();
+    let connected = String::from_utf8_lossy(&sockets("-HtnpiO")).into_owned();
+    let subscribed = connected.lines().filter(|line| received_bytes(line) >= SUBSCRIBED_BYTES);
+    listening.lines().chain(subscribed).filter_map(process_of).any(|process| session_of(process) == Some(session))
 }
 
 /// From a line of `ss -i`.
@@ -165,7 +166,7 @@ fn process_of(line: &str) -> Option<u32> {
     rest.split(',').next()?.parse().ok()
 }
 
-/// proc_pid_stat(5): the fourth field behind the name, which may hold spaces and parentheses.
+/// `proc_pid_stat`(5): the fourth field behind the name, which may hold spaces and parentheses.
 fn session_of(process: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(") ")?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sensegate::base::clock;
 
-use crate::machine::Machine;
+use crate::machine::{Machine, has_settled};
 use crate::pattern::{is_any_lines, matches};
 use crate::screen::{SET_PROMPT, Screen, Seen};
 use crate::support::{PATIENCE, POLL};
@@ -132,11 +132,11 @@ impl Terminal {
     }
 
     /// Presses Ctrl-C, not before the program has had a person's time to begin. What it says to that is its own.
-    pub(crate) fn interrupt(&mut self, machine: &Machine) -> Result {
+    pub(crate) fn interrupt(&mut self) -> Result {
         let deadline = clock::monotonic() + QUICKEST;
         loop {
             match self.screen.next(SETTLING_POLL) {
-                Seen::Nothing if machine.has_settled(self.session) || clock::monotonic() > deadline => break,
+                Seen::Nothing if has_settled(self.session) || clock::monotonic() > deadline => break,
                 Seen::Nothing => {}
                 Seen::Line(line) => self.pass_over(&line)?,
                 seen => return Err(format!("nothing is left to interrupt: {seen:?}")),
@@ -155,11 +155,11 @@ impl Terminal {
     }
 
     /// Waits until the command has ended, as it was to, or does what it goes on doing.
-    pub(crate) fn settle(&mut self, machine: &Machine) -> Result {
+    pub(crate) fn settle(&mut self) -> Result {
         let deadline = clock::monotonic() + PATIENCE;
         while self.is_busy {
             match self.screen.next(SETTLING_POLL) {
-                Seen::Nothing if machine.has_settled(self.session) => return Ok(()),
+                Seen::Nothing if has_settled(self.session) => return Ok(()),
                 Seen::Nothing if clock::monotonic() < deadline => {}
                 Seen::Line(line) => self.pass_over(&line)?,
                 Seen::Prompt(status) => self.handle_end(status)?,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 
 use crate::conversation::{Turn, turns};
 use crate::document::{Block, Document};
@@ -64,17 +65,17 @@ impl Walk<'_> {
                     terminal.type_command(command, is_to_fail)?;
                 }
                 Turn::Output(lines) => terminal.expect(lines, block.attribute("typed"))?,
-                Turn::Interrupt => terminal.interrupt(self.machine)?,
+                Turn::Interrupt => terminal.interrupt()?,
             }
         }
-        terminal.settle(self.machine)
+        terminal.settle()
     }
 
     /// Replaces the lines that a diff begins with by those that it ends with.
     fn edit(&mut self, file: &str, block: &Block) -> Result {
         let side = |sign: char| -> String {
             let lines = block.body.iter().filter_map(|line| line.strip_prefix([sign, ' ']));
-            lines.map(|line| format!("{line}\n")).collect()
+            lines.flat_map(|line| [line, "\n"]).collect()
         };
         let (old, new) = (side('-'), side('+'));
         if block.attribute("paho") == Some("2") {
@@ -89,7 +90,8 @@ impl Walk<'_> {
     }
 
     fn write(&mut self, file: &str, text: String) -> Result {
-        let is_ported = self.paho == Paho::Two && file.ends_with(".py");
+        let is_ported =
+            self.paho == Paho::Two && Path::new(file).extension().is_some_and(|extension| extension == "py");
         let ported = if is_ported { for_paho_2(&text) } else { text.clone() };
         fs::write(self.machine.place_of(file), ported).map_err(|error| format!("{file}: {error}"))?;
         self.files.insert(file.to_owned(), text);
