@@ -33,7 +33,7 @@ use sensegate::base::clock;
 pub use broker::{Broker, has_mosquitto};
 pub use gateway::Gateway;
 pub use mosquitto::{Message, Subscriber, has_mosquitto_clients, publish};
-pub use network::in_private_network;
+pub use network::{in_network_of, in_private_network};
 pub use own::{Listener, sensegate};
 pub use process::Process;
 pub use python::{Paho, Python};

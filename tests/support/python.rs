@@ -59,12 +59,15 @@ impl Python {
 
     /// A command that runs `script`, unbuffered; more arguments and directories can be added.
     pub fn command(&self, script: &Path) -> Command {
-        let mut command = Command::new("python3");
+        let mut command = self.on_path(Command::new("python3"));
+        command.args(["-u", "-W", "ignore::DeprecationWarning"]).arg(script);
         command
-            .args(["-u", "-W", "ignore::DeprecationWarning"])
-            .arg(script)
-            .env("PYTHONPATH", &self.path)
-            .env("PYTHONDONTWRITEBYTECODE", "1");
+    }
+
+    /// Has every Python that `command` leads to find the release.
+    #[must_use]
+    pub fn on_path(&self, mut command: Command) -> Command {
+        command.env("PYTHONPATH", &self.path).env("PYTHONDONTWRITEBYTECODE", "1");
         command
     }
 

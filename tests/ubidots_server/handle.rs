@@ -1,6 +1,7 @@
 //! The handle: start and end, who may come in, and what goes wrong.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use sensegate::mqtt::ConnectReturnCode;
@@ -21,8 +22,10 @@ pub const TOKEN: &str = "BBUS-kRZ0000000000000000000000000000";
 pub const OWNER: &str = "owner";
 
 /// How a server starts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
+    /// Address of both listeners: one of loopback.
+    pub ip: Ipv4Addr,
     /// Port of the plain listener; any free one for 0.
     pub port: u16,
     /// Port of the listener with TLS; any free one for 0.
@@ -31,7 +34,13 @@ pub struct Options {
     pub certificate: Certificate,
 }
 
-/// A running Ubidots on 127.0.0.1. Dropping it ends it.
+impl Default for Options {
+    fn default() -> Self {
+        Self { ip: Ipv4Addr::LOCALHOST, port: 0, tls_port: 0, certificate: Certificate::Valid }
+    }
+}
+
+/// A running Ubidots, on 127.0.0.1 unless told otherwise. Dropping it ends it.
 pub struct Ubidots {
     pub(super) shared: Shared,
     service: Service,
@@ -60,7 +69,8 @@ impl Ubidots {
 
     /// Starts one.
     pub fn start_with(options: Options) -> Self {
-        let (port, tls_port) = (Port::hold(options.port).unwrap(), Port::hold(options.tls_port).unwrap());
+        let hold = |number| Port::hold(options.ip, number).unwrap();
+        let (port, tls_port) = (hold(options.port), hold(options.tls_port));
         let authorities = Authorities::make();
         let directory = TempDir::with_prefix("ubidots-").unwrap();
         fs::write(directory.path().join("ca.pem"), authorities.pem()).unwrap();

@@ -29,10 +29,10 @@ pub(super) struct Port {
 
 impl Port {
     /// Holds the port with this number; any free one for 0.
-    pub(super) fn hold(number: u16) -> io::Result<Self> {
+    pub(super) fn hold(ip: Ipv4Addr, number: u16) -> io::Result<Self> {
         let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
         set_socket_reuseaddr(&socket, true)?;
-        bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, number))?;
+        bind(&socket, &SocketAddrV4::new(ip, number))?;
         let address = SocketAddr::try_from(getsockname(&socket)?)?;
         Ok(Self { _socket: socket, address })
     }
