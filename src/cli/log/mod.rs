@@ -36,10 +36,16 @@ pub(super) fn start(options: &LogOptions) -> Level {
             // the journal adds the time to what it reads from standard error
             Err(_) => layer.without_time().with_ansi(false).boxed(),
         },
-        LogFormat::Text => layer.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
+        LogFormat::Text => layer.with_ansi(wants_colours()).boxed(),
     };
     tracing_subscriber::registry().with(filter).with(lines).init();
     Level(handle)
+}
+
+/// Colours are for terminals of people who have nothing against them (no-color.org).
+fn wants_colours() -> bool {
+    let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !is_refused && std::io::IsTerminal::is_terminal(&std::io::stderr())
 }
 
 /// Prints what ends the process before or beside its log. In the journal each line is an error (sd-daemon(3)).
