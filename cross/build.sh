@@ -13,10 +13,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 toolchain="${SENSEGATE_TOOLCHAIN:-${XDG_CACHE_HOME:-$HOME/.cache}/sensegate/toolchain}"
-# zig's results lie apart: cargo does not link again when only the linker has changed
-zig_target_directory="${CARGO_TARGET_DIR:-target}/zig"
 
-# The C compiler of a glibc target; static ones are linked by zig. Debian's one for 32 bits makes ARMv7 code, whatever
+# The C compiler of a glibc target; static ones are always linked by zig, so that one target directory does for all:
+# cargo does not link again when only the linker has changed. Debian's one for 32 bits makes ARMv7 code, whatever
 # it is told, because its start files are that: it is never taken for a Pi 1 or a Zero.
 case "${1:-}" in
     aarch64-unknown-linux-gnu) compiler=aarch64-linux-gnu-gcc package=gcc-aarch64-linux-gnu ;;
@@ -52,9 +51,8 @@ build_with_compiler() {
 }
 
 build_with_zig() {
-    # cargo-zigbuild would keep a linker that is set already, and pass on what other targets' flags are
-    env -u "${variable}_LINKER" CARGO_TARGET_DIR="$zig_target_directory" "$@" \
-        cargo zigbuild "${options[@]}" "${standard_library[@]}"
+    # cargo-zigbuild would keep a linker that is set already
+    env -u "${variable}_LINKER" "$@" cargo zigbuild "${options[@]}" "${standard_library[@]}"
 }
 
 # With the tool chain of cross/setup-debian.sh, whose Rust is a stable one: what it has no library for is built along
