@@ -3,11 +3,13 @@
 #
 # As root on Debian 12; sets up what is missing. The target that most run is built as it is released, the others with
 # the lighter profile: what can go wrong there is the target, not the optimiser. The table of the builds is printed at
-# the end and left in target/cross.tsv: target, bytes, glibc floor, build seconds.
+# the end and left in target/cross/table.tsv: target, bytes, glibc floor, build seconds. The programs themselves are
+# left beside it, each in a directory with the name of its target.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-table=target/cross.tsv
+place=target/cross
+table=$place/table.tsv
 released=aarch64-unknown-linux-gnu
 lighter=(armv7-unknown-linux-gnueabihf arm-unknown-linux-musleabihf aarch64-unknown-linux-musl)
 tests=()
@@ -33,7 +35,8 @@ build() {
     local target=$1 profile=$2 began=$SECONDS binary
     printf -- '-- %s, profile %s\n' "$target" "$profile"
     binary=$(cross/build.sh "$target" --profile "$profile")
-    tests+=(--built $((SECONDS - began)) "$binary")
+    install -D "$binary" "$place/$target/sensegate"
+    tests+=(--built $((SECONDS - began)) "$place/$target/sensegate")
     printf -- '-- %s: %d s\n' "$target" $((SECONDS - began))
 }
 

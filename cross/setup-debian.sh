@@ -6,13 +6,12 @@
 # compilers, which takes root where they are missing, and nothing else of it is changed.
 #
 #   SENSEGATE_TOOLCHAIN        where it goes; ~/.cache/sensegate/toolchain
-#   SENSEGATE_DEBIAN_SECURITY  the mirror it comes from; http://deb.debian.org/debian-security
+#   SENSEGATE_DEBIAN_SECURITY  the mirror it comes from; the one that this machine's apt has for bookworm-security
 #
 # Runs again in no time when everything is there. An interrupted run leaves nothing that is taken as whole.
 set -euo pipefail
 
 toolchain="${SENSEGATE_TOOLCHAIN:-${XDG_CACHE_HOME:-$HOME/.cache}/sensegate/toolchain}"
-mirror="${SENSEGATE_DEBIAN_SECURITY:-http://deb.debian.org/debian-security}"
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 # What a finished tool chain says of itself in its file `complete`; change it with what is unpacked below.
 recipe="rustc-web of bookworm-security, zig 0.17.1, cargo-zigbuild 0.24.1, layout 1"
@@ -51,10 +50,21 @@ PACKAGES
     DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" >&2
 }
 
+# The mirror of Debian's security updates that this machine's apt takes.
+find_mirror() {
+    local mirror=${SENSEGATE_DEBIAN_SECURITY-}
+    # shellcheck disable=SC2016 # apt's own variables
+    [[ -n $mirror ]] || mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' |
+        sed -n '/ bookworm-security$/{s/ .*//p;q}')
+    [[ -n $mirror ]] || fail "apt has no bookworm-security on this machine: set SENSEGATE_DEBIAN_SECURITY to a mirror of it"
+    printf '%s\n' "$mirror"
+}
+
 # Writes an apt configuration with a state of its own that knows arm64 as well, so that this machine's dpkg need not.
 # Not armhf: its index is signed apart, and one that does not match would take arm64's down with it.
 configure_apt() {
-    local apt=$1
+    local apt=$1 mirror
+    mirror=$(find_mirror)
     mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial"
     : >"$apt/state/status"
     cat >"$apt/debian.sources" <<SOURCES
