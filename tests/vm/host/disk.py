@@ -1,9 +1,9 @@
 """A disk with a volatile write cache, for QEMU over NBD.
 
 A write is acknowledged when it is in the cache. A flush makes everything durable that was written before it, and only a
-flush does. When the power is cut, every sector of the cache that was not flushed is, one by one and by chance, as it was
-before, as it was written last, or as it was written at any time in between: a disk may write in any order, and loses
-nothing smaller than a sector of 512 bytes.
+flush does. When the power is cut, every sector of the cache that was not flushed is, one by one and by chance, as it
+was before, as it was written last, or as it was written at any time in between: a disk may write in any order, and
+loses nothing smaller than a sector of 512 bytes.
 
 Not modelled: sectors that are torn or unreadable afterwards, and disks that lie about a flush.
 """
@@ -53,9 +53,9 @@ class VolatileDisk:
 
     def stop_at(self, request: int) -> None:
         """Never answers the next request of this kind, WRITE or FLUSH, nor any after it: the worst moment for a cut.
-        Returns when that has come, or after five seconds without one."""
+        Returns when that has come, or after two seconds without one."""
         self._last_request = request
-        self._stopped.wait(5)
+        self._stopped.wait(2)
 
     def cut_power(self) -> tuple[int, int]:
         """Loses what chance says, once QEMU is dead. Returns how many sectors were not flushed, and how many of these

@@ -1,5 +1,5 @@
-"""What the virtual HAT's registers mean, by the formulas of the datasheets (HTS221 §8, LPS25H §4): written a second time,
-so that a slip in the gateway does not agree with itself."""
+"""What the virtual HAT's registers mean, by the formulas of the datasheets (HTS221 §8, LPS25H §4): written a second
+time, so that a slip in the gateway does not agree with itself."""
 
 from __future__ import annotations
 
