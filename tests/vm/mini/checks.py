@@ -143,7 +143,7 @@ class Checks:
         expect(advice is not None, f"doctor gives no advice:\n{outcome.output}")
         assert advice
         self.machine.must(advice[1].replace("sudo ", ""))
-        check_values(self.client().wait_for_state("the pressure is back", is_well, 45), self.expected)
+        check_values(self.client().wait_for_state("the pressure is back", is_well, 60), self.expected)
 
 
 def main(arch: str, system: Path) -> int:
@@ -160,7 +160,7 @@ def main(arch: str, system: Path) -> int:
     print(f"       {time.monotonic() - began:6.1f} s  {arch}: all of these in one boot", flush=True)
     if arch in POWER_CUT_ON:
         power_cut.run(arch, system, report)
-    return 0
+    return 1 if report.failures else 0
 
 
 if __name__ == "__main__":
