@@ -146,7 +146,7 @@ binaries() {
     printf '%s\n' "$directory"
 }
 
-# Builds a program without optimisation, and prints its path: build ARCH PACKAGE PROGRAM
+# Builds a program, sooner than a release and with the same behaviour, and prints its path: build ARCH PACKAGE PROGRAM
 build() {
     local arch=$1 options=(--package "$2" --bin "$3")
     case $arch in
@@ -154,10 +154,18 @@ build() {
             cargo build --manifest-path "$vm_source/Cargo.toml" --locked "${options[@]}" >&2
             printf '%s/debug/%s\n' "${CARGO_TARGET_DIR:-$vm_source/target}" "$3"
             ;;
-        arm64) "$vm_source/cross/build.sh" aarch64-unknown-linux-gnu "${options[@]}" ;;
-        armhf) "$vm_source/cross/build.sh" armv7-unknown-linux-gnueabihf "${options[@]}" ;;
+        arm64) cross_build aarch64-unknown-linux-gnu "${options[@]}" ;;
+        armhf) cross_build armv7-unknown-linux-gnueabihf "${options[@]}" ;;
         *) die "no programs for the architecture $arch" ;;
     esac
+}
+
+# With rustup's target where it is there, else with a tool chain that is set up once.
+cross_build() {
+    local target=$1
+    shift
+    [[ -d $(rustc --print sysroot)/lib/rustlib/$target/lib ]] || "$vm_source/cross/setup-debian.sh" >&2
+    "$vm_source/cross/build.sh" "$target" --profile check-cross "$@"
 }
 
 # Debug information makes a program ten times as large, and every boot would load it.
