@@ -3,10 +3,13 @@
 //! What runs between fork and exec ([`before_exec`]) allocates nothing: every path is made beforehand, as a [`Step`].
 
 use std::ffi::{CStr, CString};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+
+use libc::c_ulong;
 
 /// One thing a child does to its own mount namespace before it becomes the program.
 pub(crate) enum Step {
@@ -19,15 +22,15 @@ pub(crate) enum Step {
     /// Make a symbolic link.
     Link { target: CString, name: CString },
     /// mount(2).
-    Mount { source: CString, target: CString, kind: CString, flags: u64, data: CString },
+    Mount { source: CString, target: CString, kind: CString, flags: c_ulong, data: CString },
 }
 
 /// A bind mount, for [`Step::Mount`].
-pub(crate) const BIND: u64 = libc::MS_BIND;
+pub(crate) const BIND: c_ulong = libc::MS_BIND;
 /// The move of a mount, for [`Step::Mount`].
-pub(crate) const MOVE: u64 = libc::MS_MOVE;
+pub(crate) const MOVE: c_ulong = libc::MS_MOVE;
 /// A mount whose files lend nobody's rights.
-pub(crate) const NO_SUID: u64 = libc::MS_NOSUID;
+pub(crate) const NO_SUID: c_ulong = libc::MS_NOSUID;
 
 /// Lets `command`'s child take `steps`, then write one byte to `ready`, before it becomes the program.
 pub(crate) fn before_exec(command: &mut Command, steps: Vec<Step>, ready: OwnedFd) {
@@ -60,10 +63,7 @@ fn leave_namespace() -> io::Result<()> {
     mount(c"none", c"/", c"none", libc::MS_REC | libc::MS_PRIVATE, c"")
 }
 
-fn mount(source: &CStr, target: &CStr, kind: &CStr, flags: u64, data: &CStr) -> io::Result<()> {
-    // `c_ulong` is 32 bits wide on some targets; the flags used here fit in them.
-    #[allow(clippy::cast_possible_truncation, clippy::useless_conversion, reason = "the width depends on the target")]
-    let flags = flags as libc::c_ulong;
+fn mount(source: &CStr, target: &CStr, kind: &CStr, flags: c_ulong, data: &CStr) -> io::Result<()> {
     // SAFETY: all pointers are C strings that outlive the call.
     check(unsafe { libc::mount(source.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, data.as_ptr().cast()) })
 }
@@ -98,6 +98,31 @@ pub(crate) fn write_memory(pid: u32, address: usize, bytes: &[u8]) -> io::Result
     // SAFETY: `local` is only read from; `remote` is checked by the kernel against the other process.
     let count = unsafe { libc::process_vm_writev(pid.cast_signed(), &raw const local, 1, &raw const remote, 1, 0) };
     check_whole(count, bytes.len())
+}
+
+/// Numbers of uinput's ioctls: group `U`, the direction and the size of an argument in the upper half.
+const UI_DEV_CREATE: libc::Ioctl = 0x5501;
+const UI_SET_EVBIT: libc::Ioctl = 0x4004_5564;
+const UI_SET_KEYBIT: libc::Ioctl = 0x4004_5565;
+
+/// Lets the input device that is being made report events of a kind.
+pub(crate) fn allow_event_kind(uinput: &File, kind: u16) -> io::Result<()> {
+    ioctl(uinput, UI_SET_EVBIT, kind)
+}
+
+/// Lets it report a key.
+pub(crate) fn allow_key(uinput: &File, key: u16) -> io::Result<()> {
+    ioctl(uinput, UI_SET_KEYBIT, key)
+}
+
+/// Makes it.
+pub(crate) fn create_input_device(uinput: &File) -> io::Result<()> {
+    ioctl(uinput, UI_DEV_CREATE, 0)
+}
+
+fn ioctl(file: &File, request: libc::Ioctl, argument: u16) -> io::Result<()> {
+    // SAFETY: these requests take a number as their argument, and no pointer.
+    check(unsafe { libc::ioctl(file.as_raw_fd(), request, libc::c_int::from(argument)) })
 }
 
 fn check_whole(count: libc::ssize_t, asked: usize) -> io::Result<()> {
