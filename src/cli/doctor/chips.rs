@@ -23,14 +23,14 @@ const KNOWN: [(u8, &str); 9] = [
     (0xff, "a line held high"),
 ];
 
-/// Reads the identity of `chip`: one transaction, and nothing is changed.
-pub(super) fn check_identity<I: I2c<Error = BusError>>(i2c: &mut I, chip: Chip) -> Finding {
+/// Reads the identity of `chip` on bus number `bus`: one transaction, and nothing is changed.
+pub(super) fn check_identity<I: I2c<Error = BusError>>(i2c: &mut I, bus: u8, chip: Chip) -> Finding {
     let mut identity = [0];
     let read = i2c.write_read(chip.address(), &[WHO_AM_I], &mut identity);
-    judge(chip, read.map(|()| u8::from_ne_bytes(identity)))
+    judge(bus, chip, read.map(|()| u8::from_ne_bytes(identity)))
 }
 
-fn judge(chip: Chip, identity: Result<u8, BusError>) -> Finding {
+fn judge(bus: u8, chip: Chip, identity: Result<u8, BusError>) -> Finding {
     let (subject, address) = (chip.title(), chip.address());
     match identity {
         Ok(found) if found == expected(chip) => {
@@ -38,7 +38,8 @@ fn judge(chip: Chip, identity: Result<u8, BusError>) -> Finding {
         }
         Ok(found) => wrong_identity(chip, found),
         Err(BusError::NoAcknowledge) => {
-            let cure = "switch off, press the HAT onto all 40 pins, switch on; i2cdetect -y 1 lists who is there";
+            let cure =
+                format!("switch off, press the HAT onto all 40 pins, switch on; i2cdetect -y {bus} lists who is there");
             Finding::problem(subject, format!("nobody answers at 0x{address:02x}"), cure)
         }
         Err(error) => Finding::problem(subject, format!("at 0x{address:02x}: {error}"), ""),
@@ -66,24 +67,24 @@ mod tests {
 
     #[test]
     fn right_identity_is_ok() {
-        assert_eq!(judge(Chip::Hts221, Ok(0xbc)).verdict, Verdict::Ok);
-        assert_eq!(judge(Chip::Lps25h, Ok(0xbd)).verdict, Verdict::Ok);
+        assert_eq!(judge(7, Chip::Hts221, Ok(0xbc)).verdict, Verdict::Ok);
+        assert_eq!(judge(7, Chip::Lps25h, Ok(0xbd)).verdict, Verdict::Ok);
     }
 
     #[test]
     fn wrong_identity_is_named() {
-        let finding = judge(Chip::Lps25h, Ok(0xb1));
+        let finding = judge(7, Chip::Lps25h, Ok(0xb1));
         assert_eq!(finding.verdict, Verdict::Problem);
         assert!(finding.text.contains("0xb1: an LPS22HB") && finding.text.contains("expected 0xbd"), "{finding}");
-        assert!(judge(Chip::Hts221, Ok(0xbd)).text.contains("an LPS25H"));
-        assert!(judge(Chip::Hts221, Ok(0x42)).text.contains("an unknown chip"));
+        assert!(judge(7, Chip::Hts221, Ok(0xbd)).text.contains("an LPS25H"));
+        assert!(judge(7, Chip::Hts221, Ok(0x42)).text.contains("an unknown chip"));
     }
 
     #[test]
     fn silence_and_a_hanging_bus_are_problems_with_advice() {
-        let silent = judge(Chip::Lps25h, Err(BusError::NoAcknowledge));
+        let silent = judge(7, Chip::Lps25h, Err(BusError::NoAcknowledge));
         assert_eq!(silent.verdict, Verdict::Problem);
-        assert!(silent.cure.contains("40 pins"), "{silent}");
-        assert!(judge(Chip::Lps25h, Err(BusError::Timeout)).text.contains("the bus hangs"));
+        assert!(silent.cure.contains("40 pins") && silent.cure.contains("i2cdetect -y 7"), "{silent}");
+        assert!(judge(7, Chip::Lps25h, Err(BusError::Timeout)).text.contains("the bus hangs"));
     }
 }

@@ -61,7 +61,7 @@ fn examine_bus(root: &Path, number: u8) -> Vec<Finding> {
     let mut findings = vec![bus::check_device(root, number, rustix::process::geteuid().as_raw())];
     findings.extend(Chip::ALL.map(|chip| bus::check_driver(root, number, chip.address())));
     if let Ok(mut open) = Bus::open(number) {
-        findings.extend(Chip::ALL.map(|chip| chips::check_identity(&mut open, chip)));
+        findings.extend(Chip::ALL.map(|chip| chips::check_identity(&mut open, number, chip)));
     }
     findings
 }

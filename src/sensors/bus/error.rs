@@ -25,7 +25,7 @@ pub enum BusError {
     )]
     Permission(PathBuf),
     /// Nobody answers at the address (EREMOTEIO on the Pi, ENXIO or ENODEV elsewhere).
-    #[error("nobody answers: look whether the HAT sits on all 40 pins, and what `i2cdetect -y 1` lists")]
+    #[error("nobody answers: look whether the HAT sits on all 40 pins, and what `sensegate doctor` says")]
     NoAcknowledge,
     /// The transaction was not done in time (about a second).
     #[error("the bus hangs: a chip holds a line low; switching the HAT's power off and on frees it")]

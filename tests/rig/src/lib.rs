@@ -8,17 +8,22 @@
 //! - Needs root and `/dev/fuse`: see [`available`] and [`skip`].
 //!
 //! Start reading at [`VirtualBus::command`], then `namespace` (what the child mounts), `serve` and `device` (what its
-//! system calls are answered with).
+//! system calls are answered with). Beside it, for virtual machines, whose kernel may be given devices: [`UsbAdapter`],
+//! the same bus behind a real adapter of the kernel, and [`Stick`].
 
 mod device;
 mod fuse;
 mod log;
 mod namespace;
 mod serve;
+mod stick;
 #[expect(unsafe_code, reason = "the system calls that std does not show, all in this file")]
 mod sys;
+mod usbip;
 
 pub use log::Transaction;
+pub use stick::{Direction, STICK_NAME, Stick};
+pub use usbip::UsbAdapter;
 
 use std::convert::Infallible;
 use std::ffi::OsStr;

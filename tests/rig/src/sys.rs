@@ -3,6 +3,7 @@
 //! What runs between fork and exec ([`before_exec`]) allocates nothing: every path is made beforehand, as a [`Step`].
 
 use std::ffi::{CStr, CString};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -98,6 +99,31 @@ pub(crate) fn write_memory(pid: u32, address: usize, bytes: &[u8]) -> io::Result
     // SAFETY: `local` is only read from; `remote` is checked by the kernel against the other process.
     let count = unsafe { libc::process_vm_writev(pid.cast_signed(), &raw const local, 1, &raw const remote, 1, 0) };
     check_whole(count, bytes.len())
+}
+
+/// Numbers of uinput's ioctls: group `U`, the direction and the size of an argument in the upper half.
+const UI_DEV_CREATE: libc::Ioctl = 0x5501;
+const UI_SET_EVBIT: libc::Ioctl = 0x4004_5564;
+const UI_SET_KEYBIT: libc::Ioctl = 0x4004_5565;
+
+/// Lets the input device that is being made report events of a kind.
+pub(crate) fn allow_event_kind(uinput: &File, kind: u16) -> io::Result<()> {
+    ioctl(uinput, UI_SET_EVBIT, kind)
+}
+
+/// Lets it report a key.
+pub(crate) fn allow_key(uinput: &File, key: u16) -> io::Result<()> {
+    ioctl(uinput, UI_SET_KEYBIT, key)
+}
+
+/// Makes it.
+pub(crate) fn create_input_device(uinput: &File) -> io::Result<()> {
+    ioctl(uinput, UI_DEV_CREATE, 0)
+}
+
+fn ioctl(file: &File, request: libc::Ioctl, argument: u16) -> io::Result<()> {
+    // SAFETY: these requests take a number as their argument, and no pointer.
+    check(unsafe { libc::ioctl(file.as_raw_fd(), request, libc::c_int::from(argument)) })
 }
 
 fn check_whole(count: libc::ssize_t, asked: usize) -> io::Result<()> {
