@@ -103,9 +103,8 @@ mod tests {
 
     fn bind_all(port: u16) -> io::Result<Vec<TcpListener>> {
         let addresses = ["127.0.0.1", "0.0.0.0", "[::]"].map(|ip| format!("{ip}:{port}").parse().ok());
-        let bind = |(index, address): (usize, &Option<SocketAddr>)| {
-            bind_tcp(address.unwrap(), Share::of(index, &addresses))
-        };
+        let bind =
+            |(index, address): (usize, &Option<SocketAddr>)| bind_tcp(address.unwrap(), Share::of(index, &addresses));
         addresses.iter().enumerate().map(bind).collect()
     }
 

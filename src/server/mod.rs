@@ -51,6 +51,7 @@ use crate::broker::state::State;
 use crate::broker::{self, Broker};
 use crate::mqtt::ClientId;
 use crate::store::Store;
+use bind::Share;
 use durable::{Answers, Durable};
 use hub::Shared;
 use listener::Listener;
