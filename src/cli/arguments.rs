@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::passwd::PasswdArgs;
 use super::publish::PublishArgs;
+use super::setup::SetupArgs;
 use super::subscribe::SubscribeArgs;
 
 /// A Raspberry Pi with a Sense HAT as a complete MQTT gateway: sensors, broker and client in one program.
@@ -28,6 +29,8 @@ pub(super) enum Command {
         /// The file; without it the one that `run` would take
         file: Option<PathBuf>,
     },
+    /// Make the first configuration: asks, or takes the defaults with --yes
+    Setup(SetupArgs),
     /// Look at the bus, the chips, the ports, the clock and the uplinks, and tell what to do
     Doctor(SourceArgs),
     /// Take one sample and print it as JSON

@@ -19,7 +19,9 @@ mod once;
 mod passwd;
 mod publish;
 mod read;
+mod replace;
 mod run;
+mod setup;
 mod source;
 mod state;
 mod subscribe;
@@ -81,6 +83,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Some(Command::Pub(args)) => publish::run(&args),
         Some(Command::Sub(args)) => subscribe::run(&args),
         Some(Command::Passwd(args)) => passwd::run(&args),
+        Some(Command::Setup(args)) => setup::run(&args, before.source.config),
         Some(Command::Completions { shell }) => Ok(completions::run(shell)),
     }
 }

@@ -1,7 +1,6 @@
 //! `sensegate passwd`: makes and changes password files, with the flags of `mosquitto_passwd`.
 
 mod ask;
-mod replace;
 
 use std::fs;
 use std::io::{self, Write};
@@ -16,6 +15,8 @@ use crate::access::{
     Change, Method, Passwords, Problem, SALT_BYTES, check_user_name, hash_plain_entries, remove_user, set_user,
 };
 use crate::base::secret::Secret;
+
+use super::replace::{Access, replace};
 
 /// Add, change or remove a user of a password file
 #[derive(Args, Clone, Debug)]
@@ -59,7 +60,8 @@ enum HashKind {
     Sha512,
 }
 
-fn parse_user(text: &str) -> Result<String, String> {
+/// For clap: a user that a line of the file can stand for.
+pub(super) fn parse_user(text: &str) -> Result<String, String> {
     check_user_name(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
 }
 
@@ -75,7 +77,7 @@ fn parse_password(text: &str) -> Result<Secret, String> {
 /// to delete, or when the passwords that were typed differ. The file is as it was then.
 pub(super) fn run(args: &PasswdArgs) -> anyhow::Result<ExitCode> {
     let (text, done) = edit(args)?;
-    replace::replace(&args.file, &text).with_context(|| format!("{}: cannot be written", args.file.display()))?;
+    replace(&args.file, &text, Access::OWNER).with_context(|| format!("{}: cannot be written", args.file.display()))?;
     // a closed standard output leaves nobody to tell
     let _ = writeln!(io::stdout(), "{done}");
     if let Err(problems) = Passwords::parse(&text) {
@@ -143,7 +145,11 @@ fn password(args: &PasswdArgs) -> anyhow::Result<Secret> {
     Ok(password)
 }
 
-fn hash(method: Method, password: &str) -> anyhow::Result<String> {
+/// The hash of `password` with a fresh salt.
+///
+/// # Errors
+/// When the method's parameters are out of range, or there are no random numbers.
+pub(super) fn hash(method: Method, password: &str) -> anyhow::Result<String> {
     let mut salt = [0; SALT_BYTES];
     SystemRandom::new().fill(&mut salt).map_err(|_| anyhow!("the system has no random numbers"))?;
     Ok(method.hash(password.as_bytes(), &salt)?)

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -14,6 +13,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use super::arrival::{self, Layers};
+use super::bind::{Share, bind_tcp};
 use super::connection;
 use super::gate::Door;
 use super::hub::Shared;
@@ -83,14 +83,21 @@ impl Drop for SocketFile {
 }
 
 impl Listener {
-    /// `certificates` has those of all listeners, now and after a reload.
+    /// `certificates` has those of all listeners, now and after a reload; `share` tells whether others of them have the
+    /// same port.
     pub(super) fn bind(
         options: &ListenerOptions,
         certificates: &watch::Sender<Certificates>,
+        share: Share,
     ) -> Result<Self, BindError> {
         let door = Door::Public { allow_anonymous: options.allow_anonymous };
         match &options.address {
-            ListenerAddress::Tcp(address) => Self::bind_tcp(*address, door, Layers::new(options, certificates)),
+            ListenerAddress::Tcp(address) => {
+                let layers = Layers::new(options, certificates);
+                bind_tcp(*address, share)
+                    .map(|socket| Self::Tcp { socket, door, layers })
+                    .map_err(|cause| BindError::of(address.to_string(), cause))
+            }
             ListenerAddress::Unix(path) => Self::bind_unix(path, door, 0o660),
         }
     }
@@ -98,17 +105,6 @@ impl Listener {
     /// The private socket: only this user may open it.
     pub(super) fn bind_house(path: &Path) -> Result<Self, BindError> {
         Self::bind_unix(path, Door::House, 0o600)
-    }
-
-    fn bind_tcp(address: SocketAddr, door: Door, layers: Layers) -> Result<Self, BindError> {
-        let bind = || {
-            let socket = std::net::TcpListener::bind(address)?;
-            socket.set_nonblocking(true)?;
-            Ok(socket)
-        };
-        bind()
-            .map(|socket| Self::Tcp { socket, door, layers })
-            .map_err(|cause| BindError::of(address.to_string(), cause))
     }
 
     /// Binds beside the path and moves the socket into place when its mode is right: nobody can open it before. What

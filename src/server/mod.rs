@@ -11,6 +11,7 @@
 //! `hub` and `flush`.
 
 mod arrival;
+mod bind;
 mod complaints;
 mod connection;
 mod durable;
@@ -50,6 +51,7 @@ use crate::broker::state::State;
 use crate::broker::{self, Broker};
 use crate::mqtt::ClientId;
 use crate::store::Store;
+use bind::Share;
 use durable::{Answers, Durable};
 use hub::Shared;
 use listener::Listener;
@@ -110,6 +112,16 @@ pub enum ListenerAddress {
     Unix(PathBuf),
 }
 
+impl ListenerAddress {
+    /// The address of a TCP socket.
+    pub fn tcp(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) => Some(*address),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
 impl ListenerOptions {
     /// MQTT without TLS for everybody.
     pub fn plain(address: ListenerAddress) -> Self {
@@ -153,7 +165,8 @@ pub struct Server {
 pub type Watched = Vec<(ClientId, Queued)>;
 
 impl Server {
-    /// Binds every listener and the private socket. An address that this machine has not got (`[::1]` where IPv6 is
+    /// Binds every listener and the private socket. Listeners whose addresses overlap may share a port: a client meets
+    /// the narrowest. An address that this machine has not got (`[::1]` where IPv6 is
     /// switched off) is left out with a warning, as long as another one is left.
     ///
     /// # Errors
@@ -162,8 +175,9 @@ impl Server {
         let certificates = watch::Sender::new(certificates_of(&options.listeners));
         let mut listeners = vec![Listener::bind_house(&options.house_socket)?];
         let mut left_out = None;
-        for listener in &options.listeners {
-            match Listener::bind(listener, &certificates) {
+        let addresses: Vec<_> = options.listeners.iter().map(|listener| listener.address.tcp()).collect();
+        for (index, listener) in options.listeners.iter().enumerate() {
+            match Listener::bind(listener, &certificates, Share::of(index, &addresses)) {
                 Ok(listener) => listeners.push(listener),
                 Err(error @ BindError::NoAddress { .. }) => {
                     warn!("{error}; it is left out");

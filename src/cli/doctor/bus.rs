@@ -38,6 +38,13 @@ fn advise_missing(root: &Path, device: &Path) -> Finding {
     Finding::problem(SUBJECT, text, cure)
 }
 
+/// Whether this is a Raspberry Pi on which I2C is switched off, so that `raspi-config` can switch it on.
+pub(in crate::cli) fn is_switched_off(root: &Path, bus: u8) -> bool {
+    !root.join(format!("dev/i2c-{bus}")).exists()
+        && is_raspberry_pi(root)
+        && !FIRMWARE_FILES.into_iter().any(|file| is_switched_on(&root.join(file)))
+}
+
 /// The board's name in the device tree, as the firmware tells it to the kernel.
 fn is_raspberry_pi(root: &Path) -> bool {
     let model = fs::read(root.join("proc/device-tree/model")).unwrap_or_default();

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Verdict {
+pub(in crate::cli) enum Verdict {
     /// As it should be.
     Ok,
     /// The gateway runs, with less than it could have.
@@ -25,7 +25,7 @@ impl Verdict {
 
 /// One line of the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Finding {
+pub(in crate::cli) struct Finding {
     /// How bad it is.
     pub verdict: Verdict,
     /// What was looked at, in a word or two.

@@ -8,11 +8,11 @@
 //!
 //! Start reading at [`examine`], which is the list of checks; then one file a subject.
 
-mod bus;
+pub(super) mod bus;
 mod chips;
-mod finding;
+pub(super) mod finding;
 mod place;
-mod ports;
+pub(super) mod ports;
 mod uplinks;
 
 use std::fmt;
@@ -48,7 +48,8 @@ fn examine(settings: &Settings, origin: &impl fmt::Display, root: &Path) -> Repo
     Report(findings)
 }
 
-fn examine_source(source: &SourceOptions, root: &Path) -> Vec<Finding> {
+/// Of the HAT: the bus, its drivers and its chips, on the machine whose files are below `root`.
+pub(super) fn examine_source(source: &SourceOptions, root: &Path) -> Vec<Finding> {
     match source {
         SourceOptions::I2c { bus } => examine_bus(root, *bus),
         SourceOptions::Simulated => vec![Finding::ok("hat", "simulated, as asked for: no bus is touched")],

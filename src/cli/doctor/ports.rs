@@ -1,6 +1,7 @@
 //! The listeners' addresses: free, or taken, and by whom. Nothing is bound, so a gateway that is starting at this moment
 //! is not disturbed. Follows `proc_net(5)` and `proc_pid_fd(5)`.
 
+use std::fmt;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
@@ -26,11 +27,16 @@ pub(super) fn check_tcp(root: &Path, address: SocketAddr) -> Finding {
         let text = format!("{address}: this machine has no address {}", address.ip());
         return Finding::problem(SUBJECT, text, "take one that `ip address` lists in [[broker.listener]]");
     }
-    let taken = listening(root).into_iter().find(|listening| collide(listening.address, address));
-    match taken {
+    match occupants(root, address).next() {
         None => Finding::ok(SUBJECT, format!("{address} is free")),
-        Some(taken) => judge_owner(&address.to_string(), owner(root, taken.inode)),
+        Some(occupant) => judge(&address.to_string(), &occupant),
     }
+}
+
+/// Who listens where `address` cannot be listened on for that reason.
+pub(in crate::cli) fn occupants(root: &Path, address: SocketAddr) -> impl Iterator<Item = Occupant> {
+    let taken = listening(root).into_iter().filter(move |listening| collide(listening.address, address));
+    taken.map(|listening| Occupant { owner: owner(root, listening.inode) })
 }
 
 /// Whether a Unix socket at `path` is answered.
@@ -46,24 +52,17 @@ pub(super) fn check_unix(path: &Path) -> Finding {
 }
 
 /// Taken by a gateway that runs is as it should be; by anybody else, or by somebody unknown, it is a problem.
-fn judge_owner(address: &str, owner: Option<Owner>) -> Finding {
-    match owner {
-        Some(Owner { pid, name }) if name == "sensegate" => {
-            Finding::ok(SUBJECT, format!("{address} is served by sensegate (pid {pid}), which is running"))
-        }
-        Some(Owner { pid, name }) => Finding::problem(
-            SUBJECT,
-            format!("{address} is taken by {name} (pid {pid})"),
-            format!(
-                "stop it (a service: sudo systemctl disable --now {name}), or another address in [[broker.listener]]"
-            ),
-        ),
-        None => Finding::problem(
-            SUBJECT,
-            format!("{address} is taken by another user's program"),
-            "sudo sensegate doctor tells by which; stop it, or take another address in [[broker.listener]]",
-        ),
+fn judge(address: &str, occupant: &Occupant) -> Finding {
+    if occupant.is_sensegate() {
+        return Finding::ok(SUBJECT, format!("{address} is served by {occupant}, which is running"));
     }
+    let cure = match occupant.name() {
+        Some(name) => format!(
+            "stop it (a service: sudo systemctl disable --now {name}), or another address in [[broker.listener]]"
+        ),
+        None => "sudo sensegate doctor tells by which; stop it, or take another address in [[broker.listener]]".into(),
+    };
+    Finding::problem(SUBJECT, format!("{address} is taken by {occupant}"), cure)
 }
 
 fn listening(root: &Path) -> Vec<Listening> {
@@ -109,6 +108,35 @@ fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() == other.port()
         && other.port() != 0
         && (first == second || covers(first, second) || covers(second, first))
+}
+
+/// Who listens on a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::cli) struct Occupant {
+    /// `None` when that is not ours to see.
+    owner: Option<Owner>,
+}
+
+impl Occupant {
+    /// Whether it is this gateway, or another one.
+    pub(in crate::cli) fn is_sensegate(&self) -> bool {
+        self.name() == Some("sensegate")
+    }
+
+    /// The program, when it may be known.
+    pub(in crate::cli) fn name(&self) -> Option<&str> {
+        self.owner.as_ref().map(|owner| owner.name.as_str())
+    }
+}
+
+/// `mosquitto (pid 612)`
+impl fmt::Display for Occupant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.owner {
+            Some(Owner { pid, name }) => write!(f, "{name} (pid {pid})"),
+            None => f.write_str("another user's program"),
+        }
+    }
 }
 
 /// A process that holds a socket.
