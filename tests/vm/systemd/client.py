@@ -13,19 +13,21 @@ from paho.mqtt import client as mqtt
 from host.client import connect, new_client
 from host.report import Failed, expect
 
-USER, PASSWORD = "host", "a password of the host's"
+USER, PASSWORD = "host", "a password of the host"
 WAIT_SECONDS = 60.0
 
 
 class Client:
     """A client that keeps the payloads of every topic."""
 
-    def __init__(self, port: int, name: str, *, clean: bool = True) -> None:
+    def __init__(
+        self, port: int, name: str, *, clean: bool = True, user: str = USER, password: str = PASSWORD
+    ) -> None:
         self._changed = threading.Condition()
         self.heard: dict[str, list[str]] = {}
         self.lost = 0
         self._client = new_client(name, clean=clean)
-        self._client.username_pw_set(USER, PASSWORD)
+        self._client.username_pw_set(user, password)
         self._client.on_message = self._hear
         self.had_session = connect(self._client, port, WAIT_SECONDS)
         self._client.on_disconnect = self._count_loss

@@ -36,7 +36,7 @@ class PowerCut:
         with self._report.check("power is cut in mid-write"):
             edit(guest, '/^address = "0.0.0.0:1883"/a allow_anonymous = true')
             guest.must("systemctl restart sensegate")
-            Subscriber(guest.mqtt_port, is_first=True).fetch()
+            Subscriber(guest.mqtt_port).fetch()
             publisher = self._publish(guest)
             guest.cut()
             publisher.stop()
@@ -62,7 +62,7 @@ class PowerCut:
         ledger = self._ledger
         with self._report.check(f"it serves, and all {len(ledger.owed)} messages acknowledged before the cut are there"):
             guest.expect_property("ActiveState", "active")
-            fetched = Subscriber(guest.mqtt_port, is_first=False).fetch()
+            fetched = Subscriber(guest.mqtt_port).fetch()
             missing = sorted(ledger.owed - fetched.numbers)
             expect(not missing, f"acknowledged and gone: {len(missing)} messages, {missing[:10]} …")
             expect(fetched.session_present, "the session is gone")

@@ -10,10 +10,11 @@ from host.report import Report, expect
 from mini import registers
 from systemd.client import PASSWORD, USER, Client
 from systemd.guest import Guest
-from systemd.package import CONFIGURATION, edit
+from systemd.package import edit
 
 HAT = Path(__file__).parent.parent / "mini" / "hat.toml"
 HEALTHY_SECONDS = 60.0
+SETUP_SECONDS = 180.0
 EXPOSURE_MAX = 15
 TOKEN = "BBUS-a-token-for-nobody"
 CREDENTIALS = "tr '\\0' '\\n' </proc/$(property MainPID)/environ | sed -n 's/^CREDENTIALS_DIRECTORY=//p'"
@@ -45,15 +46,28 @@ class Service:
             self._guest.must("sensegate doctor")
 
     def let_others_in(self) -> None:
-        """A listener for the network, with a password."""
-        with self._report.check("with a password, readings arrive at a client on the host"):
-            self._guest.must(f"sensegate passwd -c -b /etc/sensegate/passwords {USER} {PASSWORD!r}")
-            self._guest.must("systemd-tmpfiles --create sensegate.conf")
-            edit(self._guest, 's/^address = "127.0.0.1:1883"/address = "0.0.0.0:1883"/', "s/^# password_file = /password_file = /")
-            self._guest.must("systemctl restart sensegate")
-            with Client(self._guest.mqtt_port, "first") as client:
+        """A listener for the network and a user, as `sensegate setup` makes them; then a user of the checks' own."""
+        with self._report.check("setup lets other machines in: its line's password brings readings to a client on the host"):
+            said = self._guest.must("sensegate setup --yes", SETUP_SECONDS)
+            line = re.search(r"mosquitto_sub -h \S+ -u (\S+) -P (\S+) ", said)
+            expect(line is not None, f"setup tells no line for other machines:\n{said}")
+            assert line
+            with Client(self._guest.mqtt_port, "laptop", user=line[1], password=line[2]) as client:
                 client.subscribe("myRasp/#")
-                client.wait_for("the pressure comes", lambda heard: heard.get("myRasp/sensors/pression", [""])[-1] == self._pressure)
+                self._wait_for_pressure(client)
+        with self._report.check("what setup wrote belongs to whom it should, and the service's user reads it"):
+            for path in ("/etc/sensegate/passwords", "/etc/sensegate/acl"):
+                self._guest.expect_output(f"stat -c '%a %U:%G' {path}", "640 root:sensegate")
+            self._guest.must(f"sensegate passwd -b /etc/sensegate/passwords {USER} '{PASSWORD}'")
+            self._guest.must(f"printf 'user {USER}\\ntopic readwrite #\\n' >>/etc/sensegate/acl")
+            self._guest.must("systemctl reload sensegate")
+            with Client(self._guest.mqtt_port, "own") as client:
+                client.subscribe("#")
+                self._wait_for_pressure(client)
+
+    def _wait_for_pressure(self, client: Client) -> None:
+        topic = "myRasp/sensors/pression"
+        client.wait_for("the pressure comes", lambda heard: heard.get(topic, [""])[-1] == self._pressure)
 
     def serve(self) -> None:
         """With everything there, from the upgrade on: nothing to warn of."""
@@ -67,7 +81,7 @@ class Service:
         with check("systemd-analyze: an exposure of 1.5 at most, and no remarks"):
             self._guest.must(f"systemd-analyze --no-pager --threshold={EXPOSURE_MAX} security sensegate")
             self._guest.expect_output("systemd-analyze --man=no verify /usr/lib/systemd/system/sensegate.service 2>&1", "")
-        with check(f"after a healthy minute, the journal has no warning"):
+        with check("after a healthy minute, the journal has no warning"):
             self._warns_of_nothing()
         with check("a secret of /etc/credstore reaches the gateway, which starts without it as well"):
             self._takes_a_secret()
