@@ -51,7 +51,7 @@ holds_everything() {
 
 has_a_page_for_every_command() {
     local command missing=0
-    for command in check completions doctor dump passwd pub read run sub; do
+    for command in check completions doctor dump passwd pub read run setup sub; do
         [[ -e $root/usr/share/man/man1/sensegate-$command.1.gz ]] || { echo "sensegate-$command(1) is missing"; missing=1; }
     done
     return "$missing"
@@ -94,7 +94,7 @@ lay_out() {
     mkdir "$root"
     dpkg-deb --extract "$package" "$root"
     mkdir -p "$root/bin"
-    cp /bin/kill "$root/bin/"
+    cp /bin/sh "$root/bin/"
     cp -rn /usr/lib/systemd/system "$root/usr/lib/systemd/"
 }
 
