@@ -41,11 +41,11 @@ class Failures:
     def _reload_broken(self) -> None:
         self._guest.must(f"cp {CONFIGURATION} /run/sound.toml && echo 'nonsense = 1' >>{CONFIGURATION}")
         self._broken_at = f"{CONFIGURATION}:{self._guest.must(f'wc -l <{CONFIGURATION}').strip()}:1: "
-        cursor, process = self._guest.cursor(), self._guest.property("MainPID")
+        moment, process = self._guest.now(), self._guest.property("MainPID")
         with Client(self._guest.mqtt_port, "unimpressed") as client:
             client.subscribe("myRasp/#")
             self._guest.must("systemctl reload sensegate")
-            errors = self._guest.wait_for_line(cursor, "stays in force", "-p", "err")
+            errors = self._guest.wait_for_line(moment, "stays in force", "-p", "err")
             expect(self._broken_at in errors, f"the journal does not say {self._broken_at}:\n{errors}")
             heard = len(client.heard.get("myRasp/state", []))
             client.wait_for("states go on", lambda words: len(words.get("myRasp/state", [])) > heard + 2)
@@ -54,12 +54,12 @@ class Failures:
         self._guest.expect_property("MainPID", process)
 
     def _restart_broken(self) -> None:
-        cursor = self._guest.cursor()
+        moment = self._guest.now()
         expect(self._guest.run("systemctl restart sensegate").status != 0, "the restart succeeded")
         self._guest.expect_property("ActiveState", "failed")
         self._guest.expect_property("ExecMainStatus", EXIT_CONFIGURATION)
         restarts = self._guest.property("NRestarts")
-        errors = self._guest.wait_for_line(cursor, self._broken_at, "-p", "err")
+        errors = self._guest.wait_for_line(moment, self._broken_at, "-p", "err")
         expect("nonsense" in errors, f"the journal does not name the key:\n{errors}")
         time.sleep(5)
         self._guest.expect_property("NRestarts", restarts)
@@ -85,11 +85,11 @@ class Failures:
         self._guest.expect_property("MainPID", process)
 
     def _hang(self, command: str) -> None:
-        cursor, process = self._guest.cursor(), self._guest.property("MainPID")
+        moment, process = self._guest.now(), self._guest.property("MainPID")
         self._guest.must(command)
         self._guest.wait_for(f"is_not MainPID {process}", 90)
         self._guest.wait_for("is ActiveState active", 90)
-        self._guest.wait_for_line(cursor, "Watchdog timeout")
+        self._guest.wait_for_line(moment, "Watchdog timeout")
         with Client(self._guest.mqtt_port, "after-the-watchdog") as client:
             client.subscribe("myRasp/state")
             client.wait_for("it serves", lambda heard: "myRasp/state" in heard)

@@ -63,26 +63,26 @@ class Guest(Machine):
         """Waits until a command is well."""
         self.must(f"wait_for {seconds:.0f} {what}", seconds + 30)
 
-    def cursor(self) -> str:
-        """Where the journal is now."""
-        return self.must("cursor").strip()
+    def now(self) -> str:
+        """Now, as journalctl takes it."""
+        return self.must("date +@%s.%6N").strip()
 
-    def lines_since(self, cursor: str, *options: str) -> str:
-        """The journal's lines of the gateway's unit behind a cursor, as `options` of journalctl say."""
-        return self.must(f"journal_since {shlex.quote(cursor)} {shlex.join(options)}")
+    def lines_since(self, moment: str, *options: str) -> str:
+        """The journal's lines of the gateway's unit since a moment, as `options` of journalctl say."""
+        return self.must(f"journal_since {shlex.quote(moment)} {shlex.join(options)}")
 
-    def wait_for_line(self, cursor: str, words: str, *options: str, seconds: float = 30.0) -> str:
-        """Waits for a line of the unit behind a cursor, and returns the lines until then."""
+    def wait_for_line(self, moment: str, words: str, *options: str, seconds: float = 30.0) -> str:
+        """Waits for a line of the unit since a moment, and returns the lines until then."""
         deadline = time.monotonic() + seconds
-        while words not in (lines := self.lines_since(cursor, *options)):
+        while words not in (lines := self.lines_since(moment, *options)):
             if time.monotonic() > deadline:
                 raise Failed(f"the journal does not say `{words}` within {seconds:.0f} s:\n{lines}")
             time.sleep(0.3)
         return lines
 
-    def entries_since(self, cursor: str) -> list[dict[str, str]]:
+    def entries_since(self, moment: str) -> list[dict[str, str]]:
         """The same with all fields."""
-        return [json.loads(line) for line in self.lines_since(cursor, "-o", "json").splitlines()]
+        return [json.loads(line) for line in self.lines_since(moment, "-o", "json").splitlines()]
 
     def expect_property(self, name: str, value: str) -> None:
         """Ends the check when systemd knows something else of the unit."""

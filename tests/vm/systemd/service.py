@@ -26,7 +26,7 @@ class Service:
     def __init__(self, guest: Guest, report: Report) -> None:
         self._guest, self._report = guest, report
         self._pressure = f"{registers.values(registers.load(HAT))['pressure']:.2f}"
-        self._healthy_since = self._healthy_cursor = None
+        self._healthy_since = self._healthy_moment = None
 
     def find_the_hat(self) -> None:
         """The gateway runs already, and there has been no bus yet."""
@@ -87,7 +87,7 @@ class Service:
             self._takes_a_secret()
 
     def _begin_to_be_healthy(self) -> None:
-        self._healthy_cursor = self._guest.cursor()
+        self._healthy_moment = self._guest.now()
         self._guest.must("systemctl restart sensegate")
         self._healthy_since = time.monotonic()
         with Client(self._guest.mqtt_port, "healthy") as client:
@@ -96,7 +96,7 @@ class Service:
             expect(state["source"] == "i2c", f"the source is {state['source']}")
 
     def _journal_has_fields(self) -> None:
-        entries = [entry for entry in self._guest.entries_since(self._healthy_cursor) if entry.get("_COMM") == "sensegate"]
+        entries = [entry for entry in self._guest.entries_since(self._healthy_moment) if entry.get("_COMM") == "sensegate"]
         without = [entry["MESSAGE"] for entry in entries if "PRIORITY" not in entry]
         expect(bool(entries) and not without, f"lines without a priority: {without} of {len(entries)}")
         expect(any("SENSEGATE_AFTER_MS" in entry for entry in entries), f"no field of the first reading: {entries}")
@@ -121,11 +121,11 @@ class Service:
 
     def _warns_of_nothing(self) -> None:
         time.sleep(max(0.0, self._healthy_since + HEALTHY_SECONDS - time.monotonic()))
-        warnings = self._guest.lines_since(self._healthy_cursor, "-p", "warning")
+        warnings = self._guest.lines_since(self._healthy_moment, "-p", "warning")
         expect(warnings == "", f"warnings of a healthy system:\n{warnings}")
 
     def _takes_a_secret(self) -> None:
-        self._guest.expect_output(f"ls /etc/credstore; {CREDENTIALS}", "")
+        self._guest.expect_output(f"ls /etc/credstore; ls $({CREDENTIALS})", "")
         self._guest.must(f"umask 077; printf {TOKEN} >/etc/credstore/ubidots.token")
         edit(self._guest, "/^\\[uplink.ubidots\\]/,/^\\[/ { s/^enabled = false/enabled = true/; s|^url = .*|url = \"mqtt://127.0.0.1:9\"|; s/^# device = /device = / }")
         self._guest.must("systemctl restart sensegate")
