@@ -3,7 +3,8 @@
 #
 #   source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 #
-# Everything that is downloaded or unpacked lies in $vm_cache and is used again; remove it to get newer packages.
+# What is downloaded or unpacked lies in $vm_cache and is used again; remove it to get newer packages. What belongs to
+# this source tree lies in $vm_work, under its target directory.
 # Nothing but install_packages changes the machine: packages of other architectures are unpacked, never installed.
 
 shopt -s inherit_errexit
@@ -11,18 +12,27 @@ shopt -s inherit_errexit
 vm_tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 vm_source=$(cd "$vm_tests/../.." && pwd)
 vm_cache=${SENSEGATE_VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sensegate/vm}
+vm_work=${CARGO_TARGET_DIR:-$vm_source/target}/vm
 # Where Debian's packages come from, and of which release.
 vm_mirror=${SENSEGATE_VM_MIRROR:-http://deb.debian.org/debian}
 vm_release=bookworm
-# One line a check: verdict, seconds, name. Python writes there too (tests/vm/host/report.py).
-export SENSEGATE_VM_RESULTS=${SENSEGATE_VM_RESULTS:-$vm_cache/results}
+# One line a check, for the summary: verdict, seconds, name. Python writes there too (tests/vm/host/report.py).
+vm_results=${SENSEGATE_VM_RESULTS:-/dev/null}
 
 # Prints to the terminal, out of the way of what a function returns.
 say() { printf '%s\n' "$*" >&2; }
 
 die() {
     say "$0: $*"
+    fail_check
     exit 1
+}
+
+# Waits until nobody else changes this part of the cache: lock_cache NAME. The lock goes with this shell.
+lock_cache() {
+    mkdir -p "$vm_cache"
+    exec {vm_lock}>"$vm_cache/$1.lock"
+    flock "$vm_lock"
 }
 
 # Installs Debian packages, those only whose program is missing: install_packages PROGRAM=PACKAGE …
@@ -126,7 +136,7 @@ pack_initramfs() {
 # The directory with `sensegate` and `virtual_hat` for an architecture. A gateway that is there already is named by
 # SENSEGATE_BIN_AMD64, _ARM64 or _ARMHF, a virtual HAT by SENSEGATE_HAT_…; what is not named is built.
 binaries() {
-    local arch=$1 directory="$vm_cache/bin/$1" gateway="SENSEGATE_BIN_${1^^}" hat="SENSEGATE_HAT_${1^^}"
+    local arch=$1 directory="$vm_work/bin-$1" gateway="SENSEGATE_BIN_${1^^}" hat="SENSEGATE_HAT_${1^^}"
     local from_gateway=${!gateway:-} from_hat=${!hat:-}
     mkdir -p "$directory"
     [[ -n $from_gateway ]] || from_gateway=$(build "$arch" sensegate sensegate)
@@ -136,7 +146,7 @@ binaries() {
     printf '%s\n' "$directory"
 }
 
-# Builds a program without optimisation, and prints its path: build ARCH PACKAGE PROGRAM
+# Builds a program, sooner than a release and with the same behaviour, and prints its path: build ARCH PACKAGE PROGRAM
 build() {
     local arch=$1 options=(--package "$2" --bin "$3")
     case $arch in
@@ -144,10 +154,18 @@ build() {
             cargo build --manifest-path "$vm_source/Cargo.toml" --locked "${options[@]}" >&2
             printf '%s/debug/%s\n' "${CARGO_TARGET_DIR:-$vm_source/target}" "$3"
             ;;
-        arm64) "$vm_source/cross/build.sh" aarch64-unknown-linux-gnu "${options[@]}" ;;
-        armhf) "$vm_source/cross/build.sh" armv7-unknown-linux-gnueabihf "${options[@]}" ;;
+        arm64) cross_build aarch64-unknown-linux-gnu "${options[@]}" ;;
+        armhf) cross_build armv7-unknown-linux-gnueabihf "${options[@]}" ;;
         *) die "no programs for the architecture $arch" ;;
     esac
+}
+
+# With rustup's target where it is there, else with a tool chain that is set up once.
+cross_build() {
+    local target=$1
+    shift
+    [[ -d $(rustc --print sysroot)/lib/rustlib/$target/lib ]] || "$vm_source/cross/setup-debian.sh" >&2
+    "$vm_source/cross/build.sh" "$target" --profile check-cross "$@"
 }
 
 # Debug information makes a program ten times as large, and every boot would load it.
@@ -164,27 +182,30 @@ install_stripped() {
     fi
 }
 
-# Runs a command as a check, in a shell of its own that ends with its first failure: one line with its verdict, time and
-# name. check NAME COMMAND …
+# Runs a command as a check: one line with its verdict, time and name. A failure ends the shell, as errexit has it, so
+# no condition may stand around it. check NAME COMMAND …
 check() {
-    local name=$1 began=$EPOCHREALTIME verdict=ok status
+    vm_checked=$1 vm_began=$EPOCHREALTIME
     shift
-    # Behind || or in a condition the command would go on after a failure.
-    set +e
-    (
-        set -e
-        "$@"
-    )
-    status=$?
-    set -e
-    ((status == 0)) || verdict=FAILED
-    record "$verdict" "$(seconds_since "$began")" "$name"
-    return "$status"
+    "$@"
+    record ok "$(seconds_since "$vm_began")" "$vm_checked"
+    vm_checked=''
 }
+
+# Tells of the check that runs, if one does, that it failed. Only once: a subshell's failure comes to its parent too.
+fail_check() {
+    ((BASH_SUBSHELL == 0)) && [[ -n $vm_checked ]] || return 0
+    record FAILED "$(seconds_since "$vm_began")" "$vm_checked"
+    vm_checked=''
+}
+
+vm_checked=''
+set -o errtrace
+trap fail_check ERR
 
 record() {
     printf '%-6s %6.1f s  %s\n' "$1" "$2" "$3"
-    printf '%s\t%s\t%s\n' "$1" "$2" "$3" >>"$SENSEGATE_VM_RESULTS"
+    printf '%s\t%s\t%s\n' "$1" "$2" "$3" >>"$vm_results"
 }
 
 seconds_since() {
@@ -199,5 +220,5 @@ summary() {
         END {
             printf "\n%d checks in %.0f s: %d ok, %d failed%s\n", NR, seconds, ok, failures, failed
             exit NR == 0 || failures > 0
-        }' "$SENSEGATE_VM_RESULTS"
+        }' "$vm_results"
 }

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use libc::c_ulong;
 use tempfile::TempDir;
 
 use crate::sys::{self, Step};
@@ -86,7 +87,7 @@ fn take_over(name: &str, dev: &Path) -> Vec<Step> {
     vec![Step::File(c_string(&target)), mount(source, &target, "", sys::BIND, "")]
 }
 
-fn mount(source: impl AsRef<OsStr>, target: impl AsRef<OsStr>, kind: &str, flags: u64, data: &str) -> Step {
+fn mount(source: impl AsRef<OsStr>, target: impl AsRef<OsStr>, kind: &str, flags: c_ulong, data: &str) -> Step {
     let [source, target] = [source.as_ref(), target.as_ref()].map(c_string);
     Step::Mount { source, target, kind: c_string(kind), flags, data: c_string(data) }
 }

@@ -9,6 +9,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use libc::c_ulong;
+
 /// One thing a child does to its own mount namespace before it becomes the program.
 pub(crate) enum Step {
     /// Leave the parent's mount namespace, and let nothing travel back.
@@ -20,15 +22,15 @@ pub(crate) enum Step {
     /// Make a symbolic link.
     Link { target: CString, name: CString },
     /// mount(2).
-    Mount { source: CString, target: CString, kind: CString, flags: u64, data: CString },
+    Mount { source: CString, target: CString, kind: CString, flags: c_ulong, data: CString },
 }
 
 /// A bind mount, for [`Step::Mount`].
-pub(crate) const BIND: u64 = libc::MS_BIND;
+pub(crate) const BIND: c_ulong = libc::MS_BIND;
 /// The move of a mount, for [`Step::Mount`].
-pub(crate) const MOVE: u64 = libc::MS_MOVE;
+pub(crate) const MOVE: c_ulong = libc::MS_MOVE;
 /// A mount whose files lend nobody's rights.
-pub(crate) const NO_SUID: u64 = libc::MS_NOSUID;
+pub(crate) const NO_SUID: c_ulong = libc::MS_NOSUID;
 
 /// Lets `command`'s child take `steps`, then write one byte to `ready`, before it becomes the program.
 pub(crate) fn before_exec(command: &mut Command, steps: Vec<Step>, ready: OwnedFd) {
@@ -61,10 +63,7 @@ fn leave_namespace() -> io::Result<()> {
     mount(c"none", c"/", c"none", libc::MS_REC | libc::MS_PRIVATE, c"")
 }
 
-fn mount(source: &CStr, target: &CStr, kind: &CStr, flags: u64, data: &CStr) -> io::Result<()> {
-    // `c_ulong` is 32 bits wide on some targets; the flags used here fit in them.
-    #[allow(clippy::cast_possible_truncation, clippy::useless_conversion, reason = "the width depends on the target")]
-    let flags = flags as libc::c_ulong;
+fn mount(source: &CStr, target: &CStr, kind: &CStr, flags: c_ulong, data: &CStr) -> io::Result<()> {
     // SAFETY: all pointers are C strings that outlive the call.
     check(unsafe { libc::mount(source.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, data.as_ptr().cast()) })
 }

@@ -65,7 +65,11 @@ class Machine:
         self._control_path = Path(self._directory.name, "control")
         command = self._command(ARCHITECTURES[arch], kernel, initramfs, append, disk)
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-        self._control = self._connect()
+        try:
+            self._control = self._connect()
+        except BaseException:
+            self.cut()
+            raise
         self._answers = self._control.makefile("r", encoding="utf-8", errors="replace")
 
     def _command(self, arch: Architecture, kernel: Path, initramfs: Path, append: str, disk: Path | None) -> list[str]:

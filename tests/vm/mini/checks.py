@@ -96,10 +96,12 @@ class Checks:
     def readings_follow(self) -> None:
         # 0x3f2000 is 1010.0 hPa.
         self.machine.must("hat set lps25h 0x28 00 20 3f")
-        expected = self.expected | {"pressure": 1010.0}
-        state = self.client().wait_for_state("the pressure changes", lambda state: state["pressure"]["value"] == 1010.0)
-        check_values(state, expected)
-        self.expected = expected
+        self.expected["pressure"] = 1010.0
+        # The chips are new ones: a sample may come before their first conversion.
+        state = self.client().wait_for_state(
+            "the pressure changes", lambda state: is_well(state) and state["pressure"]["value"] == 1010.0
+        )
+        check_values(state, self.expected)
 
     def chip_falls_silent(self) -> None:
         self.machine.must("hat fault nack 0x5f")
@@ -133,8 +135,9 @@ class Checks:
         taken = {"temperature": None, "pressure": "busy", "humidity": None}
         state = self.client().wait_for_state("the pressure is busy", lambda state: reasons(state) == taken)
         expect("st-press-i2c" in state["pressure"]["text"], f"the driver is not named: {state['pressure']}")
-        later = self.client().wait_for_state("samples go on", lambda new: new["sequence"] > state["sequence"] + 2)
-        expect(reasons(later) == taken, f"it does not stay so: {later}")
+        self.client().wait_for_state(
+            "samples go on", lambda new: new["sequence"] > state["sequence"] + 2 and reasons(new) == taken
+        )
 
     def driver_is_unbound(self) -> None:
         outcome = self.machine.run(f"SENSEGATE__SENSORS__BUS={self.bus} gateway doctor")
@@ -143,7 +146,7 @@ class Checks:
         expect(advice is not None, f"doctor gives no advice:\n{outcome.output}")
         assert advice
         self.machine.must(advice[1].replace("sudo ", ""))
-        check_values(self.client().wait_for_state("the pressure is back", is_well, 45), self.expected)
+        check_values(self.client().wait_for_state("the pressure is back", is_well, 60), self.expected)
 
 
 def main(arch: str, system: Path) -> int:
@@ -160,7 +163,7 @@ def main(arch: str, system: Path) -> int:
     print(f"       {time.monotonic() - began:6.1f} s  {arch}: all of these in one boot", flush=True)
     if arch in POWER_CUT_ON:
         power_cut.run(arch, system, report)
-    return 0
+    return 1 if report.failures else 0
 
 
 if __name__ == "__main__":

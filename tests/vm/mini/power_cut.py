@@ -34,7 +34,7 @@ QUEUED, RETAINED, END = "numbers/queued", "numbers/retained", "numbers/end"
 RETAINED_TOPICS = 7
 SUBSCRIBER, PUBLISHER = "subscriber-that-is-away", "publisher"
 # Publishing goes on for so long, by chance, after the first acknowledgement.
-WRITING_SECONDS = (0.2, 1.5)
+WRITING_SECONDS = (0.5, 2.0)
 # Messages on their way at one time, as paho has it by default.
 INFLIGHT = 20
 # Cuts without flushes until one has cost something; the first one does, but for bad luck.
