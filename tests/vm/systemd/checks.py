@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from host.disk import VolatileDisk
-from host.report import Report
+from host.report import Failed, Report
 from systemd.failures import Failures
 from systemd.guest import Guest, System
 from systemd.package import Package
@@ -21,30 +21,45 @@ from systemd.power_cut import PowerCut
 from systemd.service import Service
 
 
+class GuestReport(Report):
+    """The checks of a guest; what its journal says is shown for one that fails."""
+
+    guest: Guest | None = None
+
+    @contextmanager
+    def check(self, name: str) -> Iterator[None]:
+        """Runs the block as a check."""
+        failures = self.failures
+        with super().check(name):
+            yield
+        if self.failures > failures and self.guest:
+            show(self.guest)
+
+
 @contextmanager
-def booted(system: System, report: Report, what: str, disk: VolatileDisk | None = None) -> Iterator[Guest]:
-    """A machine that is up. When a check fails, its journal and its console are shown."""
-    failures, began = report.failures, time.monotonic()
+def booted(system: System, report: GuestReport, what: str, disk: VolatileDisk | None = None) -> Iterator[Guest]:
+    """A machine that is up."""
+    began = time.monotonic()
     with Guest(system, disk.socket_path if disk else None) as guest:
+        report.guest = guest
         with report.check(what):
             guest.wait_until_up()
         yield guest
-        if report.failures > failures:
-            show(guest)
     print(f"       {time.monotonic() - began:6.1f} s  systemd: all of these in one boot", flush=True)
 
 
 def show(guest: Guest) -> None:
-    """Prints what the guest has to say."""
-    if guest.is_running():
-        journal = guest.run("journalctl --no-pager -q -n 120 -o short-monotonic | grep -v vm-agent").output
-        print(f"--- journal of the guest\n{journal}---", file=sys.stderr)
-    print(f"--- console of the guest\n{guest.console()}\n---", file=sys.stderr)
+    """Prints the last words of the guest's journal, or of its console when there is nobody to ask."""
+    try:
+        said = guest.must("journalctl --no-pager -q -n 60 -o short-monotonic").rstrip()
+    except (Failed, OSError):
+        said = guest.console()
+    print(f"--- the guest\n{said}\n---", file=sys.stderr, flush=True)
 
 
 def main(image: Path, root: Path, media: Path) -> int:
-    """Runs all checks, each of which builds on those before it."""
-    report = Report("systemd")
+    """Runs all checks, each of which builds on those before it. Returns the status of the process."""
+    report = GuestReport("systemd")
     system = System(image, root, media)
     power = PowerCut(report)
     with booted(system, report, "boots a Debian system") as guest:
@@ -63,7 +78,7 @@ def main(image: Path, root: Path, media: Path) -> int:
     with booted(system, report, "boots after another power cut") as guest:
         power.check(guest)
         Package(guest, report).remove()
-    return 0
+    return 1 if report.failures else 0
 
 
 if __name__ == "__main__":

@@ -46,10 +46,6 @@ class Guest(Machine):
         """Waits until everything has started."""
         self._answer(BOOT_SECONDS)
 
-    def is_running(self) -> bool:
-        """Whether nobody has cut its power."""
-        return self._process.poll() is None
-
     def put(self, path: str, text: str) -> None:
         """Writes a file."""
         data = base64.b64encode(text.encode()).decode()
