@@ -94,7 +94,7 @@ lay_out() {
     mkdir "$root"
     dpkg-deb --extract "$package" "$root"
     mkdir -p "$root/bin"
-    cp /bin/kill "$root/bin/"
+    cp /bin/sh "$root/bin/"
     cp -rn /usr/lib/systemd/system "$root/usr/lib/systemd/"
 }
 
