@@ -24,6 +24,12 @@ pub enum BusError {
          SupplementaryGroups=i2c), or run without a HAT with --simulate", .0.display()
     )]
     Permission(PathBuf),
+    /// The system keeps the process from a device that its user may open: a sandbox decided before the bus was there.
+    #[error(
+        "this process is kept from {}: where systemd runs it, DeviceAllow= was decided before there was such a bus; \
+         `sudo systemctl restart sensegate` decides it anew", .0.display()
+    )]
+    Sandboxed(PathBuf),
     /// Nobody answers at the address (EREMOTEIO on the Pi, ENXIO or ENODEV elsewhere).
     #[error("nobody answers: look whether the HAT sits on all 40 pins, and what `sensegate doctor` says")]
     NoAcknowledge,
@@ -60,7 +66,8 @@ impl BusError {
     pub(super) fn from_open(error: &io::Error, path: &Path) -> Self {
         match Errno::from_io_error(error) {
             Some(Errno::NOENT | Errno::NODEV | Errno::NXIO) => Self::NoDevice(path.to_owned()),
-            Some(Errno::ACCESS | Errno::PERM) => Self::Permission(path.to_owned()),
+            Some(Errno::ACCESS) => Self::Permission(path.to_owned()),
+            Some(Errno::PERM) => Self::Sandboxed(path.to_owned()),
             errno => Self::other(errno),
         }
     }
@@ -79,7 +86,7 @@ impl BusError {
     pub const fn reason(&self) -> Reason {
         match self {
             Self::NoDevice(_) => Reason::NoBus,
-            Self::Permission(_) => Reason::Permission,
+            Self::Permission(_) | Self::Sandboxed(_) => Reason::Permission,
             Self::NoAcknowledge => Reason::NoChip,
             Self::Timeout => Reason::Timeout,
             Self::Busy(_) | Self::BusyUnknown => Reason::Busy,
@@ -128,6 +135,7 @@ mod tests {
         assert_eq!(open(2), BusError::NoDevice("/dev/i2c-1".into()));
         assert_eq!(open(6), BusError::NoDevice("/dev/i2c-1".into()));
         assert_eq!(open(13), BusError::Permission("/dev/i2c-1".into()));
+        assert_eq!(open(1), BusError::Sandboxed("/dev/i2c-1".into()));
         assert_eq!(open(25), BusError::Other(25));
     }
 
@@ -136,6 +144,7 @@ mod tests {
         assert!(BusError::NoDevice("/dev/i2c-1".into()).to_string().contains("raspi-config"));
         assert!(BusError::NoDevice("/dev/i2c-1".into()).to_string().contains("--simulate"));
         assert!(BusError::Permission("/dev/i2c-1".into()).to_string().contains("usermod -aG i2c"));
+        assert!(BusError::Sandboxed("/dev/i2c-1".into()).to_string().contains("systemctl restart sensegate"));
         let driver = BoundDriver { name: "hts221".into(), module: "hts221_i2c".into(), device: "1-005f".into() };
         let busy = BusError::Busy(driver).to_string();
         for word in ["hts221", "unbind", "1-005f", "blacklist", "overlay"] {

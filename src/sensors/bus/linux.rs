@@ -30,7 +30,8 @@ impl Bus {
     /// Opens bus `number`. No chip is touched.
     ///
     /// # Errors
-    /// [`BusError::NoDevice`], [`BusError::Permission`], or [`BusError::Other`] for a file that is no I²C bus.
+    /// [`BusError::NoDevice`], [`BusError::Permission`], [`BusError::Sandboxed`], or [`BusError::Other`] for a file that is
+    /// no I²C bus.
     pub fn open(number: u8) -> Result<Self, BusError> {
         let path = Self::path(number);
         match rppal_i2c::I2c::with_bus(number) {
