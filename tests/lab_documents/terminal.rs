@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use sensegate::base::clock;
 
-use crate::machine::{Machine, has_settled};
+use crate::machine::Machine;
 use crate::pattern::{is_any_lines, matches};
 use crate::screen::{SET_PROMPT, Screen, Seen};
 use crate::support::{PATIENCE, POLL};
+use crate::watch::Watch;
 
 /// What Ctrl-C sends.
 const INTERRUPT: &[u8] = b"\x03";
 
-/// How long to rest between two looks at the sockets, which cost a program each.
+/// How long to rest between two looks at what the programs do.
 const SETTLING_POLL: Duration = Duration::from_millis(50);
 
 /// How soon a person presses Ctrl-C at the earliest, where a program never comes to what it is to do.
@@ -134,9 +135,10 @@ impl Terminal {
     /// Presses Ctrl-C, not before the program has had a person's time to begin. What it says to that is its own.
     pub(crate) fn interrupt(&mut self) -> Result {
         let deadline = clock::monotonic() + QUICKEST;
+        let mut watch = Watch::new(self.session);
         loop {
             match self.screen.next(SETTLING_POLL) {
-                Seen::Nothing if has_settled(self.session) || clock::monotonic() > deadline => break,
+                Seen::Nothing if watch.has_settled() || clock::monotonic() > deadline => break,
                 Seen::Nothing => {}
                 Seen::Line(line) => self.pass_over(&line)?,
                 seen => return Err(format!("nothing is left to interrupt: {seen:?}")),
@@ -157,9 +159,10 @@ impl Terminal {
     /// Waits until the command has ended, as it was to, or does what it goes on doing.
     pub(crate) fn settle(&mut self) -> Result {
         let deadline = clock::monotonic() + PATIENCE;
+        let mut watch = Watch::new(self.session);
         while self.is_busy {
             match self.screen.next(SETTLING_POLL) {
-                Seen::Nothing if has_settled(self.session) => return Ok(()),
+                Seen::Nothing if watch.has_settled() => return Ok(()),
                 Seen::Nothing if clock::monotonic() < deadline => {}
                 Seen::Line(line) => self.pass_over(&line)?,
                 Seen::Prompt(status) => self.handle_end(status)?,
