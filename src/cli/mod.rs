@@ -25,6 +25,8 @@ mod setup;
 mod source;
 mod state;
 mod subscribe;
+#[cfg(test)]
+mod testing;
 mod threads;
 mod uplinks;
 

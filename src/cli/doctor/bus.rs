@@ -105,20 +105,9 @@ pub(super) fn check_driver(root: &Path, bus: u8, address: u8) -> Finding {
 mod tests {
     use std::os::unix::fs::symlink;
 
-    use tempfile::TempDir;
-
     use super::super::finding::Verdict;
     use super::*;
-
-    fn machine(files: &[(&str, &str)]) -> TempDir {
-        let root = tempfile::tempdir().unwrap();
-        for (path, text) in files {
-            let path = root.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        root
-    }
+    use crate::cli::testing::machine;
 
     fn cure(files: &[(&str, &str)]) -> String {
         let finding = check_device(machine(files).path(), 1, 0);

@@ -62,19 +62,8 @@ fn parse_ipv6(line: &str) -> Option<(u128, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use tempfile::TempDir;
-
     use super::*;
-
-    fn machine(files: &[(&str, &str)]) -> TempDir {
-        let root = tempfile::tempdir().unwrap();
-        for (path, text) in files {
-            let path = root.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        root
-    }
+    use crate::cli::testing::machine;
 
     fn name(text: &str) -> String {
         name_in_network(machine(&[("proc/sys/kernel/hostname", text)]).path())

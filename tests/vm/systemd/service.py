@@ -126,8 +126,11 @@ class Service:
 
     def _takes_a_secret(self) -> None:
         self._guest.expect_output(f"ls /etc/credstore; ls $({CREDENTIALS})", "")
-        self._guest.must(f"umask 077; printf {TOKEN} >/etc/credstore/ubidots.token")
         edit(self._guest, "/^\\[uplink.ubidots\\]/,/^\\[/ { s/^enabled = false/enabled = true/; s|^url = .*|url = \"mqtt://127.0.0.1:9\"|; s/^# device = /device = / }")
+        moment = self._guest.now()
+        expect(self._guest.run("systemctl restart sensegate").status != 0, "it starts without the token")
+        self._guest.wait_for_line(moment, "systemd hands over no credential `ubidots.token`", "-p", "err")
+        self._guest.must(f"umask 077; printf {TOKEN} >/etc/credstore/ubidots.token")
         self._guest.must("systemctl restart sensegate")
         directory = self._guest.must(CREDENTIALS).strip()
         self._guest.expect_output(f"cat {directory}/ubidots.token", TOKEN)
