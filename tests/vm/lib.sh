@@ -37,20 +37,29 @@ lock_cache() {
     flock "$vm_lock"
 }
 
-# Installs Debian packages, those only whose program is missing: install_packages PROGRAM=PACKAGE …
-install_packages() {
+# Installs Debian packages, those only whose program is missing, one caller at a time:
+# install_packages PROGRAM=PACKAGE …
+install_packages() (
     local pair missing=()
+    lock_cache install
     for pair; do
         command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
     done
     ((${#missing[@]} == 0)) && return
     say "installing ${missing[*]}"
+    apt-get update -qq
     apt_install "${missing[@]}" || apt_install --allow-downgrades "${missing[@]}" "$(qemu_utils_of_release)"
-}
+)
 
 apt_install() {
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null
 }
+
+# The MQTT client that the checks use, for the Python of the system.
+install_paho() (
+    lock_cache install
+    /usr/bin/python3 -c 'import paho.mqtt.client' 2>/dev/null || apt_install python3-paho-mqtt
+)
 
 # A qemu-utils from backports keeps the release's QEMU out; this names the one that fits.
 qemu_utils_of_release() {
@@ -148,7 +157,8 @@ binaries() {
     printf '%s\n' "$directory"
 }
 
-# Builds a program, sooner than a release and with the same behaviour, and prints its path: build ARCH PACKAGE PROGRAM
+# Builds a program and prints its path: build ARCH PACKAGE PROGRAM. In the profile in which cross/ci.sh builds for the
+# architecture, so that nothing is built twice.
 build() {
     local arch=$1 options=(--package "$2" --bin "$3")
     case $arch in
@@ -156,8 +166,8 @@ build() {
             cargo build --manifest-path "$vm_source/Cargo.toml" --locked "${options[@]}" >&2
             printf '%s/debug/%s\n' "${CARGO_TARGET_DIR:-$vm_source/target}" "$3"
             ;;
-        arm64) cross_build aarch64-unknown-linux-gnu "${options[@]}" ;;
-        armhf) cross_build armv7-unknown-linux-gnueabihf "${options[@]}" ;;
+        arm64) cross_build aarch64-unknown-linux-gnu --profile release "${options[@]}" ;;
+        armhf) cross_build armv7-unknown-linux-gnueabihf --profile check-cross "${options[@]}" ;;
         *) die "no programs for the architecture $arch" ;;
     esac
 }
@@ -167,7 +177,7 @@ cross_build() {
     local target=$1
     shift
     [[ -d $(rustc --print sysroot)/lib/rustlib/$target/lib ]] || "$vm_source/cross/setup-debian.sh" >&2
-    "$vm_source/cross/build.sh" "$target" --profile check-cross "$@"
+    "$vm_source/cross/build.sh" "$target" "$@"
 }
 
 # Debug information makes a program ten times as large, and every boot would load it.
