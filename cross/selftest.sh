@@ -173,11 +173,13 @@ CONFIGURATION
 
 is_ready() {
     kill -0 "$gateway" 2>/dev/null || fail 'the gateway has ended' || exit 1
-    grep -q 'first reading published' "$work/gateway.log"
+    grep -qs 'first reading published' "$work/gateway.log"
 }
 
 # Starts a gateway on free ports, and takes them from its log.
 start_gateway() {
+    # what an earlier one said must not be taken for this one's
+    rm -f "$work/gateway.log"
     # not by `run`: the process to be killed would be a shell in between
     "${runner[@]}" "$binary" --config "$work/sensegate.toml" --simulate >"$work/gateway.log" 2>&1 &
     gateway=$!
