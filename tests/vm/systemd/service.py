@@ -60,7 +60,10 @@ class Service:
                 self._guest.expect_output(f"stat -c '%a %U:%G' {path}", "640 root:sensegate")
             self._guest.must(f"sensegate passwd -b /etc/sensegate/passwords {USER} '{PASSWORD}'")
             self._guest.must(f"printf 'user {USER}\\ntopic readwrite #\\n' >>/etc/sensegate/acl")
+            moment = self._guest.now()
             self._guest.must("systemctl reload sensegate")
+            # systemd 252 does not wait until the gateway has said that it is done
+            self._guest.wait_for_line(moment, "passwords and rights were read again")
             with Client(self._guest.mqtt_port, "own") as client:
                 client.subscribe("#")
                 self._wait_for_pressure(client)
