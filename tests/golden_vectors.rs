@@ -115,10 +115,10 @@ fn check_hts221(vector: &Value) {
     }
     let readings = sampled(&dump);
     if let Some(raw) = count("h_out") {
-        check_humidity(vector, &calibration, raw, readings.get(Quantity::Humidity));
+        check_humidity(vector, &calibration, raw, readings.get(Quantity::Humidity).unwrap());
     }
     if let Some(raw) = count("t_out") {
-        check_temperature(vector, &calibration, raw, readings.get(Quantity::Temperature));
+        check_temperature(vector, &calibration, raw, readings.get(Quantity::Temperature).unwrap());
     }
 }
 

@@ -17,6 +17,7 @@ mod once;
 mod publish;
 mod reach;
 mod run;
+mod said;
 mod sample;
 mod samples;
 mod sampling;
@@ -29,6 +30,7 @@ pub use once::{OnceError, publish_once};
 pub use publish::{Publication, publications};
 pub use reach::{connack_text, connection_error_text, socket_host, tls_transport};
 pub use run::{Command, Inputs, Progress, run};
+pub use said::Said;
 pub use sample::{Sample, Sampler, first_sequence};
 pub use samples::SAMPLES_WAITING_MAX;
 pub use sampling::{SAMPLES_MAX, Sampling, SamplingCounters, spawn_sampling};
@@ -89,6 +91,23 @@ pub struct QuantityTopic {
     pub payload: PayloadFormat,
     /// Digits behind the decimal point, 0..=9.
     pub decimals: usize,
+    /// Which of its values are published.
+    pub report: Report,
+}
+
+/// Which values of a quantity are published.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Report {
+    /// Each sample's.
+    Always,
+    /// One that differs from the last that was published, by `deadband` at least and in the digits that are shown; and
+    /// whatever it is when `heartbeat` has passed since then.
+    OnChange {
+        /// In the unit of the quantity.
+        deadband: f64,
+        /// The longest silence.
+        heartbeat: Duration,
+    },
 }
 
 /// The form of a quantity's payload.

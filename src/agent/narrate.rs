@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn one_cause_of_several_absences_is_one_line_and_so_is_their_return() {
         let mut narrator = Narrator::default();
-        let quantities = Quantity::ALL.to_vec();
+        let quantities = Quantity::MAIN.to_vec();
         let gone = narrator.handle_sample(&sample(1, |_| absent(Reason::NoBus, 1)));
         assert_eq!(gone, [Line::Absent { quantities: quantities.clone(), text: "it is no_bus".into() }]);
         assert_eq!(narrator.handle_sample(&sample(2, |_| Ok(1.0))), [Line::Back { quantities }]);

@@ -10,6 +10,7 @@ use super::link::{Link, LinkEvent};
 use super::publish::{publications, retained_topics};
 use super::reach::mqtt_options;
 use super::run::load_memory;
+use super::said::Said;
 use super::sample::Sample;
 use super::{Options, Publication};
 use crate::base::clock::Monotonic;
@@ -57,7 +58,7 @@ pub async fn publish_once(
     options.status = None;
     options.client_id.push_str("-once");
     let broker = options.broker.to_string();
-    let messages = publications(&options, sample, None, started);
+    let messages = publications(&options, sample, &Said::default(), started);
     let mut link = Link::open(mqtt_options(&options)?);
     match tokio::time::timeout(wait, deliver(&mut link, messages, || remember(&options, memory))).await {
         Ok(Ok(delivered)) => {

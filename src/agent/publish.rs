@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::said::Said;
 use super::sample::Sample;
 use super::state::{json, state_json};
 use super::{Options, PayloadFormat, QuantityTopic, StatusTopic};
 use crate::base::clock::Monotonic;
 use crate::mqtt::{QoS, TopicName};
-use crate::sensors::{Absence, Reading, Readings, Reason};
+use crate::sensors::{Absence, Reading, Reason};
 
 /// A message to be published.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,25 +34,17 @@ pub struct Publication {
 /// - `plain`, not retained: nothing, there is nothing to take back;
 /// - `json`: `{"value":null,"reason":…}`, and again when the reason changes.
 ///
-/// `previous` is what was last published on this connection; `None` when nothing was, and then every absence is said
-/// again. A quantity that never had a value and is still starting is not spoken of: its first value is a moment away.
-pub fn publications(
-    options: &Options,
-    sample: &Sample,
-    previous: Option<&Readings>,
-    started: Monotonic,
-) -> Vec<Publication> {
-    let quantities = options.quantities.iter().filter_map(|topic| {
-        let before = previous.map(|readings| readings.get(topic.quantity));
-        quantity_publication(topic, sample, before)
-    });
+/// `said` is what was last published on this connection; where nothing was, every absence is said again. A quantity that never had a value and is still starting is not spoken of: its first value is a moment away.
+pub fn publications(options: &Options, sample: &Sample, said: &Said, started: Monotonic) -> Vec<Publication> {
+    let quantities = options.quantities.iter().filter_map(|topic| quantity_publication(topic, sample, said));
     quantities.chain(state_publication(options, sample, started)).collect()
 }
 
-fn quantity_publication(topic: &QuantityTopic, sample: &Sample, before: Option<&Reading>) -> Option<Publication> {
-    let payload = match sample.readings.get(topic.quantity) {
+fn quantity_publication(topic: &QuantityTopic, sample: &Sample, said: &Said) -> Option<Publication> {
+    let payload = match sample.readings.get(topic.quantity)? {
+        Ok(value) if !said.is_due(topic, *value, sample.monotonic) => return None,
         Ok(value) => value_payload(topic, sample, *value),
-        Err(absence) => absence_payload(topic, sample, absence, before)?,
+        Err(absence) => absence_payload(topic, sample, absence, said.last(topic.quantity))?,
     };
     Some(Publication { topic: topic.topic.clone(), payload, qos: topic.qos, retain: topic.retain })
 }
@@ -111,7 +104,7 @@ fn is_news(format: PayloadFormat, reason: Reason, before: Option<&Reading>) -> b
 }
 
 /// The number with `decimals` digits behind the point, without the sign of a zero.
-fn decimal(value: f64, decimals: usize) -> String {
+pub(super) fn decimal(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
     match text.strip_prefix('-') {
         Some(digits) if digits.bytes().all(|byte| matches!(byte, b'0' | b'.')) => digits.to_owned(),
@@ -177,4 +170,4 @@ pub(super) fn retained_topics(options: &Options) -> BTreeSet<TopicName> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

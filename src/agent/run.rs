@@ -13,13 +13,13 @@ use super::link::{Link, LinkEvent};
 use super::narrate::Narrator;
 use super::publish::{Presence, Publication, clearing, publications, retained_topics, status_publication};
 use super::reach::needs_new_connection;
+use super::said::Said;
 use super::sample::Sample;
 use super::samples::SampleQueue;
 use super::topics::Memory;
 use crate::base::clock::{self, Monotonic};
 use crate::base::progress;
 use crate::mqtt::TopicName;
-use crate::sensors::Readings;
 
 /// How long the broker may take to acknowledge that the gateway leaves.
 const OFFLINE_WAIT: Duration = Duration::from_secs(2);
@@ -136,7 +136,7 @@ struct Agent {
     /// The newest sample, for the next CONNACK.
     last: Option<Sample>,
     /// What was said last on this connection, as far as all of it was taken.
-    said: Option<Readings>,
+    said: Said,
     /// Samples for the uplinks that the broker has not acknowledged.
     samples: SampleQueue,
     /// Whether they may be published.
@@ -154,7 +154,7 @@ impl Agent {
             memory,
             narrator: Narrator::default(),
             last: None,
-            said: None,
+            said: Said::default(),
             samples: SampleQueue::default(),
             is_carried: false,
             is_drop_told: false,
@@ -239,7 +239,7 @@ impl Agent {
     /// Says everything anew. Subscriptions come first when there are any, so that no answer to an announcement is
     /// missed; then the status, then what is to be cleared, then the last values.
     fn introduce(&mut self) {
-        self.said = None;
+        self.said = Said::default();
         let wanted = retained_topics(&self.options);
         let broker = self.options.broker.to_string();
         if let Err(error) = self.memory.remember(&broker, &wanted) {
@@ -260,7 +260,7 @@ impl Agent {
     }
 
     fn publish_sample(&mut self, sample: &Sample) {
-        let mut messages = publications(&self.options, sample, self.said.as_ref(), self.started);
+        let mut messages = publications(&self.options, sample, &self.said, self.started);
         let last = messages.pop();
         let mut all_taken = true;
         for message in messages {
@@ -271,7 +271,10 @@ impl Agent {
             all_taken &= self.publish(message, receipt);
         }
         // an absence that was not taken is said again in the next cycle
-        self.said = all_taken.then(|| sample.readings.clone());
+        let said = std::mem::take(&mut self.said);
+        if all_taken {
+            self.said = said.with(&self.options, sample);
+        }
     }
 
     /// Hands over the samples that wait, as many as may be on their way at once; none before there is a connection and

@@ -1,11 +1,9 @@
 //! One cycle of the sampling thread as a value.
 
-use std::time::Duration;
-
 use super::stamp::later_than;
 use crate::base::clock::{Monotonic, Wall};
 use crate::base::ids::BootId;
-use crate::sensors::{Absence, Quantity, Reading, Readings, Reason, Sensor, Source};
+use crate::sensors::{self, Absence, Quantity, Reading, Readings, Reason, Sensor, Source};
 
 /// What gives readings; asked once a cycle, on a thread of its own.
 pub trait Sampler {
@@ -20,8 +18,8 @@ pub trait Sampler {
         None
     }
 
-    /// Samples come at another interval from now on.
-    fn set_interval(&mut self, _interval: Duration) {}
+    /// Other options hold from now on.
+    fn set_options(&mut self, _options: &sensors::Options) {}
 }
 
 impl Sampler for Sensor {
@@ -37,8 +35,8 @@ impl Sampler for Sensor {
         Self::next_deadline(self)
     }
 
-    fn set_interval(&mut self, interval: Duration) {
-        Self::set_interval(self, interval);
+    fn set_options(&mut self, options: &sensors::Options) {
+        Self::set_options(self, options);
     }
 }
 
@@ -74,7 +72,7 @@ impl Sample {
     pub(super) fn overdue(&self, now: Monotonic, wall: Wall) -> Self {
         let text = "the bus hangs: the thread that samples has not come back from it".to_owned();
         let absence = Absence { reason: Reason::Timeout, text, since: self.monotonic };
-        let readings = Readings::new(|_| Err(absence.clone()));
+        let readings = self.readings.map(|_, _| Err(absence.clone()));
         Self { monotonic: now, wall: later_than(self.wall, wall), readings, ..self.clone() }
     }
 
@@ -93,7 +91,7 @@ pub fn first_sequence(now: Monotonic) -> u64 {
 
 /// Turns what is no number into an absence: JSON has no word for it, and a subscriber no use.
 pub(super) fn finite(readings: &Readings, now: Monotonic) -> Readings {
-    Readings::new(|quantity| finite_reading(quantity, readings.get(quantity), now))
+    readings.map(|quantity, reading| finite_reading(quantity, reading, now))
 }
 
 fn finite_reading(quantity: Quantity, reading: &Reading, now: Monotonic) -> Reading {
@@ -136,8 +134,8 @@ pub(super) mod tests {
     fn what_is_no_number_becomes_an_absence() {
         let readings = Readings::new(|quantity| Ok(if quantity == Quantity::Humidity { f64::NAN } else { 1.0 }));
         let finite = finite(&readings, Monotonic::ZERO);
-        assert_eq!(finite.get(Quantity::Temperature), &Ok(1.0));
-        assert!(matches!(finite.get(Quantity::Humidity), Err(absence) if absence.reason == Reason::OutOfRange));
+        assert_eq!(finite.get(Quantity::Temperature), Some(&Ok(1.0)));
+        assert!(matches!(finite.get(Quantity::Humidity), Some(Err(absence)) if absence.reason == Reason::OutOfRange));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::schedule::Schedule;
 use super::stamp::Stamper;
 use crate::base::clock::{self, Monotonic};
 use crate::base::ids::BootId;
+use crate::sensors;
 
 /// Samples that may wait for the agent. When it is full the newest is dropped and counted: an agent that is eight
 /// cycles late is stuck, and the thread that feeds the watchdog must not be stuck with it.
@@ -49,7 +50,7 @@ impl SamplingCounters {
 }
 
 enum Control {
-    Interval(Duration),
+    Options(Box<sensors::Options>),
     Stop,
 }
 
@@ -67,10 +68,10 @@ impl Sampling {
         Arc::clone(&self.counters)
     }
 
-    /// Another interval from now on; below [`Schedule::INTERVAL_MIN`] it is taken as that.
-    pub fn set_interval(&self, interval: Duration) {
-        // a thread that has ended takes no interval, and needs none
-        let _ = self.control.send(Control::Interval(interval));
+    /// Other options from now on, all but the source; an interval below [`Schedule::INTERVAL_MIN`] is taken as that.
+    pub fn set_options(&self, options: sensors::Options) {
+        // a thread that has ended takes no options, and needs none
+        let _ = self.control.send(Control::Options(Box::new(options)));
     }
 
     /// Ends the thread and waits for it: at once, or when the bus lets go of it.
@@ -120,7 +121,7 @@ impl<S: Sampler> Worker<S> {
     fn run(mut self, commands: &mpsc::Receiver<Control>) {
         loop {
             match commands.recv_timeout(self.schedule.wait(clock::monotonic())) {
-                Ok(Control::Interval(interval)) => self.set_interval(clock::monotonic(), interval),
+                Ok(Control::Options(options)) => self.set_options(clock::monotonic(), &options),
                 Ok(Control::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     if !self.run_cycle() {
@@ -160,9 +161,9 @@ impl<S: Sampler> Worker<S> {
         }
     }
 
-    fn set_interval(&mut self, now: Monotonic, interval: Duration) {
-        self.sampler.set_interval(interval);
-        self.schedule.set_interval(now, interval);
+    fn set_options(&mut self, now: Monotonic, options: &sensors::Options) {
+        self.sampler.set_options(options);
+        self.schedule.set_interval(now, options.interval);
     }
 
     fn plan_next(&mut self, now: Monotonic) {
@@ -177,7 +178,7 @@ impl<S: Sampler> Worker<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sensors::{Readings, Source};
+    use crate::sensors::{Readings, Refinement, Source, SourceOptions};
 
     /// Gives one value; after each of the first samples it wants another at once, as a chip does that starts up.
     struct Constant {
@@ -243,7 +244,11 @@ mod tests {
     fn an_interval_is_changed_while_the_thread_waits() {
         let (sampling, mut samples) = spawn(Duration::from_secs(3600), SAMPLES_MAX);
         let first = samples.blocking_recv().unwrap().sequence;
-        sampling.set_interval(Duration::from_millis(1));
+        sampling.set_options(sensors::Options {
+            source: SourceOptions::Simulated,
+            interval: Duration::from_millis(1),
+            refinement: Refinement::default(),
+        });
         assert_eq!(samples.blocking_recv().unwrap().sequence, first + 1);
         sampling.stop();
     }

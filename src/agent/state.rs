@@ -1,10 +1,10 @@
 //! The state: one JSON a cycle that tells everything the gateway knows about its readings.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::sample::Sample;
 use crate::base::clock::Monotonic;
-use crate::sensors::{Quantity, Reading};
+use crate::sensors::{Heat, Quantity, Reading};
 
 /// Finer than what either chip resolves (HTS221: 0.016 °C and 0.004 %RH; LPS25H: 0.0002 hPa).
 const DECIMALS: f64 = 10_000.0;
@@ -43,9 +43,19 @@ struct State<'a> {
     monotonic_s: f64,
     time: String,
     synchronised: bool,
-    temperature: Entry<'a>,
-    pressure: Entry<'a>,
-    humidity: Entry<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    processor_temperature: Option<f64>,
+    #[serde(flatten)]
+    entries: Entries<'a>,
+}
+
+/// The quantities by their names, in their order.
+struct Entries<'a>(Vec<(Quantity, Entry<'a>)>);
+
+impl Serialize for Entries<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(quantity, entry)| (quantity.name(), entry)))
+    }
 }
 
 impl<'a> State<'a> {
@@ -60,9 +70,14 @@ impl<'a> State<'a> {
             monotonic_s: seconds(sample.monotonic.since_boot()),
             time: sample.wall.to_string(),
             synchronised: sample.synchronised,
-            temperature: entry(sample, Quantity::Temperature),
-            pressure: entry(sample, Quantity::Pressure),
-            humidity: entry(sample, Quantity::Humidity),
+            processor_temperature: sample.readings.heat().processor.map(rounded),
+            entries: Entries(
+                sample
+                    .readings
+                    .iter()
+                    .map(|(quantity, reading)| (quantity, entry(sample, quantity, reading)))
+                    .collect(),
+            ),
         }
     }
 }
@@ -75,6 +90,8 @@ enum Entry<'a> {
         value: f64,
         unit: &'static str,
         time: String,
+        #[serde(flatten)]
+        origin: Option<Origin>,
     },
     Absent {
         valid: bool,
@@ -87,14 +104,35 @@ enum Entry<'a> {
     },
 }
 
-fn entry(sample: &Sample, quantity: Quantity) -> Entry<'_> {
+/// What a corrected value was made of.
+#[derive(Serialize)]
+struct Origin {
+    raw: f64,
+    correction: &'static str,
+}
+
+fn origin(heat: Heat, quantity: Quantity) -> Option<Origin> {
+    let raw = match quantity {
+        Quantity::Temperature => heat.raw_temperature,
+        Quantity::Humidity => heat.raw_humidity,
+        _ => None,
+    };
+    raw.map(|raw| Origin { raw: rounded(raw), correction: heat.method })
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * DECIMALS).round() / DECIMALS
+}
+
+fn entry<'a>(sample: &Sample, quantity: Quantity, reading: &'a Reading) -> Entry<'a> {
     let unit = quantity.unit();
-    match sample.readings.get(quantity) {
+    match reading {
         Ok(value) => Entry::Valid {
             valid: true,
-            value: (value * DECIMALS).round() / DECIMALS,
+            value: rounded(*value),
             unit,
             time: sample.wall.to_string(),
+            origin: origin(sample.readings.heat(), quantity),
         },
         Err(absence) => Entry::Absent {
             valid: false,

@@ -34,3 +34,7 @@ unit! {
     /// Relative humidity in percent, 0..100.
     RelativeHumidity, "%RH"
 }
+unit! {
+    /// Absolute humidity: grams of water vapour in a cubic metre of air.
+    GramsPerCubicMetre, "g/m³"
+}

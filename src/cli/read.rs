@@ -99,11 +99,11 @@ fn causes(readings: &Readings) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sensors::{Options, SourceOptions};
+    use crate::sensors::{Options, Refinement, SourceOptions};
 
     fn check(source: SourceOptions) -> (ExitCode, serde_json::Value, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let options = Options { source, interval: Duration::from_secs(1) };
+        let options = Options { source, interval: Duration::from_secs(1), refinement: Refinement::default() };
         let mut sensor = sensors::open(&options, clock::monotonic).unwrap();
         let code = report(&take_sample(&mut sensor), &mut out, &mut err).unwrap();
         (code, serde_json::from_slice(&out).unwrap(), String::from_utf8(err).unwrap())
@@ -147,7 +147,11 @@ mod tests {
     fn broken_dump_is_an_error_with_its_place() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "[[chip]]\nname = \"bme280\"\nregisters = {}\n").unwrap();
-        let options = Options { source: SourceOptions::Dump(file.path().into()), interval: Duration::from_secs(1) };
+        let options = Options {
+            source: SourceOptions::Dump(file.path().into()),
+            interval: Duration::from_secs(1),
+            refinement: Refinement::default(),
+        };
         let error = run(&options).unwrap_err().to_string();
         assert!(error.starts_with(&format!("{}:2:8: unknown chip", file.path().display())), "{error}");
     }

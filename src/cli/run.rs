@@ -191,7 +191,7 @@ impl Gateway {
             self.uplinks.change_to(self.at_the_broker_in_force(&new.uplinks)).await;
         }
         level.set(new.log.level);
-        self.sampling.set_interval(new.sensors.interval);
+        self.sampling.set_options(new.sensors.clone());
         if let (Some(access), Some(broker)) = (&self.access, &new.broker) {
             send_if_new(access, &broker.server.access);
         }

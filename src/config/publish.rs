@@ -1,14 +1,29 @@
 //! `[publish.*]`: where each quantity goes and in which form; and that no two things go to one topic.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use super::section::{Read, Section};
 use super::template::{Names, expand};
-use super::value::{boolean, choice, integer, qos, text};
-use crate::agent::{PayloadFormat, QuantityTopic};
+use super::value::{boolean, choice, duration, integer, number, qos, text};
+use crate::agent::{PayloadFormat, QuantityTopic, Report};
 use crate::mqtt::TopicName;
 use crate::sensors::Quantity;
 
 /// More digits than a double of a HAT's reading carries are noise.
 const DECIMALS_MAX: usize = 9;
+
+/// In the unit of the quantity.
+const DEADBAND: RangeInclusive<f64> = 0.0..=1000.0;
+const HEARTBEAT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+
+#[derive(Clone, Copy)]
+enum ReportWord {
+    Always,
+    OnChange,
+}
+
+const REPORTS: [(&str, ReportWord); 2] = [("always", ReportWord::Always), ("on-change", ReportWord::OnChange)];
 
 const PAYLOADS: [(&str, PayloadFormat); 2] = [("plain", PayloadFormat::Plain), ("json", PayloadFormat::Json)];
 
@@ -28,9 +43,28 @@ fn read_quantity(section: &mut Section<'_>, quantity: Quantity, topics: &mut Top
     let retain = section.required("retain", boolean);
     let payload = section.required("payload", choice(&PAYLOADS));
     let decimals = section.required("decimals", integer(0..=DECIMALS_MAX));
-    let topic =
-        QuantityTopic { quantity, topic: topic?, qos: qos?, retain: retain?, payload: payload?, decimals: decimals? };
+    let report = read_report(section);
+    let topic = QuantityTopic {
+        quantity,
+        topic: topic?,
+        qos: qos?,
+        retain: retain?,
+        payload: payload?,
+        decimals: decimals?,
+        report: report?,
+    };
     Ok(enabled?.then_some(topic))
+}
+
+fn read_report(section: &mut Section<'_>) -> Read<Report> {
+    let word = section.required("report", choice(&REPORTS));
+    let deadband = section.required("deadband", number(DEADBAND));
+    let heartbeat = section.required("heartbeat", duration(HEARTBEAT));
+    let (deadband, heartbeat) = (deadband?, heartbeat?);
+    Ok(match word? {
+        ReportWord::Always => Report::Always,
+        ReportWord::OnChange => Report::OnChange { deadband, heartbeat },
+    })
 }
 
 /// The topics that the gateway publishes to.

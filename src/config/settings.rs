@@ -1,5 +1,6 @@
 //! What was decided, as one value, and how two such values differ.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use super::uplink::{self as uplinks, Given, Uplink};
 use super::{broker, general, log, publish, samples, sensors, status, storage};
 use crate::agent::{self, BrokerAddress};
 use crate::base::ids;
-use crate::sensors::SourceOptions;
+use crate::sensors::{Quantity, Refinement, SourceOptions};
 use crate::{broker as machine, sensors as hat, server, store, uplink};
 
 /// Everything the gateway was asked to be.
@@ -182,14 +183,17 @@ pub(super) fn read(root: &mut Section<'_>, variables: &Variables) -> Read<Settin
         topics.claim("samples.topic".into(), samples.clone());
     }
     topics.check_each_is_used_once(root);
-    let (storage, broker, sensors, uplinks) = (storage?, broker?, sensors?, uplinks?);
+    let (storage, broker, mut sensors, uplinks) = (storage?, broker?, sensors?, uplinks?);
+    let quantities = quantities?;
+    sensors.refinement.extra = extra_quantities(&quantities, &uplinks);
+    check_altitude(root, &sensors.refinement)?;
     let (samples, _) = (samples?, clock_wait?);
     let connection = connection(&broker, &storage);
     let interval = sensors.interval;
     Ok(Settings {
         sensors,
         agent: agent::Options {
-            quantities: quantities?,
+            quantities,
             state: state?,
             status: status?,
             samples: carries_samples.then_some(agent::SamplesTopic { topic: samples }),
@@ -204,6 +208,25 @@ pub(super) fn read(root: &mut Section<'_>, variables: &Variables) -> Read<Settin
         storage,
         log: log?,
     })
+}
+
+/// Quantities that somebody wants beside those that are always there.
+fn extra_quantities(published: &[agent::QuantityTopic], uplinks: &[Uplink]) -> BTreeSet<Quantity> {
+    let published = published.iter().map(|topic| topic.quantity);
+    let sent = uplinks.iter().flat_map(|uplink| match &uplink.options.kind {
+        uplink::Kind::Ubidots(account) => account.send.keys().filter_map(|name| Quantity::from_name(name)).collect(),
+        uplink::Kind::Bridge(_) => Vec::new(),
+    });
+    published.chain(sent).filter(|quantity| !Quantity::MAIN.contains(quantity)).collect()
+}
+
+/// Sea level is told by who knows how high above it he is.
+fn check_altitude(root: &mut Section<'_>, refinement: &Refinement) -> Read<()> {
+    if refinement.altitude_m.is_none() && refinement.extra.contains(&Quantity::SeaLevelPressure) {
+        let text = "is missing, and sea_level_pressure is wanted: metres above sea level are expected";
+        return Err(root.notes().problem("sensors.altitude", text.into()));
+    }
+    Ok(())
 }
 
 /// How the agent reaches its broker.

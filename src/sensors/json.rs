@@ -3,11 +3,11 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::{Quantity, ReadingMessage, Readings};
+use super::{ReadingMessage, Readings};
 
 impl Serialize for Readings {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(Quantity::ALL.len()))?;
+        let mut map = serializer.serialize_map(Some(self.iter().count()))?;
         for (quantity, reading) in self.iter() {
             map.serialize_entry(quantity.name(), &ReadingMessage::new(quantity, reading))?;
         }
@@ -22,7 +22,7 @@ impl Readings {
         serde_json::to_value(self).expect("keys are text and values are numbers, text or null")
     }
 
-    /// Whether every quantity has a value.
+    /// Whether every quantity that is wanted has a value.
     pub fn is_complete(&self) -> bool {
         self.iter().all(|(_, reading)| reading.is_ok())
     }
@@ -32,7 +32,7 @@ impl Readings {
 mod tests {
     use super::*;
     use crate::base::clock::Monotonic;
-    use crate::sensors::{Absence, Reason};
+    use crate::sensors::{Absence, Quantity, Reason};
 
     #[test]
     fn valid_and_absent_readings_have_one_shape() {

@@ -16,10 +16,12 @@ mod json;
 mod open;
 mod reading;
 mod real;
+mod refine;
 mod samples;
 #[cfg(test)]
 mod testing;
 
+pub mod air;
 pub mod bus;
 pub mod dump;
 pub mod hts221;
@@ -30,7 +32,8 @@ pub use chip::{Chip, Register, UnknownChip};
 pub use error::{DriverError, ValueError};
 pub use hat::Hat;
 pub use open::{OpenError, Sensor, open};
-pub use reading::{Absence, Quantity, Reading, Readings, Reason, Source};
+pub use reading::{Absence, Heat, Quantity, Reading, Readings, Reason, Source};
+pub use refine::{Correction, Filter, FilterKind, MEASURED, Refinement, Thermometer};
 pub use samples::{ReadingMessage, SampleMessage};
 
 use std::path::PathBuf;
@@ -51,10 +54,12 @@ pub enum SourceOptions {
 }
 
 /// How the HAT is read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// Where from.
     pub source: SourceOptions,
     /// Time between two samples; the chips convert at their next higher rate.
     pub interval: Duration,
+    /// What is done with readings before they are told.
+    pub refinement: Refinement,
 }

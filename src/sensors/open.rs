@@ -1,18 +1,21 @@
 //! From options to something that can be sampled.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::dump::{Dump, DumpError};
 use super::hat::Hat;
 use super::real::RealHat;
+use super::refine::Refinery;
 use super::simulated::SimulatedHat;
 use super::{Options, Readings, Source, SourceOptions};
 use crate::base::clock::Monotonic;
 
 /// The HAT that was asked for. `Send`, so that it can live on the thread of the blocking bus.
 #[derive(Debug)]
-pub struct Sensor(Kind);
+pub struct Sensor {
+    kind: Kind,
+    refinery: Refinery,
+}
 
 #[derive(Debug)]
 enum Kind {
@@ -52,7 +55,7 @@ pub fn open(options: &Options, clock: fn() -> Monotonic) -> Result<Sensor, OpenE
         SourceOptions::Simulated => simulated(SimulatedHat::new(clock, fastrand::u64(..)), options),
         SourceOptions::Dump(path) => simulated(SimulatedHat::from_dump(&Dump::load(path)?, clock), options),
     };
-    Ok(Sensor(kind))
+    Ok(Sensor { kind, refinery: Refinery::new(options.refinement.clone()) })
 }
 
 fn simulated(i2c: SimulatedHat, options: &Options) -> Kind {
@@ -60,33 +63,35 @@ fn simulated(i2c: SimulatedHat, options: &Options) -> Kind {
 }
 
 impl Sensor {
-    /// Does what is due and tells what is known; see [`Hat::sample`].
+    /// Does what is due with the chips and tells what is known ([`Hat::sample`]), refined.
     pub fn sample(&mut self, now: Monotonic) -> Readings {
-        match &mut self.0 {
+        let raw = match &mut self.kind {
             Kind::Real(hat) => hat.sample(now),
             Kind::Simulated(hat) => hat.sample(now),
-        }
+        };
+        self.refinery.refine(&raw, now)
     }
 
     /// While a chip starts up: when the next sample finds it further; see [`Hat::next_deadline`].
     pub fn next_deadline(&self) -> Option<Monotonic> {
-        match &self.0 {
+        match &self.kind {
             Kind::Real(hat) => hat.next_deadline(),
             Kind::Simulated(hat) => hat.next_deadline(),
         }
     }
 
-    /// Goes over to another sampling interval; see [`Hat::set_interval`].
-    pub fn set_interval(&mut self, interval: Duration) {
-        match &mut self.0 {
-            Kind::Real(hat) => hat.set_interval(interval),
-            Kind::Simulated(hat) => hat.set_interval(interval),
+    /// Goes over to other options, all but the source; see [`Hat::set_interval`].
+    pub fn set_options(&mut self, options: &Options) {
+        match &mut self.kind {
+            Kind::Real(hat) => hat.set_interval(options.interval),
+            Kind::Simulated(hat) => hat.set_interval(options.interval),
         }
+        self.refinery.set_options(&options.refinement);
     }
 
     /// Where the readings come from.
     pub const fn source(&self) -> Source {
-        match &self.0 {
+        match &self.kind {
             Kind::Real(_) => Source::I2c,
             Kind::Simulated(_) => Source::Simulated,
         }

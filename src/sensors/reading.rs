@@ -3,22 +3,48 @@
 use std::fmt;
 
 use crate::base::clock::Monotonic;
-use crate::base::units::{Celsius, Hectopascal, RelativeHumidity};
+use crate::base::units::{Celsius, GramsPerCubicMetre, Hectopascal, RelativeHumidity};
 
-/// A physical quantity that the HAT measures.
+/// A physical quantity that the HAT measures, or that follows from what it measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Quantity {
-    /// Temperature by the HTS221, in °C: what the official library calls the temperature.
+    /// Temperature of the air, in °C: what a chip measures, corrected for the heat of the processor where that is
+    /// asked for.
     Temperature,
     /// Pressure by the LPS25H, in hPa.
     Pressure,
-    /// Relative humidity by the HTS221, in %RH.
+    /// Relative humidity of the air, in %RH, at [`Self::Temperature`].
     Humidity,
+    /// What the HTS221 measures beside the humidity, in °C: what the official library calls the temperature.
+    TemperatureFromHumidity,
+    /// What the LPS25H measures beside the pressure, in °C.
+    TemperatureFromPressure,
+    /// The temperature at which the air is saturated, in °C.
+    DewPoint,
+    /// Water vapour in the air, in g/m³.
+    AbsoluteHumidity,
+    /// The pressure that a barometer at sea level would show, in hPa.
+    SeaLevelPressure,
+    /// How much the pressure has changed in three hours, in hPa.
+    PressureTendency,
 }
 
 impl Quantity {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 3] = [Self::Temperature, Self::Pressure, Self::Humidity];
+    pub const ALL: [Self; 9] = [
+        Self::Temperature,
+        Self::Pressure,
+        Self::Humidity,
+        Self::TemperatureFromHumidity,
+        Self::TemperatureFromPressure,
+        Self::DewPoint,
+        Self::AbsoluteHumidity,
+        Self::SeaLevelPressure,
+        Self::PressureTendency,
+    ];
+
+    /// Those that are always there; the others are for who asks for them.
+    pub const MAIN: [Self; 3] = [Self::Temperature, Self::Pressure, Self::Humidity];
 
     /// The name in configuration, JSON and logs.
     pub const fn name(self) -> &'static str {
@@ -26,6 +52,12 @@ impl Quantity {
             Self::Temperature => "temperature",
             Self::Pressure => "pressure",
             Self::Humidity => "humidity",
+            Self::TemperatureFromHumidity => "temperature_from_humidity",
+            Self::TemperatureFromPressure => "temperature_from_pressure",
+            Self::DewPoint => "dew_point",
+            Self::AbsoluteHumidity => "absolute_humidity",
+            Self::SeaLevelPressure => "sea_level_pressure",
+            Self::PressureTendency => "pressure_tendency",
         }
     }
 
@@ -37,9 +69,12 @@ impl Quantity {
     /// The unit's symbol.
     pub const fn unit(self) -> &'static str {
         match self {
-            Self::Temperature => Celsius::SYMBOL,
-            Self::Pressure => Hectopascal::SYMBOL,
+            Self::Temperature | Self::TemperatureFromHumidity | Self::TemperatureFromPressure | Self::DewPoint => {
+                Celsius::SYMBOL
+            }
+            Self::Pressure | Self::SeaLevelPressure | Self::PressureTendency => Hectopascal::SYMBOL,
             Self::Humidity => RelativeHumidity::SYMBOL,
+            Self::AbsoluteHumidity => GramsPerCubicMetre::SYMBOL,
         }
     }
 }
@@ -92,6 +127,8 @@ pub enum Reason {
     OutOfRange,
     /// The sensing element is damaged: a constant 760 hPa (AN4450).
     Damaged,
+    /// The temperature of the processor, by which the reading is corrected, cannot be read.
+    NoProcessorTemperature,
     /// The bus did not finish in time.
     Timeout,
     /// Any other failure of the bus.
@@ -112,6 +149,7 @@ impl Reason {
             Self::Stale => "stale",
             Self::OutOfRange => "out_of_range",
             Self::Damaged => "damaged",
+            Self::NoProcessorTemperature => "no_processor_temperature",
             Self::Timeout => "timeout",
             Self::Bus => "bus",
         }
@@ -132,28 +170,62 @@ pub struct Absence {
 /// A value in the quantity's unit, or why there is none.
 pub type Reading = Result<f64, Absence>;
 
-/// One reading of each quantity, taken in one cycle.
+/// One reading of each quantity that is wanted, taken in one cycle, and what the corrected ones are made of.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Readings([Reading; Quantity::ALL.len()]);
+pub struct Readings {
+    readings: [Option<Reading>; Quantity::ALL.len()],
+    heat: Heat,
+}
+
+/// What was done about the heat of the processor.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Heat {
+    /// How the temperature was corrected ([`super::Correction::name`]); empty where nothing was corrected or measured.
+    pub method: &'static str,
+    /// The temperature before, in °C.
+    pub raw_temperature: Option<f64>,
+    /// The humidity before, in %RH.
+    pub raw_humidity: Option<f64>,
+    /// What the processor's temperature was taken for, in °C.
+    pub processor: Option<f64>,
+}
 
 impl Readings {
-    /// Puts together what `read` gives for each quantity.
-    pub fn new(read: impl FnMut(Quantity) -> Reading) -> Self {
-        Self(Quantity::ALL.map(read))
+    /// Puts together what `read` gives for each of the main quantities.
+    pub fn new(mut read: impl FnMut(Quantity) -> Reading) -> Self {
+        Self::of(|quantity| Quantity::MAIN.contains(&quantity).then(|| read(quantity)))
     }
 
-    /// The reading of one quantity.
-    pub fn get(&self, quantity: Quantity) -> &Reading {
-        let [temperature, pressure, humidity] = &self.0;
-        match quantity {
-            Quantity::Temperature => temperature,
-            Quantity::Pressure => pressure,
-            Quantity::Humidity => humidity,
-        }
+    /// Puts together what `read` gives for each quantity; `None` for one that is not wanted.
+    pub fn of(read: impl FnMut(Quantity) -> Option<Reading>) -> Self {
+        Self { readings: Quantity::ALL.map(read), heat: Heat::default() }
     }
 
-    /// All of them with their quantities, in the order of [`Quantity::ALL`].
+    /// With what was done about the heat.
+    #[must_use]
+    pub fn with_heat(self, heat: Heat) -> Self {
+        Self { heat, ..self }
+    }
+
+    /// What was done about the heat.
+    pub const fn heat(&self) -> Heat {
+        self.heat
+    }
+
+    /// The reading of one quantity; `None` when it is not wanted.
+    pub fn get(&self, quantity: Quantity) -> Option<&Reading> {
+        self.iter().find_map(|(of, reading)| (of == quantity).then_some(reading))
+    }
+
+    /// Those that are wanted, with their quantities, in the order of [`Quantity::ALL`].
     pub fn iter(&self) -> impl Iterator<Item = (Quantity, &Reading)> {
-        Quantity::ALL.into_iter().zip(&self.0)
+        let all = Quantity::ALL.into_iter().zip(&self.readings);
+        all.filter_map(|(quantity, reading)| Some((quantity, reading.as_ref()?)))
+    }
+
+    /// The same quantities, each with what `change` makes of its reading.
+    #[must_use]
+    pub fn map(&self, mut change: impl FnMut(Quantity, &Reading) -> Reading) -> Self {
+        Self::of(|quantity| self.get(quantity).map(|reading| change(quantity, reading))).with_heat(self.heat)
     }
 }

@@ -44,7 +44,7 @@ impl RealHat {
         }
         match &mut self.state {
             State::Open(hat) => hat.sample(now),
-            State::Closed(absence) => Readings::new(|_| Err(absence.clone())),
+            State::Closed(absence) => Readings::of(|_| Some(Err(absence.clone()))),
         }
     }
 
@@ -92,17 +92,21 @@ fn absence(error: &BusError, state: &State, now: Monotonic) -> Absence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sensors::{Quantity, SourceOptions};
+    use crate::sensors::{Quantity, Refinement, SourceOptions};
 
     #[test]
     fn missing_bus_is_an_absence_with_its_first_moment_and_is_tried_again() {
-        let options = Options { source: SourceOptions::I2c { bus: 251 }, interval: Duration::from_secs(1) };
+        let options = Options {
+            source: SourceOptions::I2c { bus: 251 },
+            interval: Duration::from_secs(1),
+            refinement: Refinement::default(),
+        };
         let mut hat = RealHat::new(251, options);
         let first = Monotonic::from_boot(Duration::from_secs(5));
         for second in 0..100 {
             let readings = hat.sample(first + Duration::from_secs(second));
             for quantity in Quantity::ALL {
-                let absence = readings.get(quantity).as_ref().unwrap_err();
+                let absence = readings.get(quantity).unwrap().as_ref().unwrap_err();
                 assert_eq!((absence.reason, absence.since), (Reason::NoBus, first));
                 assert!(absence.text.contains("/dev/i2c-251"), "{}", absence.text);
             }

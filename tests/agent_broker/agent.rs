@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sensegate::agent::{
-    self, BrokerAddress, Command, Inputs, Options, PayloadFormat, Progress, QuantityTopic, Sample, StatusTopic,
+    self, BrokerAddress, Command, Inputs, Options, PayloadFormat, Progress, QuantityTopic, Report, Sample, StatusTopic,
 };
 use sensegate::base::clock::{Monotonic, Wall};
 use sensegate::base::ids::BootId;
@@ -28,6 +28,7 @@ pub(crate) fn options(broker: &Broker) -> Options {
             retain: true,
             payload: PayloadFormat::Plain,
             decimals: 1,
+            report: Report::Always,
         }],
         state: None,
         status: Some(StatusTopic {

@@ -6,11 +6,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::sample::tests::{absent, sample};
-use super::super::{BrokerAddress, StateTopic};
+use super::super::{BrokerAddress, Report, StateTopic};
 use super::*;
 use crate::sensors::Quantity;
 
-fn options(payload: PayloadFormat, retain: bool) -> Options {
+pub(in crate::agent) fn options(payload: PayloadFormat, retain: bool) -> Options {
     Options {
         quantities: vec![QuantityTopic {
             quantity: Quantity::Temperature,
@@ -19,6 +19,7 @@ fn options(payload: PayloadFormat, retain: bool) -> Options {
             retain,
             payload,
             decimals: 2,
+            report: Report::Always,
         }],
         state: None,
         status: None,
@@ -31,14 +32,15 @@ fn options(payload: PayloadFormat, retain: bool) -> Options {
 }
 
 /// What `readings` publish one after the other on one connection, as text.
-fn check(options: &Options, readings: &[Reading], expected: &[Option<&str>]) {
-    let mut previous = None;
+pub(in crate::agent) fn check(options: &Options, readings: &[Reading], expected: &[Option<&str>]) {
+    let mut said = Said::default();
     for (second, (reading, expected)) in (1..).zip(readings.iter().zip(expected)) {
         let sample = sample(second, |_| reading.clone());
-        let said = publications(options, &sample, previous.as_ref(), Monotonic::ZERO);
-        let said: Vec<_> = said.iter().map(|message| std::str::from_utf8(&message.payload).unwrap()).collect();
-        assert_eq!(said.first().copied(), *expected, "in cycle {second}");
-        previous = Some(sample.readings);
+        let published = publications(options, &sample, &said, Monotonic::ZERO);
+        let published: Vec<_> =
+            published.iter().map(|message| std::str::from_utf8(&message.payload).unwrap()).collect();
+        assert_eq!(published.first().copied(), *expected, "in cycle {second}");
+        said = said.with(options, &sample);
     }
 }
 
@@ -85,7 +87,7 @@ fn a_dead_sensor_is_told_on_a_new_connection_and_after_it_was_starting() {
 #[test]
 fn json_carries_value_unit_time_and_source() {
     let sample = sample(1, |_| Ok(21.3749));
-    let said = publications(&options(PayloadFormat::Json, true), &sample, None, Monotonic::ZERO);
+    let said = publications(&options(PayloadFormat::Json, true), &sample, &Said::default(), Monotonic::ZERO);
     assert_eq!(
         String::from_utf8_lossy(&said[0].payload),
         r#"{"value":21.37,"unit":"°C","time":"2026-11-22T19:55:32.250Z","source":"simulated"}"#
@@ -96,13 +98,13 @@ fn json_carries_value_unit_time_and_source() {
 fn json_tells_an_absence_once_a_reason() {
     let options = options(PayloadFormat::Json, true);
     let reasons = [Reason::NoChip, Reason::NoChip, Reason::Timeout, Reason::Timeout];
-    let mut previous = Some(sample(1, |_| Ok(1.0)).readings);
+    let mut said = Said::default().with(&options, &sample(1, |_| Ok(1.0)));
     let mut told = Vec::new();
     for (second, reason) in (2..).zip(reasons) {
         let sample = sample(second, |_| absent(reason, second));
-        let said = publications(&options, &sample, previous.as_ref(), Monotonic::ZERO);
-        told.extend(said.iter().map(|message| serde_json::from_slice::<Value>(&message.payload).unwrap()));
-        previous = Some(sample.readings);
+        let published = publications(&options, &sample, &said, Monotonic::ZERO);
+        told.extend(published.iter().map(|message| serde_json::from_slice::<Value>(&message.payload).unwrap()));
+        said = said.with(&options, &sample);
     }
     let reasons: Vec<_> = told.iter().map(|message| (&message["value"], &message["reason"])).collect();
     assert_eq!(reasons, [(&Value::Null, &json!("no_chip")), (&Value::Null, &json!("timeout"))]);
@@ -113,7 +115,7 @@ fn state_follows_the_quantities_with_its_own_settings() {
     let mut options = options(PayloadFormat::Plain, true);
     let topic = TopicName::new("t/state").unwrap();
     options.state = Some(StateTopic { topic: topic.clone(), qos: QoS::AtLeastOnce, retain: false });
-    let said = publications(&options, &sample(1, |_| Ok(1.0)), None, Monotonic::ZERO);
+    let said = publications(&options, &sample(1, |_| Ok(1.0)), &Said::default(), Monotonic::ZERO);
     assert_eq!(said.len(), 2);
     assert_eq!((&said[1].topic, said[1].qos, said[1].retain), (&topic, QoS::AtLeastOnce, false));
     assert_eq!(retained_topics(&options), BTreeSet::from([TopicName::new("t/temperature").unwrap()]));

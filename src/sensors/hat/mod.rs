@@ -33,7 +33,7 @@ pub struct Hat<I2C> {
     i2c: I2C,
     interval: Duration,
     hts221: Lifecycle<Hts221, 2>,
-    lps25h: Lifecycle<Pressure, 1>,
+    lps25h: Lifecycle<Pressure, 2>,
 }
 
 impl<I2C: I2c<Error = BusError>> Hat<I2C> {
@@ -58,11 +58,13 @@ impl<I2C: I2c<Error = BusError>> Hat<I2C> {
         self.hts221.step(&mut self.i2c, now);
         self.lps25h.step(&mut self.i2c, now);
         let [temperature, humidity] = self.hts221.readings(now);
-        let [pressure] = self.lps25h.readings(now);
-        Readings::new(|quantity| match quantity {
-            Quantity::Temperature => temperature.clone(),
-            Quantity::Pressure => pressure.clone(),
-            Quantity::Humidity => humidity.clone(),
+        let [pressure, temperature_beside_pressure] = self.lps25h.readings(now);
+        Readings::of(|quantity| match quantity {
+            Quantity::Temperature | Quantity::TemperatureFromHumidity => Some(temperature.clone()),
+            Quantity::Pressure => Some(pressure.clone()),
+            Quantity::Humidity => Some(humidity.clone()),
+            Quantity::TemperatureFromPressure => Some(temperature_beside_pressure.clone()),
+            _ => None,
         })
     }
 

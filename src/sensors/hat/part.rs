@@ -8,7 +8,7 @@ use crate::base::units::{Celsius, Hectopascal, RelativeHumidity};
 use crate::sensors::bus::BusError;
 use crate::sensors::error::{DriverError, ValueError};
 use crate::sensors::hts221::Hts221;
-use crate::sensors::lps25h::{Judgement, Lps25h, PowerOnGuard, check_pressure};
+use crate::sensors::lps25h::{Judgement, Lps25h, PowerOnGuard, check_pressure, check_temperature};
 
 /// What one burst says about one quantity.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,7 +83,8 @@ impl Pressure {
     }
 }
 
-impl Part<1> for Pressure {
+/// Pressure and temperature.
+impl Part<2> for Pressure {
     fn initialise<I: I2c<Error = BusError>>(&mut self, i2c: &mut I) -> Result<(), DriverError<BusError>> {
         self.guard = PowerOnGuard::default();
         self.driver.initialise(i2c)
@@ -93,9 +94,13 @@ impl Part<1> for Pressure {
         Ok(true)
     }
 
-    fn measure<I: I2c<Error = BusError>>(&mut self, i2c: &mut I) -> Result<[Fresh; 1], DriverError<BusError>> {
+    fn measure<I: I2c<Error = BusError>>(&mut self, i2c: &mut I) -> Result<[Fresh; 2], DriverError<BusError>> {
         let measurement = self.driver.read_measurement(i2c)?;
-        Ok([measurement.pressure_count.map_or(Fresh::Nothing, |count| self.judge(count))])
+        let temperature = measurement.temperature.map(|Celsius(value)| check_temperature(value));
+        Ok([
+            measurement.pressure_count.map_or(Fresh::Nothing, |count| self.judge(count)),
+            Fresh::of(temperature, |Celsius(value)| value),
+        ])
     }
 
     fn period(&self) -> Duration {

@@ -7,6 +7,9 @@ use crate::sensors::error::ValueError;
 /// What the chip can measure, in hPa (datasheet table 3).
 const PRESSURE_MIN_HPA: f64 = 260.0;
 const PRESSURE_MAX_HPA: f64 = 1260.0;
+/// At which temperatures it works, in °C (datasheet table 4).
+const TEMPERATURE_MIN_C: f64 = -30.0;
+const TEMPERATURE_MAX_C: f64 = 105.0;
 
 /// The signed count in `PRESS_OUT` (24 bits, low byte first).
 pub fn pressure_count([low, middle, high]: [u8; 3]) -> i32 {
@@ -32,6 +35,14 @@ pub fn check_pressure(count: i32) -> Result<Hectopascal, ValueError> {
     let Hectopascal(value) = pressure(count);
     ValueError::check_range(Chip::Lps25h, value, Hectopascal::SYMBOL, PRESSURE_MIN_HPA..=PRESSURE_MAX_HPA)
         .map(Hectopascal)
+}
+
+/// The temperature of a chip that works at it.
+///
+/// # Errors
+/// [`ValueError::OutOfRange`] outside −30..105 °C.
+pub fn check_temperature(celsius: f64) -> Result<Celsius, ValueError> {
+    ValueError::check_range(Chip::Lps25h, celsius, Celsius::SYMBOL, TEMPERATURE_MIN_C..=TEMPERATURE_MAX_C).map(Celsius)
 }
 
 #[cfg(test)]
