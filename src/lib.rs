@@ -7,6 +7,7 @@
 //! | [`base`] | clock, units, identifiers, backoff, secrets |
 //! | [`mqtt`] | the wire: topics, packets, decode and encode |
 //! | [`sensors`] | drivers of the HTS221 and LPS25H, the bus, the simulated HAT |
+//! | [`matrix`] | the LED matrix: commands in, frames out |
 //! | [`access`] | who may come in and what they may do: password files, access control lists |
 //! | [`broker`] | the broker's machine, without I/O |
 //! | [`store`] | the durable state of the broker, in one file |
@@ -24,6 +25,7 @@ pub mod broker;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod matrix;
 pub mod mqtt;
 pub mod sensors;
 pub mod server;
