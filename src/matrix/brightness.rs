@@ -23,6 +23,7 @@ impl Brightness {
     }
 
     /// The darker of the two.
+    #[must_use]
     pub const fn min(self, other: Self) -> Self {
         Self(self.0.min(other.0))
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
+
 use super::Brightness;
 
 /// A colour, eight bits a channel.
@@ -83,6 +85,7 @@ impl Rgb {
     }
 
     /// The colour with another value for each channel.
+    #[must_use]
     pub fn map(self, mut channel: impl FnMut(u8) -> u8) -> Self {
         Self::new(channel(self.r), channel(self.g), channel(self.b))
     }
@@ -98,6 +101,13 @@ impl Rgb {
 impl fmt::Display for Rgb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{:02x}{:02x}{:02x}", self.r, self.g, self.b)
+    }
+}
+
+/// As it is displayed.
+impl Serialize for Rgb {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

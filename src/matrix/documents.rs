@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::command::{COMMON, KINDS, extra};
+use super::command::{COMMON, Kind};
 use super::{Command, Icon, Rgb};
 
 const DOCUMENT: &str = include_str!("../../docs/matrix.md");
@@ -32,8 +32,8 @@ fn every_example_is_a_command() {
 fn document_and_schema_have_the_parsers_keys() {
     let schema = schema();
     let described = schema["properties"].as_object().unwrap();
-    let mut known = [&KINDS[..], &COMMON[..]].concat();
-    KINDS.iter().for_each(|kind| known.extend(extra(kind)));
+    let mut known = [&Kind::ALL.map(Kind::name)[..], &COMMON[..]].concat();
+    known.extend(Kind::ALL.into_iter().flat_map(Kind::extra));
     known.sort_unstable();
     known.dedup();
     assert_eq!(
@@ -49,12 +49,12 @@ fn document_and_schema_have_the_parsers_keys() {
 fn schema_lets_each_key_stand_beside_those_of_the_parser() {
     let schema = schema();
     let branches = schema["oneOf"].as_array().unwrap();
-    assert_eq!(branches.len(), KINDS.len() + 1, "one for each kind, and one for settings alone");
-    for (kind, branch) in KINDS.iter().zip(branches) {
-        assert_eq!(branch["required"], serde_json::json!([kind]));
+    assert_eq!(branches.len(), Kind::ALL.len() + 1, "one for each kind, and one for settings alone");
+    for (kind, branch) in Kind::ALL.into_iter().zip(branches) {
+        assert_eq!(branch["required"], serde_json::json!([kind.name()]));
         let allowed = branch["propertyNames"]["enum"].as_array().unwrap();
-        let expected = [&[*kind], extra(kind), &COMMON].concat();
-        assert_eq!(allowed, &expected.into_iter().map(Json::from).collect::<Vec<_>>(), "{kind}");
+        let expected = [&[kind.name()], kind.extra(), &COMMON].concat();
+        assert_eq!(allowed, &expected.into_iter().map(Json::from).collect::<Vec<_>>(), "{kind:?}");
     }
 }
 

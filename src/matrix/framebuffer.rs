@@ -149,7 +149,8 @@ mod tests {
         let root = machine(&[("fb0", NAME)]);
         let mut framebuffer = Framebuffer::open(root.path()).unwrap();
         framebuffer.show(&Frame::filled(Rgb::WHITE), Gamma::LowLight).unwrap();
-        let expected = (18_u16 << 11 | 37 << 5 | 18).to_le_bytes().repeat(64);
+        // 18 of 31 red, 37 of 63 green, 18 of 31 blue
+        let expected = 0x94b2_u16.to_le_bytes().repeat(64);
         assert_eq!(fs::read(framebuffer.path()).unwrap(), expected);
     }
 

@@ -12,7 +12,7 @@
 //! low light  0 1 1 1 1 1 1 1 1 1 1 1 1 2 2 2 3 3  3  4  4  5  5  6  6  7  7  8  8  9 10 10
 //! ```
 
-use super::{Frame, Rgb};
+use super::Frame;
 
 /// Which table lights the LEDs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,17 +43,19 @@ fn low_light(channel: u8) -> u8 {
     level << 3 | level >> 2
 }
 
-/// The colour as the LED shows it through the driver's first table: steps of 0..=31 a channel.
-#[cfg(test)]
-fn light(colour: Rgb) -> Rgb {
-    const DEFAULT: [u8; 32] =
-        [0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 15, 17, 18, 20, 21, 23, 25, 27, 29, 31];
-    colour.map(|channel| DEFAULT[usize::from(channel >> 3)])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::matrix::Rgb;
+
+    /// The colour as the LED shows it through the driver's first table: steps of 0..=31 a channel.
+    fn light(colour: Rgb) -> Rgb {
+        const DEFAULT: [u8; 32] = [
+            0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 15, 17, 18, 20, 21, 23, 25, 27, 29,
+            31,
+        ];
+        colour.map(|channel| DEFAULT[usize::from(channel >> 3)])
+    }
 
     #[test]
     fn every_level_shines_as_the_drivers_table_for_low_light_says() {

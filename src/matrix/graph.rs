@@ -59,7 +59,9 @@ mod tests {
 
     fn check(values: &[Option<f64>], low: Option<f64>, high: Option<f64>, expected: &str) {
         let mut kept = Values::default();
-        values.iter().for_each(|value| kept.add("pressure", *value));
+        for value in values {
+            kept.add("pressure", *value);
+        }
         let shown = Frame::from_columns(kept.bars("pressure", low, high), Rgb::WHITE, Rgb::BLACK).to_string();
         assert_eq!(shown.trim_end(), expected);
     }

@@ -28,6 +28,7 @@ mod player;
 mod properties;
 mod rotation;
 mod scroll;
+mod shown;
 mod state;
 
 pub use brightness::Brightness;

@@ -2,8 +2,8 @@
 
 use super::command::{Command, Picture};
 use super::graph::Values;
-use super::scroll::Scroll;
-use super::{Brightness, Frame, Gamma, Options, Rgb, Rotation, State};
+use super::shown::Shown;
+use super::{Brightness, Frame, Gamma, Options, Rotation, State};
 use crate::base::clock::Monotonic;
 
 /// What is shown and how. Commands and values go in, each with the time; frames, deadlines and the state come out.
@@ -17,42 +17,6 @@ pub struct Player {
     brightness: Brightness,
     shown: Shown,
     values: Values,
-}
-
-/// A picture and its time.
-#[derive(Clone, Debug)]
-struct Shown {
-    picture: Picture,
-    /// How the picture runs, where it is text.
-    scroll: Option<Scroll>,
-    since: Monotonic,
-    /// When it is cleared.
-    until: Option<Monotonic>,
-}
-
-impl Shown {
-    fn new(picture: Picture, since: Monotonic) -> Self {
-        let scroll = match &picture {
-            Picture::Text(text) => Some(Scroll::new(text)),
-            _ => None,
-        };
-        let until = scroll.as_ref().map(|scroll| since + scroll.length());
-        Self { picture, scroll, since, until }
-    }
-
-    /// Sets when it is cleared; text that ends before does so all the same, and where nothing shines nothing is cleared.
-    fn limit(&mut self, until: Monotonic) {
-        let end = self.scroll.as_ref().map(|scroll| self.since + scroll.length());
-        self.until = match self.picture {
-            Picture::Clear => None,
-            _ => Some(end.map_or(until, |end| end.min(until))),
-        };
-    }
-
-    /// Since when it is over, where it is.
-    fn end(&self, now: Monotonic) -> Option<Monotonic> {
-        self.until.filter(|until| *until <= now)
-    }
 }
 
 impl Player {
@@ -70,10 +34,9 @@ impl Player {
         self.low_light = command.low_light.unwrap_or(self.low_light);
         self.brightness = command.brightness.unwrap_or(self.brightness).min(self.options.brightness_max);
         let is_new = command.picture.is_some();
-        let ended = self.shown.end(now).map(|end| Shown::new(Picture::Clear, end));
-        let picture = command.picture.map(|picture| Shown::new(picture, now));
-        if let Some(shown) = picture.or(ended) {
-            self.shown = shown;
+        self.shown.settle(now);
+        if let Some(picture) = command.picture {
+            self.shown = Shown::new(picture, now);
         }
         let fallback = self.options.timeout.filter(|_| is_new);
         if let Some(timeout) = command.timeout.or(fallback) {
@@ -84,35 +47,12 @@ impl Player {
     /// Takes the newest value of a quantity, or that there is none. Tells whether that changes the frame.
     pub fn handle_value(&mut self, quantity: &str, value: Option<f64>, now: Monotonic) -> bool {
         self.values.add(quantity, value);
-        let shown = &self.shown.picture;
-        matches!(shown, Picture::Graph(graph) if graph.quantity == quantity) && self.shown.end(now).is_none()
+        matches!(self.shown.picture(now), Picture::Graph(graph) if graph.quantity == quantity)
     }
 
     /// The frame of this moment, turned, and at the brightness that is set. The gamma is left to the framebuffer.
     pub fn frame(&self, now: Monotonic) -> Frame {
-        if self.shown.end(now).is_some() {
-            return Frame::DARK;
-        }
-        self.picture(now).rotated(self.rotation).at(self.brightness)
-    }
-
-    /// The picture of this moment, as it is drawn.
-    fn picture(&self, now: Monotonic) -> Frame {
-        match &self.shown.picture {
-            Picture::Clear => Frame::DARK,
-            Picture::Pixels(frame) | Picture::Image(frame) => *frame,
-            Picture::Fill(colour) => Frame::filled(*colour),
-            Picture::Icon(icon, colour) => icon.frame(*colour),
-            Picture::Text(text) => {
-                let elapsed = now.since(self.shown.since);
-                let window = self.shown.scroll.as_ref().map(|scroll| scroll.window(elapsed));
-                Frame::from_columns(window.unwrap_or_default(), text.colour, text.background)
-            }
-            Picture::Graph(graph) => {
-                let bars = self.values.bars(&graph.quantity, graph.low, graph.high);
-                Frame::from_columns(bars, graph.colour, Rgb::BLACK)
-            }
-        }
+        self.shown.frame(&self.values, now).rotated(self.rotation).at(self.brightness)
     }
 
     /// Which table the framebuffer uses.
@@ -122,37 +62,30 @@ impl Player {
 
     /// The next moment after `now` at which the frame changes by itself: text moves, or time is over.
     pub fn next_deadline(&self, now: Monotonic) -> Option<Monotonic> {
-        if self.shown.end(now).is_some() {
-            return None;
-        }
-        let since = self.shown.since;
-        let column = self.shown.scroll.as_ref().map(|scroll| since + scroll.next(now.since(since)));
-        column.into_iter().chain(self.shown.until).min()
+        self.shown.next_deadline(now)
     }
 
     /// What is shown at this moment.
     pub fn state(&self, now: Monotonic) -> State {
-        let end = self.shown.end(now);
-        let picture = if end.is_some() { &Picture::Clear } else { &self.shown.picture };
-        let (mut text, mut icon, mut graph, mut colour) = (None, None, None, None);
+        let picture = self.shown.picture(now);
+        let (mut text, mut icon, mut graph) = (None, None, None);
         match picture {
-            Picture::Clear | Picture::Pixels(_) | Picture::Image(_) => {}
-            Picture::Fill(fill) => colour = Some(*fill),
-            Picture::Text(shown) => (text, colour) = (Some(shown.text.clone()), Some(shown.colour)),
-            Picture::Icon(shown, drawn) => (icon, colour) = (Some(shown.name), Some(*drawn)),
-            Picture::Graph(shown) => (graph, colour) = (Some(shown.quantity.clone()), Some(shown.colour)),
+            Picture::Text(shown) => text = Some(shown.text.clone()),
+            Picture::Icon(shown, _) => icon = Some(shown.name),
+            Picture::Graph(shown) => graph = Some(shown.quantity.clone()),
+            Picture::Clear | Picture::Fill(_) | Picture::Pixels(_) | Picture::Image(_) => {}
         }
         State {
             kind: picture.kind(),
             text,
             icon,
             graph,
-            colour,
+            colour: picture.colour(),
             rotation: self.rotation,
             low_light: self.low_light,
             brightness: self.brightness,
-            since: end.unwrap_or(self.shown.since),
-            until: self.shown.until.filter(|_| end.is_none()),
+            since: self.shown.since(now),
+            until: self.shown.until(now),
         }
     }
 }
@@ -162,6 +95,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::matrix::Rgb;
+    use crate::matrix::command::Kind;
 
     /// The moment this long after the boot.
     fn at(milliseconds: u64) -> Monotonic {
@@ -210,7 +145,7 @@ mod tests {
         assert_eq!(colour(&player, 3_000), Rgb::BLACK);
         assert_eq!(player.next_deadline(at(3_000)), None);
         let state = player.state(at(9_000));
-        assert_eq!((state.kind, state.since, state.until), ("clear", at(3_000), None));
+        assert_eq!((state.kind, state.since, state.until), (Kind::Clear, at(3_000), None));
         tell(&mut player, 9_000, r#"{"timeout": 5}"#);
         assert_eq!(player.state(at(9_000)), state, "there is nothing to clear");
     }
@@ -221,7 +156,7 @@ mod tests {
         tell(&mut player, 0, r#"{"pixels": {"0,0": "red"}}"#);
         tell(&mut player, 10, r#"{"rotation": 90, "low_light": false, "brightness": 0.5, "timeout": 1}"#);
         let state = player.state(at(20));
-        assert_eq!((state.kind, state.since, state.until), ("pixels", at(0), Some(at(1_010))));
+        assert_eq!((state.kind, state.since, state.until), (Kind::Pixels, at(0), Some(at(1_010))));
         assert_eq!(player.frame(at(20)).get(7, 0), Some(Rgb::new(127, 0, 0)));
         assert_eq!(player.gamma(), Gamma::Default);
         tell(&mut player, 30, r#"{"fill": "red"}"#);

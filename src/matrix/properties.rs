@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::command::Kind;
 use super::{Brightness, Command, Frame, Gamma, Options, Player, Rotation};
 use crate::base::clock::Monotonic;
 
@@ -34,12 +35,14 @@ fn command() -> impl Strategy<Value = String> {
         proptest::option::of(0.0..=1.0_f64),
         proptest::option::of(0.001..100.0_f64),
     );
-    (proptest::sample::select(PICTURES.to_vec()), settings).prop_map(|(picture, (rotation, low, bright, timeout))| {
+    let text = "\\PC{1,20}".prop_map(|text| format!("\"text\":{}", serde_json::to_string(&text).unwrap()));
+    let picture = prop_oneof![4 => proptest::sample::select(PICTURES.to_vec()).prop_map(str::to_owned), 1 => text];
+    (picture, settings).prop_map(|(picture, (rotation, low, bright, timeout))| {
         let rotation = rotation.map(|rotation| format!("\"rotation\":{rotation}"));
         let low = low.map(|low| format!("\"low_light\":{low}"));
         let bright = bright.map(|bright| format!("\"brightness\":{bright}"));
         let timeout = timeout.map(|timeout| format!("\"timeout\":{timeout}"));
-        let picture = Some(picture.to_owned()).filter(|picture| !picture.is_empty());
+        let picture = Some(picture).filter(|picture| !picture.is_empty());
         let keys: Vec<_> = [picture, rotation, low, bright, timeout].into_iter().flatten().collect();
         if keys.is_empty() { String::new() } else { format!("{{{}}}", keys.join(",")) }
     })
@@ -71,12 +74,12 @@ fn check(player: &Player, cap: Brightness, now: Monotonic) -> Result<(), TestCas
     let limit = cap.scale(255);
     prop_assert!(frame.pixels().all(|pixel| pixel.r.max(pixel.g).max(pixel.b) <= limit), "{}", frame);
     prop_assert!(player.state(now).brightness <= cap);
-    prop_assert!(player.state(now).kind != "clear" || frame == Frame::DARK);
+    prop_assert!(player.state(now).kind != Kind::Clear || frame == Frame::DARK);
     let low = Gamma::LowLight.apply(&frame).pixels().all(|pixel| pixel.r.max(pixel.g).max(pixel.b) <= 0x94);
     prop_assert!(low, "low light is a third of the light");
     if let Some(deadline) = player.next_deadline(now) {
         prop_assert!(deadline > now);
-        let before = Monotonic::from_boot(deadline.since_boot() - Duration::from_nanos(1));
+        let before = Monotonic::from_boot(deadline.since_boot().saturating_sub(Duration::from_nanos(1)));
         prop_assert_eq!(player.frame(before), frame, "the frame stays until the deadline");
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! Which way up the HAT lies.
 
+use serde::{Serialize, Serializer};
+
 /// A clockwise turn of the picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Rotation {
@@ -31,5 +33,25 @@ impl Rotation {
     /// The rotation by these degrees.
     pub fn from_degrees(degrees: u64) -> Option<Self> {
         Self::ALL.into_iter().find(|rotation| u64::from(rotation.degrees()) == degrees)
+    }
+}
+
+/// The degrees.
+impl Serialize for Rotation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.degrees().serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rotations_are_quarters_in_degrees() {
+        for rotation in Rotation::ALL {
+            assert_eq!(Rotation::from_degrees(rotation.degrees().into()), Some(rotation));
+        }
+        assert_eq!(Rotation::from_degrees(360), None);
     }
 }

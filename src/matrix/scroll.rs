@@ -112,7 +112,7 @@ mod tests {
         for step in 0..14 {
             assert_eq!(scroll.step(elapsed), step);
             elapsed = scroll.next(elapsed);
-            assert_eq!(scroll.step(elapsed - Duration::from_nanos(1)), step);
+            assert_eq!(scroll.step(elapsed.saturating_sub(Duration::from_nanos(1))), step);
         }
         assert_eq!(elapsed, scroll.length());
     }

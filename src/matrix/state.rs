@@ -2,6 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
+use super::command::Kind;
 use super::{Brightness, Rgb, Rotation};
 use crate::base::clock::Monotonic;
 
@@ -13,8 +14,8 @@ use crate::base::clock::Monotonic;
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct State {
-    /// The key of the command that made the picture; `clear` when nothing is shown.
-    pub kind: &'static str,
+    /// What the picture is; `clear` when nothing is shown.
+    pub kind: Kind,
     /// The text that runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
@@ -25,10 +26,9 @@ pub struct State {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub graph: Option<String>,
     /// The colour, where the picture has one.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "digits")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub colour: Option<Rgb>,
     /// How the picture is turned.
-    #[serde(serialize_with = "degrees")]
     pub rotation: Rotation,
     /// Whether the table for low light is used.
     pub low_light: bool,
@@ -48,16 +48,6 @@ impl State {
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("keys are text and values are numbers, text or booleans")
     }
-}
-
-#[expect(clippy::ref_option, reason = "serde hands it over so")]
-fn digits<S: Serializer>(colour: &Option<Rgb>, serializer: S) -> Result<S::Ok, S::Error> {
-    colour.map(|colour| colour.to_string()).serialize(serializer)
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
-fn degrees<S: Serializer>(rotation: &Rotation, serializer: S) -> Result<S::Ok, S::Error> {
-    rotation.degrees().serialize(serializer)
 }
 
 fn milliseconds<S: Serializer>(moment: &Monotonic, serializer: S) -> Result<S::Ok, S::Error> {

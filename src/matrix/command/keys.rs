@@ -1,22 +1,64 @@
 //! Which keys a command has, and which of them go together.
 
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value as Json};
 
 use super::{CommandError, value};
 
-/// The keys that say what to show. A command has one of them, or none.
-pub const KINDS: [&str; 7] = ["pixels", "fill", "clear", "image", "text", "icon", "graph"];
-
 /// The keys that every command may have.
 pub const COMMON: [&str; 4] = ["rotation", "low_light", "brightness", "timeout"];
 
-/// The keys that may stand beside one of [`KINDS`].
-pub fn extra(kind: &str) -> &'static [&'static str] {
-    match kind {
-        "text" => &["colour", "color", "background", "speed", "repeat"],
-        "icon" => &["colour", "color"],
-        "graph" => &["colour", "color", "low", "high"],
-        _ => &[],
+/// What to show, by the key that says it. A command has one of these keys, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// 64 colours, given one by one.
+    Pixels,
+    /// One colour everywhere.
+    Fill,
+    /// Nothing.
+    Clear,
+    /// 64 colours, given as bytes.
+    Image,
+    /// Running text.
+    Text,
+    /// A picture with a name.
+    Icon,
+    /// Bars of the last values of a quantity.
+    Graph,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Pixels, Self::Fill, Self::Clear, Self::Image, Self::Text, Self::Icon, Self::Graph];
+
+    /// The key, which is also the word in the state.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pixels => "pixels",
+            Self::Fill => "fill",
+            Self::Clear => "clear",
+            Self::Image => "image",
+            Self::Text => "text",
+            Self::Icon => "icon",
+            Self::Graph => "graph",
+        }
+    }
+
+    /// The keys that may stand beside this one, without those that may stand anywhere.
+    pub const fn extra(self) -> &'static [&'static str] {
+        match self {
+            Self::Text => &["colour", "color", "background", "speed", "repeat"],
+            Self::Icon => &["colour", "color"],
+            Self::Graph => &["colour", "color", "low", "high"],
+            Self::Pixels | Self::Fill | Self::Clear | Self::Image => &[],
+        }
+    }
+}
+
+impl Serialize for Kind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.name().serialize(serializer)
     }
 }
 
@@ -24,11 +66,11 @@ pub fn extra(kind: &str) -> &'static [&'static str] {
 ///
 /// # Errors
 /// When there is no key, an unknown one, or two that exclude each other.
-pub(super) fn check(object: &Map<String, Json>) -> Result<Option<(&'static str, &Json)>, CommandError> {
-    let mut kinds = KINDS.into_iter().filter_map(|kind| Some((kind, object.get(kind)?)));
+pub(super) fn check(object: &Map<String, Json>) -> Result<Option<(Kind, &Json)>, CommandError> {
+    let mut kinds = Kind::ALL.into_iter().filter_map(|kind| Some((kind, object.get(kind.name())?)));
     let kind = kinds.next();
     if let (Some((first, _)), Some((second, _))) = (kind, kinds.next()) {
-        return Err(CommandError::Exclusive(first, second));
+        return Err(CommandError::Exclusive(first.name(), second.name()));
     }
     if object.is_empty() {
         return Err(CommandError::Nothing);
@@ -44,10 +86,10 @@ pub(super) fn check(object: &Map<String, Json>) -> Result<Option<(&'static str, 
 }
 
 /// The keys that may stand in a command of this kind.
-fn known(kind: Option<&'static str>) -> Vec<&'static str> {
+fn known(kind: Option<Kind>) -> Vec<&'static str> {
     match kind {
-        Some(kind) => [&[kind], extra(kind), &COMMON].concat(),
-        None => [&KINDS[..], &COMMON].concat(),
+        Some(kind) => [&[kind.name()], kind.extra(), &COMMON].concat(),
+        None => [&Kind::ALL.map(Kind::name)[..], &COMMON].concat(),
     }
 }
 
@@ -89,7 +131,7 @@ mod tests {
     #[test]
     fn one_kind_is_found_among_settings() {
         let object: Map<String, Json> = serde_json::from_str(r#"{"rotation": 90, "fill": "red"}"#).unwrap();
-        assert_eq!(check(&object).unwrap().unwrap().0, "fill");
+        assert_eq!(check(&object).unwrap().unwrap().0, Kind::Fill);
         let object: Map<String, Json> = serde_json::from_str(r#"{"rotation": 90}"#).unwrap();
         assert_eq!(check(&object).unwrap(), None);
     }

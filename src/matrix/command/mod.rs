@@ -14,7 +14,7 @@ mod pixels;
 mod value;
 
 pub use error::CommandError;
-pub use keys::{COMMON, KINDS, extra};
+pub use keys::{COMMON, Kind};
 
 use std::time::Duration;
 
@@ -88,16 +88,26 @@ pub struct Graph {
 }
 
 impl Picture {
-    /// The key that asks for it.
-    pub const fn kind(&self) -> &'static str {
+    /// What it is.
+    pub const fn kind(&self) -> Kind {
         match self {
-            Self::Clear => "clear",
-            Self::Pixels(_) => "pixels",
-            Self::Fill(_) => "fill",
-            Self::Image(_) => "image",
-            Self::Text(_) => "text",
-            Self::Icon(..) => "icon",
-            Self::Graph(_) => "graph",
+            Self::Clear => Kind::Clear,
+            Self::Pixels(_) => Kind::Pixels,
+            Self::Fill(_) => Kind::Fill,
+            Self::Image(_) => Kind::Image,
+            Self::Text(_) => Kind::Text,
+            Self::Icon(..) => Kind::Icon,
+            Self::Graph(_) => Kind::Graph,
+        }
+    }
+
+    /// The colour that it is drawn in, where there is one.
+    pub const fn colour(&self) -> Option<Rgb> {
+        match self {
+            Self::Clear | Self::Pixels(_) | Self::Image(_) => None,
+            Self::Fill(colour) | Self::Icon(_, colour) => Some(*colour),
+            Self::Text(text) => Some(text.colour),
+            Self::Graph(graph) => Some(graph.colour),
         }
     }
 }
@@ -137,16 +147,16 @@ impl Command {
     }
 }
 
-/// The picture that the key `kind` with the value `json` asks for; `object` holds what else is said of it.
-fn picture(kind: &str, json: &Json, object: &Map<String, Json>) -> Result<Picture, CommandError> {
+/// The picture of this kind that `json` describes; `object` holds what else is said of it.
+fn picture(kind: Kind, json: &Json, object: &Map<String, Json>) -> Result<Picture, CommandError> {
     Ok(match kind {
-        "pixels" => Picture::Pixels(pixels::pixels(json)?),
-        "fill" => Picture::Fill(value::colour(json, "fill")?),
-        "image" => Picture::Image(pixels::image(json)?),
-        "text" => Picture::Text(drawn::text(json, object)?),
-        "icon" => drawn::icon(json, object)?,
-        "graph" => Picture::Graph(drawn::graph(json, object)?),
-        _ => drawn::clear(json)?,
+        Kind::Pixels => Picture::Pixels(pixels::pixels(json)?),
+        Kind::Fill => Picture::Fill(value::colour(json, "fill")?),
+        Kind::Clear => drawn::clear(json)?,
+        Kind::Image => Picture::Image(pixels::image(json)?),
+        Kind::Text => Picture::Text(drawn::text(json, object)?),
+        Kind::Icon => drawn::icon(json, object)?,
+        Kind::Graph => Picture::Graph(drawn::graph(json, object)?),
     })
 }
 
@@ -208,7 +218,7 @@ mod tests {
 
         #[test]
         fn values_of_any_kind_are_understood_or_refused(
-            key in proptest::sample::select([&KINDS[..], &COMMON[..], &["speed", "low", "?"]].concat()),
+            key in proptest::sample::select([&Kind::ALL.map(Kind::name)[..], &COMMON[..], &["speed", "low", "?"]].concat()),
             value in proptest::sample::select(vec![
                 "null", "true", "-1", "1e300", "0.5", "\"\"", "\"red\"", "\"=\"", "[]", "[1,2,3]", "[[1,2,3]]", "{}",
                 "{\"0,0\":\"red\"}", "{\"8,0\":\"red\"}", "{\"text\":1}", "\"\\u0000\"", "18446744073709551615",
