@@ -81,7 +81,8 @@ impl Framebuffer {
     }
 
     /// Shows a frame: one write of 128 bytes at the beginning of the device. It relies on the driver's first gamma
-    /// table, which is in use unless another program has selected the one for low light; then it is darker still.
+    /// table, which is in use unless another program, or the module's parameter `lowlight`, has selected the one for low
+    /// light; then it is darker still.
     ///
     /// # Errors
     /// When the kernel refuses the write, as it does when the HAT is gone.

@@ -1,11 +1,11 @@
 //! How the levels of a frame become light.
 //!
 //! The kernel's driver has a table from the 32 levels of a channel to the 32 steps of the LED, and another for low
-//! light, which an ioctl (61697) selects. A safe call of that ioctl is not to be had, so [`Gamma::apply`] does the same
+//! light, which an ioctl (61698) selects. A safe call of that ioctl is not to be had, so [`Gamma::apply`] does the same
 //! in the frame: each level becomes the one that the driver's first table turns into the step of the second. Once
 //! `base` has the ioctl, the framebuffer can select the table, and write frames as they are.
 //!
-//! The driver's tables, as the official library documents them:
+//! The driver's tables, as the ioctl 61696 gives them after a reset (61698) to 0 and to 1:
 //!
 //! ```text
 //! default    0 0 0 0 0 0 1 1 2 2 3 3 4 5 6 7 8 9 10 11 12 14 15 17 18 20 21 23 25 27 29 31
