@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use rumqttc::Publish;
 use tokio::time::Sleep;
 
 use super::delivery::Receipt;
@@ -13,6 +14,7 @@ use super::{BrokerAddress, Options};
 use crate::base::backoff::Backoff;
 use crate::base::clock::{self, Monotonic};
 use crate::client::Outage;
+use crate::mqtt::TopicName;
 
 /// Waits between attempts to reach the embedded broker, which is in the same process or about to be.
 const HOUSE_WAITS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
@@ -28,6 +30,10 @@ pub(super) enum ConnectionEvent {
     Up,
     /// A message has arrived.
     Delivered(Receipt),
+    /// A message has come on a topic that was subscribed to.
+    Incoming(Publish),
+    /// The broker refuses a subscription.
+    SubscriptionRefused,
     /// The connection is lost or could not be made; the next attempt follows by itself.
     Down,
 }
@@ -74,6 +80,16 @@ impl Connection {
         }
     }
 
+    /// Asks for what is published to `topic`; `false` when there is no connection or no room in it.
+    pub(super) fn try_subscribe(&self, topic: &TopicName) -> bool {
+        matches!(&self.stage, Stage::Up(link, _) if link.try_subscribe(topic))
+    }
+
+    /// Asks for no more of it; `false` when there is no connection or no room in it.
+    pub(super) fn try_unsubscribe(&self, topic: &TopicName) -> bool {
+        matches!(&self.stage, Stage::Up(link, _) if link.try_unsubscribe(topic))
+    }
+
     /// Waits for the next event, and connects when it is time to. Cancel safe.
     pub(super) async fn next_event(&mut self) -> ConnectionEvent {
         loop {
@@ -90,6 +106,8 @@ impl Connection {
             return match event {
                 LinkEvent::Up => self.handle_up(clock::monotonic()),
                 LinkEvent::Delivered(receipt) => ConnectionEvent::Delivered(receipt),
+                LinkEvent::Incoming(publish) => ConnectionEvent::Incoming(publish),
+                LinkEvent::SubscriptionRefused => ConnectionEvent::SubscriptionRefused,
                 LinkEvent::Down(why) => self.handle_down(&why, clock::monotonic()),
             };
         }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, Packet};
+use rumqttc::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, Packet, Publish, SubscribeReasonCode};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::delivery::{Deliveries, Receipt};
 use super::publish::Publication;
 use super::reach::{connection_error_text, rumqttc_qos};
+use crate::mqtt::TopicName;
 
 /// Messages that may wait for the event loop. When it is full a message is refused, and whoever wanted to publish it
 /// knows what that means.
@@ -24,6 +25,10 @@ pub(super) enum LinkEvent {
     Up,
     /// A message has arrived: written (QoS 0), acknowledged (1) or completed (2).
     Delivered(Receipt),
+    /// A message has come on a topic that was subscribed to.
+    Incoming(Publish),
+    /// The broker refuses a subscription.
+    SubscriptionRefused,
     /// It is over, and why.
     Down(String),
 }
@@ -60,6 +65,16 @@ impl Link {
         taken
     }
 
+    /// Asks for what is published to `topic`, without waiting; `false` when the event loop has no room.
+    pub(super) fn try_subscribe(&self, topic: &TopicName) -> bool {
+        self.client.try_subscribe(topic.as_str(), rumqttc::QoS::AtLeastOnce).is_ok()
+    }
+
+    /// Asks for no more of it, without waiting; `false` when the event loop has no room.
+    pub(super) fn try_unsubscribe(&self, topic: &TopicName) -> bool {
+        self.client.try_unsubscribe(topic.as_str()).is_ok()
+    }
+
     /// Waits for the next event. Cancel safe. After [`LinkEvent::Down`] there is none.
     pub(super) async fn next_event(&mut self) -> LinkEvent {
         loop {
@@ -68,8 +83,13 @@ impl Link {
                 Some(Err(error)) => return LinkEvent::Down(connection_error_text(&error)),
                 None => return LinkEvent::Down("the connection has ended".into()),
             };
-            if matches!(event, Event::Incoming(Packet::ConnAck(_))) {
-                return LinkEvent::Up;
+            match event {
+                Event::Incoming(Packet::ConnAck(_)) => return LinkEvent::Up,
+                Event::Incoming(Packet::Publish(publish)) => return LinkEvent::Incoming(publish),
+                Event::Incoming(Packet::SubAck(ack)) if ack.return_codes.contains(&SubscribeReasonCode::Failure) => {
+                    return LinkEvent::SubscriptionRefused;
+                }
+                _ => {}
             }
             if let Some(receipt) = self.deliveries.handle_event(&event) {
                 return LinkEvent::Delivered(receipt);
@@ -93,7 +113,7 @@ impl Link {
             match self.next_event().await {
                 LinkEvent::Delivered(receipt) => receipts.push(receipt),
                 LinkEvent::Down(_) => return,
-                LinkEvent::Up => {}
+                LinkEvent::Up | LinkEvent::Incoming(_) | LinkEvent::SubscriptionRefused => {}
             }
         }
     }

@@ -1,16 +1,17 @@
 //! The gateway's own publisher: an ordinary MQTT client that samples on a schedule and says what it found.
 //!
-//! - Holds the schedule, the last sample, the samples that wait for the uplinks' topic, and which topics it has
-//!   announced.
+//! - Holds the schedule, the last sample, the samples that wait for the uplinks' topic, which topics it has announced,
+//!   and the thread that shows on the LED matrix what it is told.
 //! - Never enters: sockets and the wire (rumqttc has them), the broker, I²C registers.
-//! - Uses `base`, `mqtt` (names of topics), `client` (its set-up of TLS) and `sensors`.
+//! - Uses `base`, `mqtt` (names of topics), `client` (its set-up of TLS), `sensors` and `matrix`.
 //!
 //! Start reading at [`run()`], then `publish`, which decides without side effects what one sample puts where. A sample
 //! comes from the thread of [`spawn_sampling`]; `connection` keeps the link, `topics` remembers what is retained,
-//! `samples` keeps what the broker has not acknowledged.
+//! `samples` keeps what the broker has not acknowledged, `leds` has the matrix.
 
 mod connection;
 mod delivery;
+mod leds;
 mod link;
 mod narrate;
 mod once;
@@ -26,6 +27,7 @@ mod stamp;
 mod state;
 mod topics;
 
+pub use leds::{Leds, LedsDoor, LedsTopics, spawn_leds};
 pub use once::{OnceError, publish_once};
 pub use publish::{Publication, publications};
 pub use reach::{connack_text, connection_error_text, socket_host, tls_transport};
@@ -56,6 +58,8 @@ pub struct Options {
     pub status: Option<StatusTopic>,
     /// Where each sample goes as a whole, for uplinks; `None` when nobody carries samples further.
     pub samples: Option<SamplesTopic>,
+    /// The topics of the LED matrix; `None` when it is left alone.
+    pub leds: Option<LedsTopics>,
     /// The broker it is a client of.
     pub broker: BrokerAddress,
     /// The client identifier.
@@ -72,7 +76,8 @@ impl Options {
         let quantities = self.quantities.iter().map(|quantity| &quantity.topic);
         let state = self.state.iter().map(|state| &state.topic);
         let status = self.status.iter().map(|status| &status.topic);
-        quantities.chain(state).chain(status).chain(self.samples.iter().map(|samples| &samples.topic))
+        let leds = self.leds.iter().flat_map(|leds| [&leds.state, &leds.error]);
+        quantities.chain(state).chain(status).chain(self.samples.iter().map(|samples| &samples.topic)).chain(leds)
     }
 }
 

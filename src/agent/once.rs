@@ -98,7 +98,7 @@ async fn wait_until_up(link: &mut Link) -> Result<(), String> {
     loop {
         match link.next_event().await {
             LinkEvent::Up => return Ok(()),
-            LinkEvent::Delivered(_) => {}
+            LinkEvent::Delivered(_) | LinkEvent::Incoming(_) | LinkEvent::SubscriptionRefused => {}
             LinkEvent::Down(why) => return Err(why),
         }
     }

@@ -166,7 +166,8 @@ pub(super) fn retained_topics(options: &Options) -> BTreeSet<TopicName> {
     let quantities = options.quantities.iter().filter(|topic| topic.retain).map(|topic| &topic.topic);
     let state = options.state.iter().filter(|state| state.retain).map(|state| &state.topic);
     let status = options.status.iter().filter(|status| status.retain).map(|status| &status.topic);
-    quantities.chain(state).chain(status).cloned().collect()
+    let leds = options.leds.iter().map(|leds| &leds.state);
+    quantities.chain(state).chain(status).chain(leds).cloned().collect()
 }
 
 #[cfg(test)]

@@ -10,8 +10,12 @@ use super::{BrokerAddress, Options};
 use crate::client::{self, TlsError, io_error_text};
 use crate::mqtt::QoS;
 
-/// Packets up to this size pass in both directions; rumqttc's own 10 KiB would cut a long state off.
-const PACKET_BYTES_MAX: usize = 1 << 20;
+/// Packets up to this size are sent; rumqttc's own 10 KiB would cut a long state off.
+const SENT_BYTES_MAX: usize = 1 << 20;
+
+/// Packets up to this size are taken, the largest there are (section 2.2.3): the broker decides what is too long. A
+/// retained one that ends the connection would end every further one too.
+const TAKEN_BYTES_MAX: usize = 268_435_455 + 5;
 
 /// The transport that checks the broker's certificate against `ca_file`, or against the system's roots without one.
 ///
@@ -32,7 +36,7 @@ pub fn socket_host(host: &str, is_tls: bool) -> String {
 pub(super) fn mqtt_options(options: &Options) -> Result<MqttOptions, TlsError> {
     let mut mqtt = addressed(&options.broker, &options.client_id)?;
     mqtt.set_keep_alive(keep_alive(options.keep_alive));
-    mqtt.set_max_packet_size(PACKET_BYTES_MAX, PACKET_BYTES_MAX);
+    mqtt.set_max_packet_size(TAKEN_BYTES_MAX, SENT_BYTES_MAX);
     if let Some(will) = last_will(options) {
         mqtt.set_last_will(will);
     }

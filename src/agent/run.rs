@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rumqttc::Publish;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
 use super::Options;
 use super::connection::{Connection, ConnectionEvent};
 use super::delivery::Receipt;
+use super::leds::LedsDoor;
 use super::link::{Link, LinkEvent};
 use super::narrate::Narrator;
 use super::publish::{Presence, Publication, clearing, publications, retained_topics, status_publication};
@@ -57,6 +59,8 @@ pub struct Inputs {
     /// Whether samples have somebody to carry them: true once every uplink has its persistent session at the broker.
     /// While it is false they wait. Its sender may be gone: then the last word counts.
     pub carried: watch::Receiver<bool>,
+    /// The thread of the LED matrix; without one, commands to it are not heard.
+    pub leds: Option<LedsDoor>,
     /// The file that remembers retained topics; its directory exists.
     pub memory: PathBuf,
     /// When the gateway started, for the uptime in the state.
@@ -80,8 +84,9 @@ pub struct Progress {
 
 /// Runs until [`Command::Stop`]. Nothing that a broker or a sensor does ends it.
 pub async fn run(options: Options, inputs: Inputs, progress: watch::Sender<Progress>) {
-    let Inputs { mut samples, mut commands, mut carried, memory, started, alive } = inputs;
+    let Inputs { mut samples, mut commands, mut carried, leds, memory, started, alive } = inputs;
     let mut agent = Agent::new(options, load_memory(memory), started, progress);
+    agent.leds = leds;
     agent.is_carried = *carried.borrow_and_update();
     let mut samples_open = true;
     let mut is_silent = false;
@@ -107,12 +112,16 @@ pub async fn run(options: Options, inputs: Inputs, progress: watch::Sender<Progr
             }
             _ = marks.tick() => alive.mark(clock::monotonic()),
             Ok(()) = carried.changed() => agent.is_carried = *carried.borrow_and_update(),
+            () = leds_changed(&mut agent.leds) => agent.tell_leds(),
             event = agent.connection.next_event() => agent.handle_event(event),
         }
         agent.send_samples();
     }
     while let Ok(sample) = samples.try_recv() {
         agent.handle_sample(sample);
+    }
+    if agent.leds.as_ref().is_some_and(LedsDoor::has_news) {
+        agent.tell_leds();
     }
     // what the broker does not take in time is lost with the process
     let _ = tokio::time::timeout(SAMPLES_WAIT, agent.finish_samples()).await;
@@ -125,6 +134,14 @@ pub(super) fn load_memory(path: PathBuf) -> Memory {
         warn!("the memory of retained topics starts empty: {error}");
         Memory::empty(path)
     })
+}
+
+/// Waits until the LED matrix has another state.
+async fn leds_changed(leds: &mut Option<LedsDoor>) {
+    match leds {
+        Some(leds) => leds.changed().await,
+        None => std::future::pending().await,
+    }
 }
 
 struct Agent {
@@ -141,6 +158,7 @@ struct Agent {
     samples: SampleQueue,
     /// Whether they may be published.
     is_carried: bool,
+    leds: Option<LedsDoor>,
     is_drop_told: bool,
     progress: watch::Sender<Progress>,
 }
@@ -157,6 +175,7 @@ impl Agent {
             said: Said::default(),
             samples: SampleQueue::default(),
             is_carried: false,
+            leds: None,
             is_drop_told: false,
             progress,
         }
@@ -165,10 +184,15 @@ impl Agent {
     fn handle_event(&mut self, event: ConnectionEvent) {
         match event {
             ConnectionEvent::Up => {
+                self.subscribe(None);
                 self.introduce();
                 self.progress.send_modify(|progress| progress.is_connected = true);
             }
             ConnectionEvent::Delivered(receipt) => self.handle_receipt(receipt),
+            ConnectionEvent::Incoming(publish) => self.handle_incoming(&publish),
+            ConnectionEvent::SubscriptionRefused => {
+                warn!("{} refuses the subscription to the commands of the LED matrix", self.options.broker);
+            }
             ConnectionEvent::Down => {
                 self.samples.handle_lost();
                 self.progress.send_if_modified(|progress| std::mem::take(&mut progress.is_connected));
@@ -185,6 +209,29 @@ impl Agent {
         }
     }
 
+    /// A command to the matrix. What was on its way while the topic was renamed is none any more.
+    fn handle_incoming(&mut self, publish: &Publish) {
+        let (Some(topics), Some(leds)) = (&self.options.leds, &mut self.leds) else { return };
+        if topics.set.as_str() != publish.topic {
+            return;
+        }
+        let refusal = leds.handle_payload(topics, &publish.payload, clock::monotonic(), clock::wall());
+        if let Some(refusal) = refusal {
+            self.publish(refusal, Receipt::None);
+        }
+    }
+
+    /// Publishes the state of the matrix; while there is no connection it waits for the next one.
+    fn tell_leds(&mut self) {
+        let (Some(topics), Some(leds)) = (&self.options.leds, &mut self.leds) else { return };
+        if !self.connection.is_up() {
+            return;
+        }
+        if let Some(state) = leds.state(topics, clock::monotonic(), clock::wall()) {
+            self.publish(state, Receipt::None);
+        }
+    }
+
     fn handle_sample(&mut self, sample: Sample) {
         if self.options.samples.is_some() && !self.samples.push(&sample) {
             self.count_dropped();
@@ -197,6 +244,9 @@ impl Agent {
         self.progress.send_modify(|progress| progress.samples = progress.samples.saturating_add(1));
         for line in self.narrator.handle_sample(&sample) {
             line.log();
+        }
+        if let Some(leds) = &self.leds {
+            leds.handle_readings(&sample.readings);
         }
         if self.connection.is_up() {
             self.publish_sample(&sample);
@@ -229,15 +279,29 @@ impl Agent {
             self.connection = Connection::new(options.clone());
             self.options = options;
         } else {
-            self.options = options;
+            let before = std::mem::replace(&mut self.options, options).leds.map(|leds| leds.set);
             if self.connection.is_up() {
+                self.subscribe(before.as_ref());
                 self.introduce();
             }
         }
     }
 
-    /// Says everything anew. Subscriptions come first when there are any, so that no answer to an announcement is
-    /// missed; then the status, then what is to be cleared, then the last values.
+    /// Asks for commands to the matrix, instead of for those on the topic `before`. It comes before everything that is
+    /// said, so that no answer to an announcement is missed.
+    fn subscribe(&self, before: Option<&TopicName>) {
+        let wanted = self.options.leds.as_ref().map(|leds| &leds.set);
+        if before == wanted {
+            return;
+        }
+        let is_left = before.is_none_or(|topic| self.connection.try_unsubscribe(topic));
+        let is_asked = wanted.is_none_or(|topic| self.connection.try_subscribe(topic));
+        if !is_left || !is_asked {
+            warn!("{} takes messages too slowly: commands to the LED matrix are not heard", self.options.broker);
+        }
+    }
+
+    /// Says everything anew: the status, then what is to be cleared, then the state of the matrix and the last values.
     fn introduce(&mut self) {
         self.said = Said::default();
         let wanted = retained_topics(&self.options);
@@ -253,6 +317,7 @@ impl Agent {
             info!("clearing {topic}, which is not published any more");
             self.publish(clearing(topic.clone()), Receipt::Cleared(topic));
         }
+        self.tell_leds();
         if let Some(last) = self.last.take() {
             self.publish_sample(&last);
             self.last = Some(last);
@@ -364,7 +429,7 @@ impl Agent {
                 LinkEvent::Delivered(Receipt::Offline) => return true,
                 LinkEvent::Delivered(receipt) => self.handle_receipt(receipt),
                 LinkEvent::Down(_) => return false,
-                LinkEvent::Up => {}
+                LinkEvent::Up | LinkEvent::Incoming(_) | LinkEvent::SubscriptionRefused => {}
             }
         }
     }
@@ -382,6 +447,7 @@ mod tests {
             state: None,
             status: None,
             samples,
+            leds: None,
             broker: BrokerAddress::House { socket: "/nowhere/broker.sock".into() },
             client_id: "agent".into(),
             keep_alive: Duration::from_secs(30),

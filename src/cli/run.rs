@@ -16,7 +16,7 @@ use super::state::StateDirectory;
 use super::threads::{BrokerEnd, BrokerThread};
 use super::uplinks::Uplinks;
 use super::{greeting, log, once, source};
-use crate::agent::{self, Command, Inputs, Sampling};
+use crate::agent::{self, Command, Inputs, Leds, Sampling};
 use crate::base::clock::{self, Monotonic};
 use crate::base::progress::Progress;
 use crate::config::Settings;
@@ -77,6 +77,7 @@ struct Gateway {
     started: Monotonic,
     sampling: Sampling,
     uplinks: Uplinks,
+    leds: Leds,
     agent: JoinHandle<()>,
     commands: mpsc::Sender<Command>,
     progress: watch::Receiver<agent::Progress>,
@@ -118,15 +119,25 @@ impl Gateway {
         let (samples_in, samples) = mpsc::channel(agent::SAMPLES_MAX);
         let sampling = agent::spawn_sampling(sensor, settings.sensors.interval, samples_in)
             .context("cannot start the sampling thread")?;
+        let leds = agent::spawn_leds("/".into(), settings.leds.clone())
+            .context("cannot start the thread of the LED matrix")?;
         let (commands, commands_out) = mpsc::channel(COMMANDS_MAX);
         let (progress_in, progress) = watch::channel(agent::Progress::default());
         let memory = state.announced_topics();
         // nobody carries samples further
         let (carried, alive) = (uplinks.carried(), Progress::new(clock::monotonic()));
-        let inputs = Inputs { samples, commands: commands_out, carried, memory, started, alive: alive.clone() };
+        let inputs = Inputs {
+            samples,
+            commands: commands_out,
+            carried,
+            leds: Some(leds.door()),
+            memory,
+            started,
+            alive: alive.clone(),
+        };
         let agent = tokio::spawn(agent::run(settings.agent.clone(), inputs, progress_in));
         let (access, certificates) = (None, None);
-        Ok(Self { settings, started, sampling, uplinks, agent, commands, progress, alive, access, certificates })
+        Ok(Self { settings, started, sampling, uplinks, leds, agent, commands, progress, alive, access, certificates })
     }
 
     /// Lives until a signal, or until the broker ends by itself, which is a failure.
@@ -192,6 +203,7 @@ impl Gateway {
         }
         level.set(new.log.level);
         self.sampling.set_options(new.sensors.clone());
+        self.leds.set_options(new.leds.clone());
         if let (Some(access), Some(broker)) = (&self.access, &new.broker) {
             send_if_new(access, &broker.server.access);
         }
@@ -220,10 +232,12 @@ impl Gateway {
         moved.collect()
     }
 
-    /// Says `offline`, leaves, and stops sampling.
+    /// Makes the matrix dark, says `offline`, leaves, and stops sampling.
     async fn stop(self) {
         life::tell_stopping();
         info!("stopping");
+        // before the agent, which tells it
+        self.leds.stop().await;
         let left = async {
             // an agent that is gone needs no command
             let _ = self.commands.send(Command::Stop).await;

@@ -7,8 +7,8 @@
 //!
 //! The journey: `layers` finds the file and lays defaults, file and environment over each other; `document` parses and
 //! knows where everything stands; `section` reads one key at a time and collects what is wrong; one file a section
-//! (`general`, `sensors`, `publish`, `status`, `samples`, `broker`, `access`, `listener`, `tls`, `limits`, `external`,
-//! `storage`, `log`, and the directory `uplink`) decides what it means, with the words of `value`, `template`,
+//! (`general`, `sensors`, `publish`, `status`, `leds`, `samples`, `broker`, `access`, `listener`, `tls`, `limits`,
+//! `external`, `storage`, `log`, and the directory `uplink`) decides what it means, with the words of `value`, `template`,
 //! `endpoint` and `credential`. Start reading at [`load`], then at `sensors`.
 
 mod access;
@@ -19,6 +19,7 @@ mod endpoint;
 mod external;
 mod general;
 mod layers;
+mod leds;
 mod limits;
 mod listener;
 mod log;

@@ -24,6 +24,7 @@ pub(in crate::agent) fn options(payload: PayloadFormat, retain: bool) -> Options
         state: None,
         status: None,
         samples: None,
+        leds: None,
         broker: BrokerAddress::House { socket: PathBuf::from("/nowhere") },
         client_id: "agent".into(),
         keep_alive: Duration::from_secs(30),

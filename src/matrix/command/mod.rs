@@ -135,6 +135,20 @@ impl Command {
         }
     }
 
+    /// The one command that does what this one and then `later` do at one moment: what `later` shows replaces what this
+    /// one shows, with its timeout, and a setting that `later` leaves alone is this one's.
+    #[must_use]
+    pub fn followed_by(self, later: Self) -> Self {
+        let is_replaced = later.picture.is_some();
+        Self {
+            picture: later.picture.or(self.picture),
+            rotation: later.rotation.or(self.rotation),
+            low_light: later.low_light.or(self.low_light),
+            brightness: later.brightness.or(self.brightness),
+            timeout: later.timeout.or(self.timeout.filter(|_| !is_replaced)),
+        }
+    }
+
     fn from_object(object: &Map<String, Json>) -> Result<Self, CommandError> {
         let kind = keys::check(object)?;
         Ok(Self {
@@ -188,6 +202,24 @@ mod tests {
             timeout: Some(Duration::from_millis(1_500)),
         };
         assert_eq!(Command::parse(payload).unwrap(), expected);
+    }
+
+    #[test]
+    fn two_commands_at_one_moment_are_one() {
+        let check = |first: &str, later: &str, expected: &str| {
+            let [first, later, expected] =
+                [first, later, expected].map(|payload| Command::parse(payload.as_bytes()).unwrap());
+            assert_eq!(first.followed_by(later), expected);
+        };
+        check(r#"{"rotation": 90}"#, r#"{"fill": "red"}"#, r#"{"fill": "red", "rotation": 90}"#);
+        check(r#"{"fill": "red", "timeout": 5}"#, r#"{"clear": true}"#, "");
+        check(
+            r#"{"fill": "red", "timeout": 5}"#,
+            r#"{"rotation": 0}"#,
+            r#"{"fill": "red", "timeout": 5, "rotation": 0}"#,
+        );
+        check(r#"{"fill": "red", "timeout": 5}"#, r#"{"timeout": 9}"#, r#"{"fill": "red", "timeout": 9}"#);
+        check(r#"{"low_light": true}"#, r#"{"low_light": false}"#, r#"{"low_light": false}"#);
     }
 
     #[test]
