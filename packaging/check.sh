@@ -17,6 +17,7 @@ EXPECTED=(
     usr/share/bash-completion/completions/sensegate
     usr/share/doc/sensegate/changelog.Debian.gz
     usr/share/doc/sensegate/copyright
+    usr/share/doc/sensegate/leds.schema.json
     usr/share/fish/vendor_completions.d/sensegate.fish
     usr/share/man/man1/sensegate.1.gz
     usr/share/zsh/vendor-completions/_sensegate

@@ -345,3 +345,20 @@ fn limits_of_certain_sessions_name_clients() {
         ],
     );
 }
+
+#[test]
+fn a_matrix_has_a_brightness_a_quarter_turn_and_topics_of_its_own() {
+    check(
+        "[leds]\nbrightness = 2\nrotation = 45\ntimeout = 5\n\
+         topic = \"myRasp/state\"\nerror_topic = \"myRasp/leds/set\"",
+        &[
+            "x.toml:2:14: leds.brightness: is 2, a number from 0 to 1 is expected",
+            "x.toml:3:12: leds.rotation: is none of 0, 90, 180 and 270",
+            "x.toml:4:11: leds.timeout: is 5, a duration from \"1s\" to \"7days\" is expected",
+            "x.toml:5:9: leds.topic: is myRasp/state, as state.topic is; each needs a topic of its own",
+            "x.toml:6:15: leds.error_topic: is myRasp/leds/set, as leds.set_topic is; each needs a topic of its own",
+        ],
+    );
+    check_ok("[leds]\nenabled = false\ntopic = \"myRasp/state\"");
+    check_ok("[leds]\nbrightness = 0.5\nrotation = 270\ntimeout = \"10m\"");
+}

@@ -6,10 +6,10 @@
 //! - Uses `base`.
 //! - Follows `docs/matrix.md`, which is the schema of commands for users, and the kernel's `rpisense-fb` driver.
 //!
-//! Whoever runs it parses payloads ([`Command::parse`]), hands commands and values to the [`Player`], asks it for the
-//! frame of now and for the next moment at which that frame changes ([`Player::next_deadline`]), and writes frames to
-//! the [`Framebuffer`]. A later command replaces an earlier one at once: nothing queues up. Start reading at
-//! [`Player`].
+//! Whoever runs it (`agent::leds`) parses payloads ([`Command::parse`]), hands commands and values to the [`Player`],
+//! asks it for the frame of now and for the next moment at which that frame changes ([`Player::next_deadline`]), and
+//! writes frames to the [`Framebuffer`]. A later command replaces an earlier one at once: nothing queues up. Start
+//! reading at [`Player`].
 
 mod art;
 mod brightness;

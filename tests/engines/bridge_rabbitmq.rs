@@ -91,10 +91,10 @@ fn everything_arrives_while_a_node_of_the_cluster_is_killed() {
 /// RabbitMQ takes a topic name with a wildcard and delivers it, which no broker may: what follows it arrives.
 fn name_with_a_wildcard_is_passed_over(far: SocketAddr) {
     let place = Place::loopback();
-    let rules = r#"{ topic = "leds/#", direction = "in", local_prefix = "myRasp/", remote_prefix = "fleet/pi/" }"#;
+    let rules = r#"{ topic = "leds/#", direction = "in", local_prefix = "other/", remote_prefix = "fleet/pi/" }"#;
     let gateway = start_gateway(&place, &bridge("inward", &[far], PROFILE, rules));
     expect_state(&place, &gateway, "inward", "connected", |state| state["connected"] == true);
-    let consumer = Consumer::start(&place, vec![gateway.address()], "leds", "myRasp/leds/#");
+    let consumer = Consumer::start(&place, vec![gateway.address()], "leds", "other/leds/#");
     publish_numbers(far, "fleet/pi/leds/set", 1..=5);
     publish_numbers(far, "fleet/pi/leds/+", 100..=100);
     publish_numbers(far, "fleet/pi/leds/set", 6..=10);

@@ -4,13 +4,14 @@
 //!   a directory), an address, a bus.
 //! - Nothing is changed on the machine, of the chips only their identity is read, and to far sides of uplinks it is a
 //!   client of its own, so it may run beside a gateway that is at work.
-//! - Uses `base`, `sensors`, `client` and the decided configuration.
+//! - Uses `base`, `sensors`, `matrix`, `client` and the decided configuration.
 //!
 //! Start reading at [`examine`], which is the list of checks; then one file a subject.
 
 pub(super) mod bus;
 mod chips;
 pub(super) mod finding;
+mod leds;
 mod place;
 pub(super) mod ports;
 mod uplinks;
@@ -41,6 +42,9 @@ pub(super) fn run(settings: &Settings, origin: &impl fmt::Display) -> ExitCode {
 fn examine(settings: &Settings, origin: &impl fmt::Display, root: &Path) -> Report {
     let mut findings = vec![Finding::ok("configuration", origin.to_string())];
     findings.extend(examine_source(&settings.sensors.source, root));
+    if settings.leds.is_some() {
+        findings.push(leds::check_framebuffer(root));
+    }
     findings.extend(examine_broker(settings, root));
     findings.push(place::check_clock(clock::wall(), clock::is_synchronised()));
     findings.push(place::check_directory(&settings.storage.directory, std::process::id()));
