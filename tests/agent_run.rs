@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use agent_broker::agent::{Agent, options, sample, topic};
 use agent_broker::{Answer, Broker, Seen, said};
-use sensegate::agent::{self, BrokerAddress, Options, StateTopic};
+use sensegate::agent::{self, BrokerAddress, LedsTopics, Options, StateTopic};
 use sensegate::base::clock::Monotonic;
 use sensegate::mqtt::QoS;
 use sensegate::sensors::{Absence, Reading, Reason};
@@ -223,4 +223,45 @@ async fn an_acknowledgement_counts_that_comes_together_with_the_end_of_the_conne
         let once = agent::publish_once(options.clone(), &sample, Monotonic::ZERO, memory, wait);
         assert_eq!(once.await.unwrap(), 1);
     }
+}
+
+fn with_leds(broker: &Broker, set: &str) -> Options {
+    let leds = LedsTopics { set: topic(set), state: topic("t/leds"), error: topic("t/leds/error") };
+    Options { leds: Some(leds), ..options(broker) }
+}
+
+fn filters(filter: &str) -> Vec<String> {
+    vec![filter.to_owned()]
+}
+
+#[tokio::test]
+async fn commands_are_subscribed_to_before_anything_is_said_on_each_connection() {
+    let mut broker = Broker::start();
+    let agent = Agent::start(&broker, with_leds(&broker, "t/leds/set"));
+    for _ in 0..3 {
+        broker.next_connect().await;
+        assert_eq!(broker.next().await, Seen::Subscribe(filters("t/leds/set")));
+        assert_eq!(broker.next_message().await, said("t/status", "online", 1, true));
+        broker.cut();
+        assert_eq!(broker.next().await, Seen::Gone);
+    }
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_reload_moves_the_subscription_only_when_its_topic_is_another_one() {
+    let mut broker = Broker::start();
+    let agent = Agent::start(&broker, with_leds(&broker, "t/leds/set"));
+    broker.skip_to("t/status", "online").await;
+    agent.reload(with_leds(&broker, "t/leds/set")).await;
+    assert_eq!(broker.next_message().await, said("t/status", "online", 1, true));
+    agent.reload(with_leds(&broker, "t/show")).await;
+    assert_eq!(broker.next().await, Seen::Unsubscribe(filters("t/leds/set")));
+    assert_eq!(broker.next().await, Seen::Subscribe(filters("t/show")));
+    assert_eq!(broker.next_message().await, said("t/status", "online", 1, true));
+    agent.reload(options(&broker)).await;
+    assert_eq!(broker.next().await, Seen::Unsubscribe(filters("t/show")));
+    assert_eq!(broker.next_message().await, said("t/status", "online", 1, true));
+    assert_eq!(broker.next_message().await, said("t/leds", "", 1, true));
+    agent.stop().await;
 }

@@ -359,6 +359,11 @@ fn a_matrix_has_a_brightness_a_quarter_turn_and_topics_of_its_own() {
             "x.toml:6:15: leds.error_topic: is myRasp/leds/set, as leds.set_topic is; each needs a topic of its own",
         ],
     );
+    let uplink = "[uplink.ubidots]\nenabled = true\ndevice = \"pi\"\ntoken_file = \"/dev/null\"\n\
+                  [[uplink.ubidots.receive]]\nvariable = \"led\"\ntopic = \"{prefix}/leds/set\"";
+    let problems =
+        parse(Path::new("x.toml"), uplink, home()).map_or_else(|problems| problems.to_string(), |_| String::new());
+    assert!(!problems.contains("topic"), "commands may come from elsewhere: {problems}");
     check_ok("[leds]\nenabled = false\ntopic = \"myRasp/state\"");
     check_ok("[leds]\nbrightness = 0.5\nrotation = 270\ntimeout = \"10m\"");
 }

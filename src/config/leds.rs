@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use config::ValueKind;
 
-use super::publish::{Topics, topic_name};
+use super::publish::{Purpose, Topics};
 use super::section::{Read, Section};
-use super::value::{boolean, duration, integer, number, text};
+use super::value::{boolean, duration, integer, number};
 use crate::agent::LedsTopics;
 use crate::matrix::{Brightness, Options, Rotation};
-use crate::mqtt::TopicName;
 
 /// The longest is that of a command's `timeout`.
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(7 * 24 * 3600);
@@ -24,8 +23,9 @@ pub(super) struct Leds {
 /// Reads `[leds]`; `None` when it is switched off.
 pub(super) fn read(section: &mut Section<'_>, topics: &mut Topics) -> Read<Option<Leds>> {
     let enabled = section.required("enabled", boolean);
-    let mut topic = |key: &str| read_topic(section, key, topics, &enabled);
-    let (set, state, error) = (topic("set_topic"), topic("topic"), topic("error_topic"));
+    let mut topic = |key, purpose| topics.read_for(purpose, section, key, enabled);
+    let set = topic("set_topic", Purpose::Heard);
+    let (state, error) = (topic("topic", Purpose::Told), topic("error_topic", Purpose::Told));
     let low_light = section.required("low_light", boolean);
     let brightness_max = section.required("brightness", brightness);
     let rotation = section.required("rotation", rotation);
@@ -34,15 +34,6 @@ pub(super) fn read(section: &mut Section<'_>, topics: &mut Topics) -> Read<Optio
     let display =
         Options { low_light: low_light?, brightness_max: brightness_max?, rotation: rotation?, timeout: timeout? };
     Ok(enabled?.then_some(Leds { topics, display }))
-}
-
-/// Each needs a topic of its own, the commands too: the gateway must not take what it tells for one.
-fn read_topic(section: &mut Section<'_>, key: &str, topics: &mut Topics, enabled: &Read<bool>) -> Read<TopicName> {
-    let topic = section.required(key, |kind| topic_name(&text(kind)?, topics.names()))?;
-    if *enabled != Ok(false) {
-        topics.claim(section.path(key), topic.clone());
-    }
-    Ok(topic)
 }
 
 fn brightness(kind: &ValueKind) -> Result<Brightness, String> {

@@ -67,7 +67,7 @@ fn read_report(section: &mut Section<'_>) -> Read<Report> {
     })
 }
 
-/// The topics that the gateway publishes to.
+/// The topics that the gateway uses.
 pub(super) struct Topics {
     names: Names,
     used: Vec<Used>,
@@ -80,6 +80,27 @@ struct Used {
     /// What it is, for a problem of another one.
     title: String,
     topic: TopicName,
+    purpose: Purpose,
+}
+
+/// What a topic is used for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// What the gateway itself tells.
+    Told,
+    /// Commands to the gateway.
+    Heard,
+    /// What comes from elsewhere: commands, too.
+    Brought,
+}
+
+impl Used {
+    /// Whether the two cannot share a topic.
+    fn excludes(&self, other: &Self) -> bool {
+        let purposes = [self.purpose, other.purpose];
+        let is_command = purposes.contains(&Purpose::Heard) && purposes.contains(&Purpose::Brought);
+        self.topic == other.topic && !is_command
+    }
 }
 
 impl Topics {
@@ -94,8 +115,22 @@ impl Topics {
 
     /// Reads `topic` where only the prefix and the labels have a meaning.
     pub(super) fn read_plain(&mut self, section: &mut Section<'_>, enabled: Read<bool>) -> Read<TopicName> {
-        let names = self.names.clone();
-        self.read(section, &names, enabled)
+        self.read_for(Purpose::Told, section, "topic", enabled)
+    }
+
+    /// Reads `key`, which is used for `purpose`, where only the prefix and the labels have a meaning.
+    pub(super) fn read_for(
+        &mut self,
+        purpose: Purpose,
+        section: &mut Section<'_>,
+        key: &str,
+        enabled: Read<bool>,
+    ) -> Read<TopicName> {
+        let topic = section.required(key, |kind| topic_name(&text(kind)?, &self.names))?;
+        if enabled != Ok(false) {
+            self.claim_for(purpose, section.path(key), topic.clone());
+        }
+        Ok(topic)
     }
 
     /// Reads `topic`, and remembers it as used unless it is switched off.
@@ -109,7 +144,11 @@ impl Topics {
 
     /// Remembers the topic of the key at `path` as used.
     pub(super) fn claim(&mut self, path: String, topic: TopicName) {
-        self.used.push(Used { title: path.clone(), path, topic });
+        self.claim_for(Purpose::Told, path, topic);
+    }
+
+    fn claim_for(&mut self, purpose: Purpose, path: String, topic: TopicName) {
+        self.used.push(Used { title: path.clone(), path, topic, purpose });
     }
 
     /// The topic that `template` makes, used for what `title` says and typed nowhere: another one that is the same is
@@ -117,15 +156,16 @@ impl Topics {
     pub(super) fn claim_own(&mut self, template: &str, title: String, path: String) -> Result<TopicName, String> {
         let topic = topic_name(template, &self.names)?;
         if self.used.iter().all(|used| used.title != title) {
-            self.used.insert(0, Used { path, title, topic: topic.clone() });
+            self.used.insert(0, Used { path, title, topic: topic.clone(), purpose: Purpose::Told });
         }
         Ok(topic)
     }
 
     /// Notes a problem for each topic that an earlier key uses already, at the one of the two that somebody typed.
     pub(super) fn check_each_is_used_once(&self, root: &mut Section<'_>) {
-        for (index, Used { path, title, topic }) in self.used.iter().enumerate() {
-            let earlier = self.used.iter().take(index).find(|earlier| earlier.topic == *topic);
+        for (index, used) in self.used.iter().enumerate() {
+            let Used { path, title, topic, .. } = used;
+            let earlier = self.used.iter().take(index).find(|earlier| earlier.excludes(used));
             if let Some(earlier) = earlier {
                 let notes = root.notes();
                 let (at, other) = if notes.is_typed(path) { (path, &earlier.title) } else { (&earlier.path, title) };

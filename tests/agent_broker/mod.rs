@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use rumqttc::{ConnAck, Connect, ConnectReturnCode, Packet, PubAck, Publish, QoS};
+use rumqttc::{
+    ConnAck, Connect, ConnectReturnCode, Packet, PubAck, Publish, QoS, SubAck, SubscribeReasonCode, UnsubAck,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -23,6 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) enum Seen {
     Connect(Connect),
     Publish(Publish),
+    /// The filters of a SUBSCRIBE.
+    Subscribe(Vec<String>),
+    /// The filters of an UNSUBSCRIBE.
+    Unsubscribe(Vec<String>),
     Disconnect,
     /// The connection ended without a DISCONNECT.
     Gone,
@@ -175,6 +181,15 @@ fn handle(packet: Packet, told: &mpsc::UnboundedSender<Seen>, acknowledges: bool
             let answer = wants_ack.then(|| Packet::PubAck(PubAck::new(publish.pkid)));
             let _ = told.send(Seen::Publish(publish));
             answer
+        }
+        Packet::Subscribe(subscribe) => {
+            let codes = subscribe.filters.iter().map(|filter| SubscribeReasonCode::Success(filter.qos)).collect();
+            let _ = told.send(Seen::Subscribe(subscribe.filters.into_iter().map(|filter| filter.path).collect()));
+            Some(Packet::SubAck(SubAck::new(subscribe.pkid, codes)))
+        }
+        Packet::Unsubscribe(unsubscribe) => {
+            let _ = told.send(Seen::Unsubscribe(unsubscribe.topics));
+            Some(Packet::UnsubAck(UnsubAck::new(unsubscribe.pkid)))
         }
         Packet::Disconnect => {
             let _ = told.send(Seen::Disconnect);

@@ -18,6 +18,9 @@ const COUNT: u16 = 10;
 /// Nothing but what a test does reaches the disk while it is traced.
 const QUIET: &str = "coalesce = \"24h\"";
 
+/// The state of the matrix is said when it is known, which may be while a trace is taken.
+const WITHOUT_LEDS: &str = "[leds]\nenabled = false\n";
+
 /// `strace` attached to all threads of a gateway.
 struct Trace {
     process: Process,
@@ -107,7 +110,7 @@ fn expected(of_one: impl Fn(u16) -> Vec<Event>) -> Vec<Event> {
 
 #[test]
 fn a_flush_returns_between_the_read_of_a_durable_publish_and_the_write_of_its_acknowledgement() {
-    let mut gateway = Gateway::start("");
+    let mut gateway = Gateway::start(WITHOUT_LEDS);
     restart_with_storage(&mut gateway, QUIET);
     Link::leave_session(gateway.address(), "keeper", "#", 1);
     let Some(mut events) = trace_publishes(&gateway) else { return skip_or_fail("strace is missing") };
@@ -119,7 +122,7 @@ fn a_flush_returns_between_the_read_of_a_durable_publish_and_the_write_of_its_ac
 
 #[test]
 fn a_publish_to_clean_sessions_alone_flushes_nothing() {
-    let mut gateway = Gateway::start("");
+    let mut gateway = Gateway::start(WITHOUT_LEDS);
     restart_with_storage(&mut gateway, QUIET);
     let (mut subscriber, _) = Link::connect(gateway.address(), "clean", Keep::Nothing);
     subscriber.subscribe("t", 1);
@@ -129,7 +132,7 @@ fn a_publish_to_clean_sessions_alone_flushes_nothing() {
 
 #[test]
 fn without_sync_nothing_is_flushed() {
-    let mut gateway = Gateway::start("");
+    let mut gateway = Gateway::start(WITHOUT_LEDS);
     restart_with_storage(&mut gateway, &format!("{QUIET}\nsync = \"off\""));
     Link::leave_session(gateway.address(), "keeper", "#", 1);
     let Some(events) = trace_publishes(&gateway) else { return skip_or_fail("strace is missing") };

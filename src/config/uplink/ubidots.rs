@@ -16,7 +16,7 @@ use crate::client::{Address, TlsOptions};
 use crate::config::credential;
 use crate::config::endpoint::{password, url};
 use crate::config::layers::Variables;
-use crate::config::publish::Topics;
+use crate::config::publish::{Purpose, Topics};
 use crate::config::section::{Read, Section};
 use crate::config::value::{boolean, choice, describe, duration, number, qos_up_to_1, text};
 use crate::sensors::Quantity;
@@ -155,7 +155,7 @@ fn read_receive(
 ) -> Read<ReceiveRule> {
     let variable = section.required("variable", label);
     let device = section.optional("device", label);
-    let topic = topics.read_plain(section, enabled);
+    let topic = topics.read_for(Purpose::Brought, section, "topic", enabled);
     let form = section.optional("form", choice(&FORMS));
     let retain = section.optional("retain", boolean);
     Ok(ReceiveRule {
