@@ -14,7 +14,7 @@
 //! | [`server`] | sockets to the machine |
 //! | [`client`] | one connection of an MQTT client, for uplinks |
 //! | [`uplink`] | readings and messages to the cloud and to other brokers, commands back |
-//! | [`agent`] | schedule, what to publish, status |
+//! | [`agent`] | schedule, what to publish, status, the LED matrix at work |
 //! | [`config`] | what was typed becomes what was decided |
 //! | [`cli`] | the words the operator sees |
 

@@ -36,7 +36,7 @@ impl LedsDoor {
     /// Waits until there is another state; for ever when the thread has ended. Cancel safe.
     pub(in crate::agent) async fn changed(&mut self) {
         if self.reports.changed().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -8,11 +8,27 @@ use crate::matrix::{Command, Options};
 /// Values of quantities, or that there are none.
 pub(super) type Values = Vec<(&'static str, Option<f64>)>;
 
+/// Whether the matrix is in use.
+#[derive(Debug, PartialEq)]
+pub(super) enum Usage {
+    /// It shows what it is told, in this way.
+    Shown(Options),
+    /// It is left alone.
+    LeftAlone,
+}
+
+impl Usage {
+    /// With options it is in use.
+    pub(super) fn of(options: Option<Options>) -> Self {
+        options.map_or(Self::LeftAlone, Self::Shown)
+    }
+}
+
 /// What came since the thread looked last.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct News {
-    /// Other options; `None` within: the matrix is left alone.
-    pub(super) options: Option<Option<Options>>,
+    /// Another usage.
+    pub(super) usage: Option<Usage>,
     /// What all commands together ask for.
     pub(super) command: Option<Command>,
     /// Of the newest sample.
@@ -83,14 +99,14 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_values_and_options_count() {
+    fn the_newest_values_and_usage_count() {
         let inbox = Inbox::default();
         for value in [1.0, 2.0] {
             inbox.put(|news| news.values = Some(vec![("pressure", Some(value))]));
         }
-        inbox.put(|news| news.options = Some(Some(Options::default())));
-        inbox.put(|news| news.options = Some(None));
+        inbox.put(|news| news.usage = Some(Usage::of(Some(Options::default()))));
+        inbox.put(|news| news.usage = Some(Usage::of(None)));
         let news = inbox.take(None);
-        assert_eq!((news.values, news.options), (Some(vec![("pressure", Some(2.0))]), Some(None)));
+        assert_eq!((news.values, news.usage), (Some(vec![("pressure", Some(2.0))]), Some(Usage::LeftAlone)));
     }
 }

@@ -1,6 +1,6 @@
 //! The LED matrix at work: commands from the broker to the thread `matrix`, its state back.
 //!
-//! - Holds what waits for the thread (one slot each for commands, values and options, where the newest counts) and what
+//! - Holds what waits for the thread (one slot each for commands, values and usage, where the newest counts) and what
 //!   the thread told last.
 //! - Never enters: how a picture is drawn, which is the room `matrix`.
 //!

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use super::display::Display;
 use super::door::LedsDoor;
-use super::inbox::{Inbox, News};
+use super::inbox::{Inbox, News, Usage};
 use super::report::{Health, Report};
 use crate::base::clock::{self, Monotonic};
 use crate::matrix::Options;
@@ -34,7 +34,7 @@ impl Leds {
 
     /// Other options from now on; with `None` the matrix is made dark and left alone.
     pub fn set_options(&self, options: Option<Options>) {
-        self.inbox.put(|news| news.options = Some(options));
+        self.inbox.put(|news| news.usage = Some(Usage::of(options)));
     }
 
     /// Makes the matrix dark and ends the thread; waits for it for a second at most.
@@ -54,7 +54,7 @@ impl Leds {
 /// When the system gives no thread.
 pub fn spawn_leds(root: PathBuf, options: Option<Options>) -> io::Result<Leds> {
     let inbox = Arc::new(Inbox::default());
-    inbox.put(|news| news.options = Some(options));
+    inbox.put(|news| news.usage = Some(Usage::of(options)));
     let (told, reports) = watch::channel(None);
     let (worker, letters) = (Worker { root, display: None, told }, Arc::clone(&inbox));
     thread::Builder::new().name("matrix".into()).spawn(move || worker.run(&letters))?;
@@ -74,8 +74,8 @@ impl Worker {
         loop {
             let mut news = inbox.take(wait);
             let now = clock::monotonic();
-            if let Some(options) = news.options.take() {
-                self.set_options(options, now);
+            if let Some(usage) = news.usage.take() {
+                self.set_usage(usage, now);
             }
             if news.is_stop {
                 return self.clear(now);
@@ -84,13 +84,13 @@ impl Worker {
         }
     }
 
-    fn set_options(&mut self, options: Option<Options>, now: Monotonic) {
-        match (&mut self.display, options) {
-            (Some(display), Some(options)) => display.set_options(options, now),
-            (None, Some(options)) => {
+    fn set_usage(&mut self, usage: Usage, now: Monotonic) {
+        match (&mut self.display, usage) {
+            (Some(display), Usage::Shown(options)) => display.set_options(options, now),
+            (None, Usage::Shown(options)) => {
                 self.display = Some(Display::new(self.root.clone(), options, now, fastrand::u64(..)));
             }
-            (_, None) => {
+            (_, Usage::LeftAlone) => {
                 self.clear(now);
                 self.display = None;
                 self.told.send_replace(None);
