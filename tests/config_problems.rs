@@ -56,7 +56,9 @@ fn unknown_keys_are_refused_at_every_level_with_what_may_be_meant() {
     check("[sensor]\nbus = 1", &["x.toml:1:2: sensor: is no key of the top level; did you mean `sensors`?"]);
     check(
         "[publish.wind]",
-        &["x.toml:1:10: publish.wind: is no key of [publish]; its keys are humidity, pressure, temperature"],
+        &["x.toml:1:10: publish.wind: is no key of [publish]; its keys are absolute_humidity, dew_point, \
+           humidity, pressure, pressure_tendency, sea_level_pressure, temperature, temperature_from_humidity, \
+           temperature_from_pressure"],
     );
     check(
         "[mqtt]\nport = 1",
@@ -73,6 +75,39 @@ fn unknown_keys_are_refused_at_every_level_with_what_may_be_meant() {
         "\"sensors.bus\" = 1",
         &["x.toml:1:1: \"sensors.bus\": is no key: only letters, digits, `-` and `_` are expected"],
     );
+}
+
+#[test]
+fn a_correction_has_what_its_method_needs() {
+    check(
+        "[sensors.correction]\nmethod = \"offset\"",
+        &["x.toml:1:1: sensors.correction.offset: is missing, and the method is \"offset\""],
+    );
+    check(
+        "[sensors.correction]\nmethod = \"factor\"\nfactor = 0",
+        &["x.toml:3:10: sensors.correction.factor: is 0, a number from 0.1 to 1000 is expected"],
+    );
+    check(
+        "[sensors]\ntemperature_from = \"cpu\"\naltitude = 9000\n[sensors.filter.pressure]\nkind = \"average\"\nwindow = 0",
+        &[
+            "x.toml:2:20: sensors.temperature_from: is \"cpu\", one of \"humidity\", \"pressure\" is expected",
+            "x.toml:3:12: sensors.altitude: is 9000, a number from -430 to 8849 is expected",
+            "x.toml:5:8: sensors.filter.pressure.kind: is \"average\", one of \"none\", \"mean\", \"median\" is expected",
+            "x.toml:6:10: sensors.filter.pressure.window: is 0, a whole number from 1 to 1000 is expected",
+        ],
+    );
+    check_ok("[sensors.correction]\nmethod = \"factor\"\nfactor = 2");
+}
+
+#[test]
+fn sea_level_needs_the_height_above_it() {
+    let wanted = "[publish.sea_level_pressure]\nenabled = true\n";
+    check(
+        wanted,
+        &["x.toml:1:1: sensors.altitude: is missing, and sea_level_pressure is wanted: metres above sea level are \
+           expected"],
+    );
+    check_ok(&format!("{wanted}[sensors]\naltitude = 35"));
 }
 
 #[test]

@@ -14,7 +14,9 @@ use sensegate::base::clock::Monotonic;
 use sensegate::sensors::dump::Dump;
 use sensegate::sensors::hts221::{self, interpolate};
 use sensegate::sensors::simulated::SimulatedHat;
-use sensegate::sensors::{Chip, Hat, Options, Quantity, Reading, Readings, Reason, SourceOptions, ValueError, lps25h};
+use sensegate::sensors::{
+    Chip, Hat, Options, Quantity, Reading, Readings, Reason, Refinement, SourceOptions, ValueError, lps25h,
+};
 use serde_json::Value;
 
 /// What the printed digits of the vectors allow.
@@ -175,7 +177,7 @@ fn check_lps25h(vector: &Value) {
         assert_eq!(i64::from(count), expected["raw_p"].as_i64().unwrap());
         assert_near(lps25h::pressure(count).0, expected["pressure_hpa"].as_f64().unwrap());
         dump.set(Chip::Lps25h, 0x28, &[low, middle, high]);
-        check_pressure(vector, count, sampled(&dump).get(Quantity::Pressure));
+        check_pressure(vector, count, sampled(&dump).get(Quantity::Pressure).unwrap());
     }
     if let Some(temperature) = hex(&vector["temp_out_hex"]) {
         let count = i16::from_be_bytes(temperature.try_into().unwrap());
@@ -226,7 +228,11 @@ fn sampled(dump: &Dump) -> Readings {
     let seconds = Arc::new(AtomicU64::new(0));
     let read = Arc::clone(&seconds);
     let clock = move || Monotonic::from_boot(Duration::from_secs(read.load(Ordering::Relaxed)));
-    let options = Options { source: SourceOptions::Simulated, interval: Duration::from_secs(1) };
+    let options = Options {
+        source: SourceOptions::Simulated,
+        interval: Duration::from_secs(1),
+        refinement: Refinement::default(),
+    };
     let mut hat = Hat::new(SimulatedHat::from_dump(dump, clock.clone()), &options);
     for _ in 0..4 {
         hat.sample(clock());

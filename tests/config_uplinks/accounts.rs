@@ -48,8 +48,9 @@ fn values_of_an_account_stay_within_what_ubidots_takes() {
             "x.toml:8:7: uplink.ubidots.url: has no scheme, mqtt://HOST:PORT or mqtts://HOST:PORT is expected",
             "x.toml:10:15: uplink.ubidots.send.temperature: is true, a label or false is expected",
             "x.toml:11:12: uplink.ubidots.send.pressure: is empty, at least one character is expected",
-            "x.toml:12:1: uplink.ubidots.send.wind: is no key of [uplink.ubidots.send]; its keys are humidity, \
-             pressure, temperature",
+            "x.toml:12:1: uplink.ubidots.send.wind: is no key of [uplink.ubidots.send]; its keys are \
+             absolute_humidity, dew_point, humidity, pressure, pressure_tendency, sea_level_pressure, temperature, \
+             temperature_from_humidity, temperature_from_pressure",
         ],
     );
 }
