@@ -19,7 +19,7 @@ pub struct Sensor {
 
 #[derive(Debug)]
 enum Kind {
-    Real(RealHat),
+    Real(Box<RealHat>),
     Simulated(Box<Hat<SimulatedHat>>),
 }
 
@@ -51,7 +51,7 @@ pub enum OpenError {
 /// looked for again with backoff.
 pub fn open(options: &Options, clock: fn() -> Monotonic) -> Result<Sensor, OpenError> {
     let kind = match &options.source {
-        SourceOptions::I2c { bus } => Kind::Real(RealHat::new(*bus, options.clone())),
+        SourceOptions::I2c { bus } => Kind::Real(Box::new(RealHat::new(*bus, options.clone()))),
         SourceOptions::Simulated => simulated(SimulatedHat::new(clock, fastrand::u64(..)), options),
         SourceOptions::Dump(path) => simulated(SimulatedHat::from_dump(&Dump::load(path)?, clock), options),
     };

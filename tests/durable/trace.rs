@@ -1,6 +1,7 @@
 //! What the kernel saw: a durable PUBLISH is flushed before its acknowledgement is written to the socket.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -10,7 +11,7 @@ use tempfile::TempDir;
 use crate::link::{Keep, Link};
 use crate::place::restart_with_storage;
 use crate::support::{Gateway, Process, skip_or_fail};
-use crate::wire::{QOS1, publish_id};
+use crate::wire::{QOS1, RETAIN, publish_id};
 
 /// Messages published while one trace is taken.
 const COUNT: u16 = 10;
@@ -88,12 +89,21 @@ fn events_in(line: &str) -> Vec<Event> {
     read.then(|| id(r"\x74\x7a\x")).flatten().map(Event::Read).into_iter().collect()
 }
 
+/// Waits until the gateway's own client has said that it is there: before that it writes down its topics.
+fn wait_for_the_house(gateway: &Gateway) {
+    let (mut link, _) = Link::connect(gateway.address(), "waits", Keep::Nothing);
+    link.subscribe("myRasp/status", 0);
+    link.drain(|_, payload| if payload == b"online" { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
+}
+
 /// Publishes with QoS 1 under `t`, one after the other, each when the one before it is acknowledged; gives what the
 /// kernel saw of it.
 fn trace_publishes(gateway: &Gateway) -> Option<Vec<Event>> {
+    wait_for_the_house(gateway);
     let (mut publisher, _) = Link::connect(gateway.address(), "publisher", Keep::Nothing);
-    // behind this, what the gateway itself said when it began is on disk
-    publisher.publish_all("x/settled", ["settled".to_owned()], 1);
+    // what is kept is on disk behind what was kept before it
+    publisher.send(&publish_id(QOS1 | RETAIN, "x/settled", 1, "settled"));
+    assert_eq!(publisher.expect().body, [0, 1]);
     let trace = Trace::attach(gateway)?;
     for number in 0..COUNT {
         publisher.send(&publish_id(QOS1, "t", 0x7A00 + number, "x"));

@@ -53,9 +53,10 @@ impl Filtered {
     /// Takes in a sample and tells what the last ones are worth. An absence is told at once, and nothing that was
     /// sampled before it counts any more.
     pub(super) fn take(&mut self, sample: &Reading) -> Reading {
-        match sample {
-            Ok(value) => self.accept(*value),
-            Err(_) => (self.accepted, self.held_back) = (VecDeque::new(), 0),
+        if let Ok(value) = sample {
+            self.accept(*value);
+        } else {
+            (self.accepted, self.held_back) = (VecDeque::new(), 0);
         }
         sample.clone().map(|value| self.filtered().unwrap_or(value))
     }

@@ -5,6 +5,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use Quantity::{
+    AbsoluteHumidity, DewPoint, Humidity, Pressure, PressureTendency, SeaLevelPressure, Temperature,
+    TemperatureFromHumidity, TemperatureFromPressure,
+};
 
 fn at(s: u64) -> Monotonic {
     Monotonic::from_boot(Duration::from_secs(s))
@@ -15,7 +19,7 @@ fn absent(reason: Reason, s: u64) -> Reading {
 }
 
 /// What the chips say: temperature beside humidity, temperature beside pressure, humidity, pressure.
-fn raw(measured: [Reading; 4]) -> Readings {
+fn raw(measured: &[Reading; 4]) -> Readings {
     Readings::of(|quantity| {
         let index = MEASURED.iter().position(|&measured| measured == quantity)?;
         measured.get(index).cloned()
@@ -23,7 +27,7 @@ fn raw(measured: [Reading; 4]) -> Readings {
 }
 
 fn room() -> Readings {
-    raw([Ok(35.0), Ok(36.0), Ok(25.0), Ok(950.0)])
+    raw(&[Ok(35.0), Ok(36.0), Ok(25.0), Ok(950.0)])
 }
 
 /// Every quantity, for a gateway at 540 m.
@@ -44,7 +48,7 @@ fn check_near(value: f64, expected: f64, tolerance: f64) {
 fn without_correction_everything_is_what_the_chips_say_and_the_state_can_tell() {
     let readings = Refinery::new(Refinement::default()).refine(&room(), at(1));
     let told: Vec<_> = readings.iter().map(|(quantity, reading)| (quantity, reading.clone().unwrap())).collect();
-    assert_eq!(told, [(Quantity::Temperature, 35.0), (Quantity::Pressure, 950.0), (Quantity::Humidity, 25.0)]);
+    assert_eq!(told, [(Temperature, 35.0), (Pressure, 950.0), (Humidity, 25.0)]);
     let heat = readings.heat();
     assert_eq!((heat.method, heat.raw_temperature, heat.raw_humidity), ("none", Some(35.0), Some(25.0)));
 }
@@ -52,22 +56,22 @@ fn without_correction_everything_is_what_the_chips_say_and_the_state_can_tell() 
 #[test]
 fn humidity_is_told_at_the_corrected_temperature_and_the_vapour_stays() {
     let readings = everything(Correction::Offset(-13.0)).refine(&room(), at(1));
-    check_near(value(&readings, Quantity::Temperature), 22.0, 1e-9);
-    check_near(value(&readings, Quantity::Humidity), 53.2, 0.2);
+    check_near(value(&readings, Temperature), 22.0, 1e-9);
+    check_near(value(&readings, Humidity), 53.2, 0.2);
     let uncorrected = everything(Correction::None).refine(&room(), at(1));
-    check_near(value(&readings, Quantity::DewPoint), value(&uncorrected, Quantity::DewPoint), 1e-9);
-    check_near(value(&readings, Quantity::DewPoint), 12.0, 0.2);
-    check_near(value(&readings, Quantity::AbsoluteHumidity), 10.3, 0.1);
+    check_near(value(&readings, DewPoint), value(&uncorrected, DewPoint), 1e-9);
+    check_near(value(&readings, DewPoint), 12.0, 0.2);
+    check_near(value(&readings, AbsoluteHumidity), 10.3, 0.1);
     assert_eq!(readings.heat().raw_humidity, Some(25.0));
 }
 
 #[test]
 fn sea_level_and_both_chips_are_told_to_who_wants_them() {
     let readings = everything(Correction::Offset(-13.0)).refine(&room(), at(1));
-    check_near(value(&readings, Quantity::SeaLevelPressure), 1013.2, 0.2);
-    check_near(value(&readings, Quantity::TemperatureFromHumidity), 35.0, 0.0);
-    check_near(value(&readings, Quantity::TemperatureFromPressure), 36.0, 0.0);
-    let tendency = readings.get(Quantity::PressureTendency).unwrap().as_ref().unwrap_err();
+    check_near(value(&readings, SeaLevelPressure), 1013.2, 0.2);
+    check_near(value(&readings, TemperatureFromHumidity), 35.0, 0.0);
+    check_near(value(&readings, TemperatureFromPressure), 36.0, 0.0);
+    let tendency = readings.get(PressureTendency).unwrap().as_ref().unwrap_err();
     assert_eq!(tendency.reason, Reason::Starting);
 }
 
@@ -75,18 +79,17 @@ fn sea_level_and_both_chips_are_told_to_who_wants_them() {
 fn the_other_thermometer_can_be_the_one() {
     let options = Refinement { thermometer: Thermometer::Lps25h, ..Refinement::default() };
     let readings = Refinery::new(options).refine(&room(), at(1));
-    check_near(value(&readings, Quantity::Temperature), 36.0, 0.0);
+    check_near(value(&readings, Temperature), 36.0, 0.0);
     // the vapour is the same, and the air said to be warmer
-    check_near(value(&readings, Quantity::Humidity), 23.65, 0.05);
+    check_near(value(&readings, Humidity), 23.65, 0.05);
 }
 
 #[test]
 fn what_needs_an_absent_quantity_is_absent_for_its_reason_and_nothing_else_is() {
     let mut refinery = everything(Correction::Offset(-5.0));
     let readings =
-        refinery.refine(&raw([Ok(35.0), absent(Reason::NoChip, 3), Ok(25.0), absent(Reason::NoChip, 3)]), at(9));
+        refinery.refine(&raw(&[Ok(35.0), absent(Reason::NoChip, 3), Ok(25.0), absent(Reason::NoChip, 3)]), at(9));
     for (quantity, reading) in readings.iter() {
-        use Quantity::{Pressure, PressureTendency, SeaLevelPressure, TemperatureFromPressure};
         let needs_pressure =
             [Pressure, PressureTendency, SeaLevelPressure, TemperatureFromPressure].contains(&quantity);
         assert_eq!(
@@ -95,10 +98,9 @@ fn what_needs_an_absent_quantity_is_absent_for_its_reason_and_nothing_else_is() 
             "{quantity}"
         );
     }
-    let readings = refinery.refine(&raw([absent(Reason::Stale, 8), Ok(36.0), Ok(25.0), Ok(950.0)]), at(10));
+    let readings = refinery.refine(&raw(&[absent(Reason::Stale, 8), Ok(36.0), Ok(25.0), Ok(950.0)]), at(10));
     let absent: Vec<_> =
         readings.iter().filter(|(_, reading)| reading.is_err()).map(|(quantity, _)| quantity).collect();
-    use Quantity::{AbsoluteHumidity, DewPoint, Humidity, PressureTendency, Temperature, TemperatureFromHumidity};
     assert_eq!(absent, [Temperature, Humidity, TemperatureFromHumidity, DewPoint, AbsoluteHumidity, PressureTendency]);
 }
 
@@ -108,11 +110,11 @@ fn an_absence_of_its_own_keeps_its_first_moment() {
     let mut refinery = everything(Correction::Factor { factor: 2.0, window: Duration::from_secs(60), file });
     for s in 5..9 {
         let readings = refinery.refine(&room(), at(s));
-        for quantity in [Quantity::Temperature, Quantity::Humidity, Quantity::AbsoluteHumidity] {
+        for quantity in [Temperature, Humidity, AbsoluteHumidity] {
             let absence = readings.get(quantity).unwrap().as_ref().unwrap_err();
             assert_eq!((absence.reason, absence.since), (Reason::NoProcessorTemperature, at(5)), "{quantity}");
         }
-        assert!(readings.get(Quantity::DewPoint).unwrap().is_ok(), "the vapour needs no correction");
+        assert!(readings.get(DewPoint).unwrap().is_ok(), "the vapour needs no correction");
     }
 }
 
@@ -125,8 +127,8 @@ fn other_options_hold_from_the_next_cycle_and_the_past_of_the_pressure_stays() {
     let options = Refinement { correction: Correction::Offset(-1.0), ..refinery.options.clone() };
     refinery.set_options(&options);
     let readings = refinery.refine(&room(), at(60 * 182));
-    check_near(value(&readings, Quantity::Temperature), 34.0, 1e-9);
-    check_near(value(&readings, Quantity::PressureTendency), 0.0, 1e-9);
+    check_near(value(&readings, Temperature), 34.0, 1e-9);
+    check_near(value(&readings, PressureTendency), 0.0, 1e-9);
 }
 
 fn any_reading(range: std::ops::Range<f64>) -> impl Strategy<Value = Reading> {
@@ -147,14 +149,14 @@ proptest! {
         let mut refinery = Refinery::new(refinery.options);
         for (s, measured) in (1..).zip(cycles) {
             let are_there = measured.each_ref().map(Result::is_ok);
-            let readings = refinery.refine(&raw(measured), at(s));
+            let readings = refinery.refine(&raw(&measured), at(s));
             prop_assert!(readings.iter().all(|(_, reading)| reading.as_ref().is_ok_and(|value| value.is_finite()) || reading.is_err()));
             let [from_humidity, from_pressure, humidity, pressure] = are_there;
-            prop_assert_eq!(readings.get(Quantity::Temperature).unwrap().is_ok(), from_humidity);
-            prop_assert_eq!(readings.get(Quantity::TemperatureFromPressure).unwrap().is_ok(), from_pressure);
-            prop_assert_eq!(readings.get(Quantity::Humidity).unwrap().is_ok(), from_humidity && humidity);
-            prop_assert_eq!(readings.get(Quantity::SeaLevelPressure).unwrap().is_ok(), pressure);
-            if let Some(Ok(humidity)) = readings.get(Quantity::Humidity) {
+            prop_assert_eq!(readings.get(Temperature).unwrap().is_ok(), from_humidity);
+            prop_assert_eq!(readings.get(TemperatureFromPressure).unwrap().is_ok(), from_pressure);
+            prop_assert_eq!(readings.get(Humidity).unwrap().is_ok(), from_humidity && humidity);
+            prop_assert_eq!(readings.get(SeaLevelPressure).unwrap().is_ok(), pressure);
+            if let Some(Ok(humidity)) = readings.get(Humidity) {
                 prop_assert!((0.0..=100.0).contains(humidity));
             }
         }
