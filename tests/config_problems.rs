@@ -62,8 +62,10 @@ fn unknown_keys_are_refused_at_every_level_with_what_may_be_meant() {
     );
     check(
         "[mqtt]\nport = 1",
-        &["x.toml:1:2: mqtt: is no key of the top level; its keys are broker, clock, labels, log, prefix, publish, \
-           samples, sensors, state, status, storage, uplink"],
+        &[
+            "x.toml:1:2: mqtt: is no key of the top level; its keys are broker, clock, labels, leds, log, prefix, publish, \
+           samples, sensors, state, status, storage, uplink",
+        ],
     );
     check(
         "[[broker.listener]]\naddress = \"[::1]:1883\"\ntsl = 1",
@@ -104,7 +106,7 @@ fn sea_level_needs_the_height_above_it() {
     let wanted = "[publish.sea_level_pressure]\nenabled = true\n";
     check(
         wanted,
-        &["x.toml:1:1: sensors.altitude: is missing, and sea_level_pressure is wanted: metres above sea level are \
+        &["x.toml: sensors.altitude: is missing, and sea_level_pressure is wanted: metres above sea level are \
            expected"],
     );
     check_ok(&format!("{wanted}[sensors]\naltitude = 35"));
