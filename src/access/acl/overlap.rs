@@ -40,8 +40,12 @@ fn only_one_is_of_the_system(a: &TopicFilter, b: &TopicFilter) -> bool {
 
 /// Whether every name that comes under `inner`, a filter by levels, comes under `outer`.
 pub(super) fn covers(outer: &TopicFilter, inner: &[&str]) -> bool {
-    // every name has a first level
-    let inner = if inner == ["#"] { &["+", "#"] } else { inner };
+    // every name has a first level, and one whose first level is empty has a second [MQTT-4.7.3-1]
+    let inner: &[&str] = match inner {
+        ["#"] => &["+", "#"],
+        ["", "#"] => &["", "+", "#"],
+        _ => inner,
+    };
     if outer.as_str().starts_with(['+', '#']) && inner.first().is_some_and(|level| level.starts_with('$')) {
         return false;
     }
