@@ -157,8 +157,8 @@ binaries() {
     printf '%s\n' "$directory"
 }
 
-# Builds a program and prints its path: build ARCH PACKAGE PROGRAM. In the profile in which cross/ci.sh builds for the
-# architecture, so that nothing is built twice.
+# Builds a program and prints its path: build ARCH PACKAGE PROGRAM. In the profile and the place in which cross/ci.sh
+# builds for the architecture, so that nothing is built twice.
 build() {
     local arch=$1 options=(--package "$2" --bin "$3")
     case $arch in
@@ -167,7 +167,10 @@ build() {
             printf '%s/debug/%s\n' "${CARGO_TARGET_DIR:-$vm_source/target}" "$3"
             ;;
         arm64) cross_build aarch64-unknown-linux-gnu --profile release "${options[@]}" ;;
-        armhf) cross_build armv7-unknown-linux-gnueabihf --profile check-cross "${options[@]}" ;;
+        armhf)
+            CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$vm_source/target}/others \
+                cross_build armv7-unknown-linux-gnueabihf --profile check-cross "${options[@]}"
+            ;;
         *) die "no programs for the architecture $arch" ;;
     esac
 }
