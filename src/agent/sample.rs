@@ -3,7 +3,7 @@
 use super::stamp::later_than;
 use crate::base::clock::{Monotonic, Wall};
 use crate::base::ids::BootId;
-use crate::sensors::{self, Absence, Quantity, Reading, Readings, Reason, Sensor, Source};
+use crate::sensors::{self, Absence, Heat, Quantity, Reading, Readings, Reason, Sensor, Source};
 
 /// What gives readings; asked once a cycle, on a thread of its own.
 pub trait Sampler {
@@ -72,7 +72,7 @@ impl Sample {
     pub(super) fn overdue(&self, now: Monotonic, wall: Wall) -> Self {
         let text = "the bus hangs: the thread that samples has not come back from it".to_owned();
         let absence = Absence { reason: Reason::Timeout, text, since: self.monotonic };
-        let readings = self.readings.map(|_, _| Err(absence.clone()));
+        let readings = self.readings.map(|_, _| Err(absence.clone())).with_heat(Heat::default());
         Self { monotonic: now, wall: later_than(self.wall, wall), readings, ..self.clone() }
     }
 
@@ -147,8 +147,10 @@ pub(super) mod tests {
 
     #[test]
     fn an_overdue_sample_is_later_than_its_last_one_when_the_clock_was_put_back() {
-        let last = sample(10, |_| Ok(1.0));
+        let mut last = sample(10, |_| Ok(1.0));
+        last.readings = last.readings.with_heat(Heat { processor: Some(55.0), ..Heat::default() });
         let overdue = last.overdue(Monotonic::from_boot(Duration::from_secs(15)), Wall::from_unix_ms(0));
+        assert_eq!(overdue.readings.heat(), Heat::default());
         assert_eq!((overdue.wall.unix_ms() - last.wall.unix_ms(), overdue.sequence), (1, last.sequence));
         assert!(!overdue.has_value());
     }
