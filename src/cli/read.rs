@@ -35,7 +35,7 @@ pub(super) fn run(options: &sensors::Options) -> anyhow::Result<ExitCode> {
 
 /// Samples until every quantity has a value, or for 3 s.
 pub(super) fn take_sample(sensor: &mut Sensor) -> Sample {
-    let readings = wait_for_values(|now| sensor.sample(now));
+    let readings = wait_for_values(|now| sensor.sample(now).of_one_cycle());
     let now = clock::monotonic();
     Sample {
         sequence: agent::first_sequence(now),
@@ -99,11 +99,13 @@ fn causes(readings: &Readings) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sensors::{Options, Refinement, SourceOptions};
+    use crate::sensors::{Options, Quantity, Refinement, SourceOptions};
 
     fn check(source: SourceOptions) -> (ExitCode, serde_json::Value, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let options = Options { source, interval: Duration::from_secs(1), refinement: Refinement::default() };
+        // no single sample can tell a tendency, and none is waited for
+        let refinement = Refinement { extra: [Quantity::PressureTendency].into(), ..Refinement::default() };
+        let options = Options { source, interval: Duration::from_secs(1), refinement };
         let mut sensor = sensors::open(&options, clock::monotonic).unwrap();
         let code = report(&take_sample(&mut sensor), &mut out, &mut err).unwrap();
         (code, serde_json::from_slice(&out).unwrap(), String::from_utf8(err).unwrap())

@@ -223,6 +223,13 @@ impl Readings {
         all.filter_map(|(quantity, reading)| Some((quantity, reading.as_ref()?)))
     }
 
+    /// Those that the first cycle can tell: not what looks back for hours.
+    #[must_use]
+    pub fn of_one_cycle(&self) -> Self {
+        let is_told = |quantity| quantity != Quantity::PressureTendency;
+        Self::of(|quantity| self.get(quantity).filter(|_| is_told(quantity)).cloned()).with_heat(self.heat)
+    }
+
     /// The same quantities, each with what `change` makes of its reading.
     #[must_use]
     pub fn map(&self, mut change: impl FnMut(Quantity, &Reading) -> Reading) -> Self {
