@@ -34,6 +34,9 @@ const SHIMS: [(&str, &str); 4] = [
 /// Copies what is to be changed and shows the copy in its place, to whoever enters.
 const HOLD: &str = "ip link set lo up && mount --bind \"$LAB_MACHINE/etc\" /etc && echo up && exec sleep 600";
 
+/// The bytes of a CONNACK and a SUBACK: a client that has received as many is subscribed.
+const SUBSCRIBED_BYTES: u64 = 9;
+
 /// A machine. Dropping it ends its services.
 pub(crate) struct Machine {
     /// The process whose namespaces it is; it outlives the machine.
@@ -140,6 +143,35 @@ impl Machine {
     fn trust(&self, ca_file: &Path) {
         append(&self.place_of("/etc/ssl/certs/ca-certificates.crt"), &fs::read_to_string(ca_file).unwrap());
     }
+}
+
+/// Whether a program of this session listens, or has received the acknowledgement of its subscription, in
+/// the network of this thread.
+pub(crate) fn has_settled(session: u32) -> bool {
+    let sockets = |flags| Command::new("ss").arg(flags).output().map(|output| output.stdout).unwrap();
+    let listening = String::from_utf8_lossy(&sockets("-HltnpO")).into_owned();
+    let connected = String::from_utf8_lossy(&sockets("-HtnpiO")).into_owned();
+    let subscribed = connected.lines().filter(|line| received_bytes(line) >= SUBSCRIBED_BYTES);
+    listening.lines().chain(subscribed).filter_map(process_of).any(|process| session_of(process) == Some(session))
+}
+
+/// From a line of `ss -i`.
+fn received_bytes(line: &str) -> u64 {
+    let count = line.split_once("bytes_received:").map(|(_, rest)| rest.split(' ').next().unwrap_or_default());
+    count.and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
+/// From a line of `ss -p`.
+fn process_of(line: &str) -> Option<u32> {
+    let (_, rest) = line.split_once("pid=")?;
+    rest.split(',').next()?.parse().ok()
+}
+
+/// `proc_pid_stat`(5): the fourth field behind the name, which may hold spaces and parentheses.
+fn session_of(process: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(") ")?;
+    fields.split(' ').nth(3)?.parse().ok()
 }
 
 impl Drop for Machine {

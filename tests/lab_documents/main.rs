@@ -3,7 +3,6 @@
 //!
 //! - `document` says how a block tells what it is; `walk` does one after the other.
 //! - `machine` is where they are done: a network and an `/etc` of its own, so that commands are typed as they stand.
-//! - `watch` says when a program that goes on has done what it was started for.
 //! - Blocks that are not run say why, and [`NOT_RUN`] lists them.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
@@ -20,7 +19,6 @@ mod pattern;
 mod screen;
 mod terminal;
 mod walk;
-mod watch;
 
 use std::collections::BTreeSet;
 use std::panic::resume_unwind;

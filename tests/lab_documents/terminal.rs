@@ -6,16 +6,15 @@ use std::time::Duration;
 
 use sensegate::base::clock;
 
-use crate::machine::Machine;
+use crate::machine::{Machine, has_settled};
 use crate::pattern::{is_any_lines, matches};
 use crate::screen::{SET_PROMPT, Screen, Seen};
 use crate::support::{PATIENCE, POLL};
-use crate::watch::Watch;
 
 /// What Ctrl-C sends.
 const INTERRUPT: &[u8] = b"\x03";
 
-/// How long to rest between two looks at what the programs do.
+/// How long to rest between two looks at the sockets, which cost a program each.
 const SETTLING_POLL: Duration = Duration::from_millis(50);
 
 /// How soon a person presses Ctrl-C at the earliest, where a program never comes to what it is to do.
@@ -46,7 +45,8 @@ impl Terminal {
     /// Opens one.
     pub(crate) fn open(machine: &Machine) -> Self {
         let mut command = machine.command("script");
-        command.args(["-q", "-f", "-e", "-c", "bash --norc --noprofile --noediting", "/dev/null"]);
+        // exec: where SHELL does not do so itself, the session would not be bash's
+        command.args(["-q", "-f", "-e", "-c", "exec bash --norc --noprofile --noediting", "/dev/null"]);
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let keyboard = process.stdin.take().unwrap();
         let screen = Screen::new(process.stdout.take().unwrap());
@@ -135,10 +135,9 @@ impl Terminal {
     /// Presses Ctrl-C, not before the program has had a person's time to begin. What it says to that is its own.
     pub(crate) fn interrupt(&mut self) -> Result {
         let deadline = clock::monotonic() + QUICKEST;
-        let mut watch = Watch::new(self.session);
         loop {
             match self.screen.next(SETTLING_POLL) {
-                Seen::Nothing if watch.has_settled() || clock::monotonic() > deadline => break,
+                Seen::Nothing if has_settled(self.session) || clock::monotonic() > deadline => break,
                 Seen::Nothing => {}
                 Seen::Line(line) => self.pass_over(&line)?,
                 seen => return Err(format!("nothing is left to interrupt: {seen:?}")),
@@ -159,10 +158,9 @@ impl Terminal {
     /// Waits until the command has ended, as it was to, or does what it goes on doing.
     pub(crate) fn settle(&mut self) -> Result {
         let deadline = clock::monotonic() + PATIENCE;
-        let mut watch = Watch::new(self.session);
         while self.is_busy {
             match self.screen.next(SETTLING_POLL) {
-                Seen::Nothing if watch.has_settled() => return Ok(()),
+                Seen::Nothing if has_settled(self.session) => return Ok(()),
                 Seen::Nothing if clock::monotonic() < deadline => {}
                 Seen::Line(line) => self.pass_over(&line)?,
                 Seen::Prompt(status) => self.handle_end(status)?,
