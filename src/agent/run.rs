@@ -1,17 +1,20 @@
-//! The agent itself: samples and commands in, messages out, until it is stopped.
+//! The agent itself: samples and commands in, messages out, until it is stopped. What it does for the matrix, and how it
+//! leaves a broker, have files of their own.
+
+mod leave;
+mod matrix;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rumqttc::Publish;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
+use self::matrix::leds_changed;
 use super::Options;
 use super::connection::{Connection, ConnectionEvent};
 use super::delivery::Receipt;
 use super::leds::LedsDoor;
-use super::link::{Link, LinkEvent};
 use super::narrate::Narrator;
 use super::publish::{Presence, Publication, clearing, publications, retained_topics, status_publication};
 use super::reach::needs_new_connection;
@@ -22,9 +25,6 @@ use super::topics::Memory;
 use crate::base::clock::{self, Monotonic};
 use crate::base::progress;
 use crate::mqtt::TopicName;
-
-/// How long the broker may take to acknowledge that the gateway leaves.
-const OFFLINE_WAIT: Duration = Duration::from_secs(2);
 
 /// How long the broker may take at a stop for the samples that wait.
 const SAMPLES_WAIT: Duration = Duration::from_secs(1);
@@ -136,14 +136,6 @@ pub(super) fn load_memory(path: PathBuf) -> Memory {
     })
 }
 
-/// Waits until the LED matrix has another state.
-async fn leds_changed(leds: &mut Option<LedsDoor>) {
-    match leds {
-        Some(leds) => leds.changed().await,
-        None => std::future::pending().await,
-    }
-}
-
 struct Agent {
     options: Options,
     started: Monotonic,
@@ -209,29 +201,6 @@ impl Agent {
         }
     }
 
-    /// A command to the matrix. What was on its way while the topic was renamed is none any more.
-    fn handle_incoming(&mut self, publish: &Publish) {
-        let (Some(topics), Some(leds)) = (&self.options.leds, &mut self.leds) else { return };
-        if topics.set.as_str() != publish.topic {
-            return;
-        }
-        let refusal = leds.handle_payload(topics, &publish.payload, clock::monotonic(), clock::wall());
-        if let Some(refusal) = refusal {
-            self.publish(refusal, Receipt::None);
-        }
-    }
-
-    /// Publishes the state of the matrix; while there is no connection it waits for the next one.
-    fn tell_leds(&mut self) {
-        let (Some(topics), Some(leds)) = (&self.options.leds, &mut self.leds) else { return };
-        if !self.connection.is_up() {
-            return;
-        }
-        if let Some(state) = leds.state(topics, clock::monotonic(), clock::wall()) {
-            self.publish(state, Receipt::None);
-        }
-    }
-
     fn handle_sample(&mut self, sample: Sample) {
         if self.options.samples.is_some() && !self.samples.push(&sample) {
             self.count_dropped();
@@ -284,20 +253,6 @@ impl Agent {
                 self.subscribe(before.as_ref());
                 self.introduce();
             }
-        }
-    }
-
-    /// Asks for commands to the matrix, instead of for those on the topic `before`. It comes before everything that is
-    /// said, so that no answer to an announcement is missed.
-    fn subscribe(&self, before: Option<&TopicName>) {
-        let wanted = self.options.leds.as_ref().map(|leds| &leds.set);
-        if before == wanted {
-            return;
-        }
-        let is_left = before.is_none_or(|topic| self.connection.try_unsubscribe(topic));
-        let is_asked = wanted.is_none_or(|topic| self.connection.try_subscribe(topic));
-        if !is_left || !is_asked {
-            warn!("{} takes messages too slowly: commands to the LED matrix are not heard", self.options.broker);
         }
     }
 
@@ -401,104 +356,7 @@ impl Agent {
             warn!("{topic} is cleared once more after the next start: {error}");
         }
     }
-
-    /// Says `offline` and disconnects. When the broker does not acknowledge it in time, the connection is cut
-    /// instead, and its will says the same.
-    async fn leave(&mut self) {
-        let offline = self.options.status.as_ref().map(|status| status_publication(status, Presence::Offline));
-        let Some(mut link) = self.connection.take_link() else { return };
-        let said = match offline {
-            None => true,
-            Some(offline) => {
-                link.try_publish(offline, Receipt::Offline)
-                    && tokio::time::timeout(OFFLINE_WAIT, self.offline_said(&mut link)).await.unwrap_or(false)
-            }
-        };
-        if said {
-            for receipt in link.close().await {
-                self.handle_receipt(receipt);
-            }
-        } else {
-            warn!("{} did not acknowledge the last message; the will says it", self.options.broker);
-        }
-    }
-
-    async fn offline_said(&mut self, link: &mut Link) -> bool {
-        loop {
-            match link.next_event().await {
-                LinkEvent::Delivered(Receipt::Offline) => return true,
-                LinkEvent::Delivered(receipt) => self.handle_receipt(receipt),
-                LinkEvent::Down(_) => return false,
-                LinkEvent::Up | LinkEvent::Incoming(_) | LinkEvent::SubscriptionRefused => {}
-            }
-        }
-    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::sample::tests::sample;
-    use super::super::{BrokerAddress, SamplesTopic};
-    use super::*;
-
-    fn agent(samples: Option<SamplesTopic>) -> Agent {
-        let options = Options {
-            quantities: Vec::new(),
-            state: None,
-            status: None,
-            samples,
-            leds: None,
-            broker: BrokerAddress::House { socket: "/nowhere/broker.sock".into() },
-            client_id: "agent".into(),
-            keep_alive: Duration::from_secs(30),
-            interval: Duration::from_secs(1),
-        };
-        Agent::new(options, Memory::empty("/nowhere/topics.json".into()), Monotonic::ZERO, watch::Sender::default())
-    }
-
-    fn samples_topic() -> SamplesTopic {
-        SamplesTopic { topic: TopicName::new("t/samples").unwrap() }
-    }
-
-    /// The numbers of the samples that wait.
-    fn waiting(agent: &mut Agent) -> Vec<u64> {
-        let mut numbers = Vec::new();
-        while let Some((sequence, _)) = agent.samples.next(&samples_topic()) {
-            agent.samples.handle_sent();
-            numbers.push(sequence);
-        }
-        agent.samples.handle_lost();
-        numbers
-    }
-
-    #[tokio::test]
-    async fn an_overdue_sample_is_none_for_the_uplinks() {
-        let mut agent = agent(Some(samples_topic()));
-        agent.handle_sample(sample(7, |_| Ok(1.0)));
-        agent.handle_overdue();
-        assert!(agent.last.as_ref().is_some_and(|last| !last.has_value()));
-        assert_eq!(waiting(&mut agent), [7]);
-    }
-
-    #[tokio::test]
-    async fn samples_wait_only_while_there_is_a_topic_for_them() {
-        let mut agent = agent(None);
-        agent.handle_sample(sample(1, |_| Ok(1.0)));
-        agent.handle_reload(Options { samples: Some(samples_topic()), ..agent.options.clone() }).await;
-        agent.handle_sample(sample(2, |_| Ok(1.0)));
-        assert_eq!(waiting(&mut agent), [2]);
-        agent.handle_reload(Options { samples: None, ..agent.options.clone() }).await;
-        assert!(waiting(&mut agent).is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_sample_that_had_to_go_is_counted() {
-        let mut agent = agent(Some(samples_topic()));
-        let progress = agent.progress.subscribe();
-        for sequence in 0..u64::try_from(super::super::SAMPLES_WAITING_MAX).unwrap() + 3 {
-            agent.handle_sample(sample(sequence, |_| Ok(1.0)));
-        }
-        assert_eq!(progress.borrow().dropped, 3);
-        assert_eq!(waiting(&mut agent).first(), Some(&3));
-    }
-}
+mod tests;
