@@ -231,6 +231,7 @@ fn sampled(dump: &Dump) -> Readings {
     let options = Options {
         source: SourceOptions::Simulated,
         interval: Duration::from_secs(1),
+        oversampling: Oversampling::default(),
         refinement: Refinement::default(),
     };
     let mut hat = Hat::new(SimulatedHat::from_dump(dump, clock.clone()), &options);

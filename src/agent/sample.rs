@@ -1,9 +1,10 @@
 //! One cycle of the sampling thread as a value.
 
+use super::runs::ValidSince;
 use super::stamp::later_than;
 use crate::base::clock::{Monotonic, Wall};
 use crate::base::ids::BootId;
-use crate::sensors::{self, Absence, Heat, Quantity, Reading, Readings, Reason, Sensor, Source};
+use crate::sensors::{self, Absence, Counts, Heat, Quantity, Reading, Readings, Reason, Sensor, Source};
 
 /// What gives readings; asked once a cycle, on a thread of its own.
 pub trait Sampler {
@@ -12,6 +13,11 @@ pub trait Sampler {
 
     /// Where the readings come from.
     fn source(&self) -> Source;
+
+    /// What happened on the bus since the start.
+    fn counts(&self) -> Counts {
+        Counts::default()
+    }
 
     /// When a sample is worth taking before the schedule wants one, because a chip is starting up.
     fn next_deadline(&self) -> Option<Monotonic> {
@@ -29,6 +35,10 @@ impl Sampler for Sensor {
 
     fn source(&self) -> Source {
         Self::source(self)
+    }
+
+    fn counts(&self) -> Counts {
+        Self::counts(self)
     }
 
     fn next_deadline(&self) -> Option<Monotonic> {
@@ -58,6 +68,10 @@ pub struct Sample {
     pub source: Source,
     /// The readings.
     pub readings: Readings,
+    /// Since when each quantity has had values.
+    pub valid_since: ValidSince,
+    /// What happened on the bus until then.
+    pub counts: Counts,
 }
 
 impl Sample {
@@ -121,6 +135,8 @@ pub(super) mod tests {
             synchronised: true,
             source: Source::Simulated,
             readings: Readings::new(read),
+            valid_since: ValidSince::default(),
+            counts: Counts::default(),
         }
     }
 

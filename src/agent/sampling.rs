@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::mpsc as channel;
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::runs::ValidSince;
 use super::sample::{Sample, Sampler, finite, first_sequence};
 use super::schedule::Schedule;
 use super::stamp::Stamper;
@@ -100,6 +101,7 @@ where
         boot_id: BootId::read(),
         next_sequence: first_sequence(now),
         stamper: Stamper::default(),
+        valid_since: ValidSince::default(),
         schedule: Schedule::new(now, interval),
         counters: Arc::clone(&counters),
     };
@@ -113,6 +115,7 @@ struct Worker<S> {
     boot_id: BootId,
     next_sequence: u64,
     stamper: Stamper,
+    valid_since: ValidSince,
     schedule: Schedule,
     counters: Arc<SamplingCounters>,
 }
@@ -146,8 +149,18 @@ impl<S: Sampler> Worker<S> {
         self.counters.cycles.fetch_add(1, Ordering::Relaxed);
         let sequence = self.next_sequence;
         self.next_sequence = sequence.saturating_add(1);
-        let (boot_id, source) = (self.boot_id.clone(), self.sampler.source());
-        Sample { sequence, boot_id, monotonic: now, wall, synchronised, source, readings }
+        self.valid_since.handle_readings(&readings, now);
+        Sample {
+            sequence,
+            boot_id: self.boot_id.clone(),
+            monotonic: now,
+            wall,
+            synchronised,
+            source: self.sampler.source(),
+            readings,
+            valid_since: self.valid_since,
+            counts: self.sampler.counts(),
+        }
     }
 
     fn hand_over(&self, sample: Sample) -> bool {
@@ -178,7 +191,7 @@ impl<S: Sampler> Worker<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sensors::{Readings, Refinement, Source, SourceOptions};
+    use crate::sensors::{Oversampling, Readings, Refinement, Source, SourceOptions};
 
     /// Gives one value; after each of the first samples it wants another at once, as a chip does that starts up.
     struct Constant {
@@ -247,6 +260,7 @@ mod tests {
         sampling.set_options(sensors::Options {
             source: SourceOptions::Simulated,
             interval: Duration::from_millis(1),
+            oversampling: Oversampling::default(),
             refinement: Refinement::default(),
         });
         assert_eq!(samples.blocking_recv().unwrap().sequence, first + 1);

@@ -1,10 +1,12 @@
 //! The state: one JSON a cycle that tells everything the gateway knows about its readings.
 
+use std::collections::BTreeMap;
+
 use serde::{Serialize, Serializer};
 
 use super::sample::Sample;
 use crate::base::clock::Monotonic;
-use crate::sensors::{Heat, Quantity, Reading};
+use crate::sensors::{ChipCounts, Counts, Heat, Quantity, Reading};
 
 /// Finer than what either chip resolves (HTS221: 0.016 °C and 0.004 %RH; LPS25H: 0.0002 hPa).
 const DECIMALS: f64 = 10_000.0;
@@ -15,10 +17,16 @@ const DECIMALS: f64 = 10_000.0;
 /// ```json
 /// {"version":"0.1.0","source":"i2c","health":"degraded","sequence":81234,"boot_id":"…","uptime_s":12.0,
 ///  "monotonic_s":86.5,"time":"2026-11-22T19:55:31.250Z","synchronised":true,
-///  "temperature":{"valid":true,"value":21.37,"unit":"°C","time":"2026-11-22T19:55:31.250Z"},
+///  "chips":{"hts221":{"reads":71,"recoveries":0,"errors":{}},
+///           "lps25h":{"reads":42,"recoveries":0,"errors":{"no_chip":6}}},
+///  "temperature":{"valid":true,"value":21.37,"unit":"°C","time":"2026-11-22T19:55:31.250Z",
+///                 "since":"2026-11-22T19:54:20.001Z"},
 ///  "pressure":{"valid":false,"value":null,"unit":"hPa","reason":"no_chip","text":"…",
 ///              "since":"2026-11-22T19:55:01.250Z","absent_s":30.0}, "humidity":{}}
 /// ```
+///
+/// `chips` counts since the start of the gateway: bursts read, times that a chip recovered, and failures by their
+/// reasons. `since` is when the present run of values, or the absence, began.
 ///
 /// `health` is `ok` when every quantity has a value, `degraded` when some have, `absent` when none has. `boot_id` and
 /// `sequence` together name the sample: it begins at the milliseconds since boot at which the process started, and
@@ -45,8 +53,32 @@ struct State<'a> {
     synchronised: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     processor_temperature: Option<f64>,
+    chips: Chips,
     #[serde(flatten)]
     entries: Entries<'a>,
+}
+
+/// What happened on the bus, by the chips' names.
+struct Chips(Counts);
+
+#[derive(Serialize)]
+struct ChipEntry {
+    reads: u64,
+    recoveries: u64,
+    errors: BTreeMap<&'static str, u64>,
+}
+
+impl Serialize for Chips {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(chip, counts)| (chip.name(), ChipEntry::of(counts))))
+    }
+}
+
+impl ChipEntry {
+    fn of(counts: ChipCounts) -> Self {
+        let errors = counts.all_errors().map(|(reason, count)| (reason.name(), count)).collect();
+        Self { reads: counts.reads, recoveries: counts.recoveries, errors }
+    }
 }
 
 /// The quantities by their names, in their order.
@@ -71,6 +103,7 @@ impl<'a> State<'a> {
             time: sample.wall.to_string(),
             synchronised: sample.synchronised,
             processor_temperature: sample.readings.heat().processor.map(rounded),
+            chips: Chips(sample.counts),
             entries: Entries(
                 sample
                     .readings
@@ -90,6 +123,8 @@ enum Entry<'a> {
         value: f64,
         unit: &'static str,
         time: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        since: Option<String>,
         #[serde(flatten)]
         origin: Option<Origin>,
     },
@@ -132,6 +167,7 @@ fn entry<'a>(sample: &Sample, quantity: Quantity, reading: &'a Reading) -> Entry
             value: rounded(*value),
             unit,
             time: sample.wall.to_string(),
+            since: sample.valid_since.get(quantity).map(|since| sample.wall_at(since).to_string()),
             origin: origin(sample.readings.heat(), quantity),
         },
         Err(absence) => Entry::Absent {

@@ -42,9 +42,14 @@ mod tests {
     use super::*;
 
     fn error(source: SourceOptions) -> String {
-        run(&sensors::Options { source, interval: Duration::from_secs(1), refinement: sensors::Refinement::default() })
-            .unwrap_err()
-            .to_string()
+        run(&sensors::Options {
+            source,
+            interval: Duration::from_secs(1),
+            oversampling: sensors::Oversampling::default(),
+            refinement: sensors::Refinement::default(),
+        })
+        .unwrap_err()
+        .to_string()
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use crate::agent::{self, Sample};
+use crate::agent::{self, Sample, ValidSince};
 use crate::base::clock::{self, Monotonic};
 use crate::base::ids::BootId;
 use crate::sensors::{self, Readings, Reason, Sensor};
@@ -45,6 +45,8 @@ pub(super) fn take_sample(sensor: &mut Sensor) -> Sample {
         synchronised: clock::is_synchronised(),
         source: sensor.source(),
         readings,
+        valid_since: ValidSince::default(),
+        counts: sensor.counts(),
     }
 }
 
@@ -99,13 +101,14 @@ fn causes(readings: &Readings) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sensors::{Options, Quantity, Refinement, SourceOptions};
+    use crate::sensors::{Options, Oversampling, Quantity, Refinement, SourceOptions};
 
     fn check(source: SourceOptions) -> (ExitCode, serde_json::Value, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         // no single sample can tell a tendency, and none is waited for
         let refinement = Refinement { extra: [Quantity::PressureTendency].into(), ..Refinement::default() };
-        let options = Options { source, interval: Duration::from_secs(1), refinement };
+        let options =
+            Options { source, interval: Duration::from_secs(1), oversampling: Oversampling::default(), refinement };
         let mut sensor = sensors::open(&options, clock::monotonic).unwrap();
         let code = report(&take_sample(&mut sensor), &mut out, &mut err).unwrap();
         (code, serde_json::from_slice(&out).unwrap(), String::from_utf8(err).unwrap())
@@ -152,6 +155,7 @@ mod tests {
         let options = Options {
             source: SourceOptions::Dump(file.path().into()),
             interval: Duration::from_secs(1),
+            oversampling: Oversampling::default(),
             refinement: Refinement::default(),
         };
         let error = run(&options).unwrap_err().to_string();

@@ -4,9 +4,10 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::section::{Read, Section};
-use super::value::{choice, duration, integer, number, path};
+use super::value::{choice, duration, integer, number, number_of, path};
 use crate::sensors::{
-    Correction, Filter, FilterKind, MEASURED, Options, Quantity, Refinement, SourceOptions, Thermometer,
+    Correction, Filter, FilterKind, MEASURED, Options, Oversampling, Quantity, Refinement, SourceOptions, Thermometer,
+    hts221, lps25h,
 };
 
 /// The shortest is that of the fastest conversion rate, 25 Hz of the LPS25H; the longest keeps "now" meaningful.
@@ -56,6 +57,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Read<Options> {
     let altitude_m = section.optional("altitude", number(ALTITUDE_M));
     let correction = section.section("correction", read_correction);
     let filters = section.section("filter", read_filters);
+    let oversampling = section.section("oversampling", read_oversampling);
     let source = match (source?, bus?) {
         (Source::I2c, bus) => SourceOptions::I2c { bus },
         (Source::Simulated, _) => SourceOptions::Simulated,
@@ -67,7 +69,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Read<Options> {
         altitude_m: altitude_m?,
         ..Refinement::default()
     };
-    Ok(Options { source, interval: interval?, refinement })
+    Ok(Options { source, interval: interval?, oversampling: oversampling?, refinement })
 }
 
 /// Reads `[sensors.correction]`.
@@ -88,6 +90,24 @@ fn read_correction(section: &mut Section<'_>) -> Read<Correction> {
             "is missing, and the method is \"factor\": 2 is where others begin, and a thermometer tells better".into(),
         )),
     }
+}
+
+/// Reads `[sensors.oversampling]`.
+fn read_oversampling(section: &mut Section<'_>) -> Read<Oversampling> {
+    let of_hts221 = hts221::TemperatureAveraging::ALL.map(|averaging| (averaging.samples(), averaging));
+    let humidity = hts221::HumidityAveraging::ALL.map(|averaging| (averaging.samples(), averaging));
+    let pressure = lps25h::PressureAveraging::ALL.map(|averaging| (averaging.samples(), averaging));
+    let of_lps25h = lps25h::TemperatureAveraging::ALL.map(|averaging| (averaging.samples(), averaging));
+    let temperature = section.required("temperature", number_of(&of_hts221));
+    let humidity = section.required("humidity", number_of(&humidity));
+    let pressure = section.required("pressure", number_of(&pressure));
+    let temperature_from_pressure = section.required("temperature_from_pressure", number_of(&of_lps25h));
+    Ok(Oversampling {
+        temperature: temperature?,
+        humidity: humidity?,
+        pressure: pressure?,
+        temperature_from_pressure: temperature_from_pressure?,
+    })
 }
 
 /// Reads `[sensors.filter.…]`: one table for what is measured in one unit.

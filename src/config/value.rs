@@ -87,6 +87,20 @@ where
     }
 }
 
+/// One of the numbers in `choices`, each with what it stands for.
+pub(super) fn number_of<T: Copy>(choices: &[(u16, T)]) -> impl Fn(&ValueKind) -> Result<T, String> {
+    move |kind| {
+        let number = match kind {
+            ValueKind::I64(number) => u16::try_from(*number).ok(),
+            ValueKind::String(text) => text.parse().ok(),
+            _ => None,
+        };
+        let chosen = choices.iter().find_map(|(of, choice)| (Some(*of) == number).then_some(*choice));
+        let all = || choices.iter().map(|(number, _)| number.to_string()).collect::<Vec<_>>().join(", ");
+        chosen.ok_or_else(|| mismatch(kind, format_args!("one of {}", all())))
+    }
+}
+
 /// A number within `range`, whole or with a fraction. One that a variable of the environment gives is a text.
 pub(super) fn number(range: RangeInclusive<f64>) -> impl Fn(&ValueKind) -> Result<f64, String> {
     move |kind| {

@@ -79,6 +79,20 @@ pub struct Register {
     pub address: u8,
 }
 
+/// A control register does not hold what was written to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{register} reads 0x{found:02x} where 0x{expected:02x} was written: the chip was reset, or another program sets it"
+)]
+pub struct Changed {
+    /// The register.
+    pub register: Register,
+    /// What it holds.
+    pub found: u8,
+    /// What was written.
+    pub expected: u8,
+}
+
 impl fmt::Display for Register {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} register {} (0x{:02x}@0x{:02x})", self.chip, self.name, self.address, self.chip.address())
@@ -99,6 +113,33 @@ impl Register {
     pub(super) fn read_burst<I: I2c>(self, i2c: &mut I, bytes: &mut [u8]) -> Result<(), DriverError<I::Error>> {
         i2c.write_read(self.chip.address(), &[self.address | AUTO_INCREMENT], bytes)
             .map_err(|cause| DriverError::Read { register: self, cause })
+    }
+
+    /// Reads this register, which tells who answers: one transaction.
+    pub(super) fn check_identity<I: I2c>(self, i2c: &mut I, expected: u8) -> Result<(), DriverError<I::Error>> {
+        match self.read(i2c)? {
+            found if found == expected => Ok(()),
+            // nobody makes a chip with one of these
+            level @ (0x00 | 0xff) => Err(DriverError::StuckLine { register: self, level }),
+            found => Err(DriverError::Identity { register: self, found, expected }),
+        }
+    }
+
+    /// Reads this register and tells when its bits under `mask` are not those of `expected`: one transaction.
+    pub(super) fn check<I: I2c>(
+        self,
+        i2c: &mut I,
+        mask: u8,
+        expected: u8,
+    ) -> Result<Option<Changed>, DriverError<I::Error>> {
+        let found = self.read(i2c)?;
+        Ok((found & mask != expected & mask).then_some(Changed { register: self, found, expected }))
+    }
+
+    /// Writes the sub-address alone, which changes nothing in the chip: one transaction. A bus refuses writes to a chip
+    /// that a kernel driver owns.
+    pub(super) fn select<I: I2c>(self, i2c: &mut I) -> Result<(), DriverError<I::Error>> {
+        i2c.write(self.chip.address(), &[self.address]).map_err(|cause| DriverError::Select { register: self, cause })
     }
 
     /// Writes this register: one transaction.

@@ -25,6 +25,14 @@ pub enum DriverError<E> {
         /// What the bus said.
         cause: E,
     },
+    /// The bus failed, or a kernel driver owns the chip, when nothing but the sub-address was written.
+    #[error("cannot select {register}: {cause}")]
+    Select {
+        /// Which one.
+        register: Register,
+        /// What the bus said.
+        cause: E,
+    },
     /// Another chip answers.
     #[error("{register} reads 0x{found:02x}, expected 0x{expected:02x}: this is not a {chip}", chip = register.chip)]
     Identity {
@@ -35,11 +43,16 @@ pub enum DriverError<E> {
         /// What it holds in the right chip.
         expected: u8,
     },
-    /// Every bit reads as one, reserved ones included: the data line is stuck high.
-    #[error("{register} and all that follow read 0xff: the data line is stuck")]
+    /// Every bit reads the same, where no chip says so: the data line is stuck.
+    #[error(
+        "{register} reads 0x{level:02x}, as all of them do: the data line is stuck; a HAT that holds it lets go without \
+         power"
+    )]
     StuckLine {
-        /// Where the burst starts.
+        /// Which one, or where the burst starts.
         register: Register,
+        /// What it reads: 0x00 or 0xff.
+        level: u8,
     },
 }
 

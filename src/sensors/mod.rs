@@ -10,10 +10,12 @@
 //! value for ever. Start reading at [`Hat`], then the two drivers; [`simulated`] is the same HAT made of registers.
 
 mod chip;
+mod counts;
 mod error;
 mod hat;
 mod json;
 mod open;
+mod oversampling;
 mod reading;
 mod real;
 mod refine;
@@ -28,10 +30,12 @@ pub mod hts221;
 pub mod lps25h;
 pub mod simulated;
 
-pub use chip::{Chip, Register, UnknownChip};
+pub use chip::{Changed, Chip, Register, UnknownChip};
+pub use counts::{ChipCounts, Counts};
 pub use error::{DriverError, ValueError};
 pub use hat::Hat;
 pub use open::{OpenError, Sensor, open};
+pub use oversampling::Oversampling;
 pub use reading::{Absence, Heat, Quantity, Reading, Readings, Reason, Source};
 pub use refine::{Correction, Filter, FilterKind, MEASURED, Refinement, Thermometer};
 pub use samples::{ReadingMessage, SampleMessage};
@@ -60,6 +64,8 @@ pub struct Options {
     pub source: SourceOptions,
     /// Time between two samples; the chips convert at their next higher rate.
     pub interval: Duration,
+    /// Samples that the chips average into one conversion.
+    pub oversampling: Oversampling,
     /// What is done with readings before they are told.
     pub refinement: Refinement,
 }

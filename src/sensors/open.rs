@@ -7,7 +7,7 @@ use super::hat::Hat;
 use super::real::RealHat;
 use super::refine::Refinery;
 use super::simulated::SimulatedHat;
-use super::{Options, Readings, Source, SourceOptions};
+use super::{Counts, Options, Readings, Source, SourceOptions};
 use crate::base::clock::Monotonic;
 
 /// The HAT that was asked for. `Send`, so that it can live on the thread of the blocking bus.
@@ -80,11 +80,19 @@ impl Sensor {
         }
     }
 
-    /// Goes over to other options, all but the source; see [`Hat::set_interval`].
+    /// What happened on the bus since the start.
+    pub fn counts(&self) -> Counts {
+        match &self.kind {
+            Kind::Real(hat) => hat.counts(),
+            Kind::Simulated(hat) => hat.counts(),
+        }
+    }
+
+    /// Goes over to other options, all but the source; see [`Hat::set_options`].
     pub fn set_options(&mut self, options: &Options) {
         match &mut self.kind {
-            Kind::Real(hat) => hat.set_interval(options.interval),
-            Kind::Simulated(hat) => hat.set_interval(options.interval),
+            Kind::Real(hat) => hat.set_options(options),
+            Kind::Simulated(hat) => hat.set_options(options),
         }
         self.refinery.set_options(&options.refinement);
     }

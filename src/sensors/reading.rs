@@ -123,6 +123,8 @@ pub enum Reason {
     Calibration,
     /// The chip stopped converting.
     Stale,
+    /// The chip was reset, or another program set it otherwise.
+    Reset,
     /// The value lies outside the range the chip can measure.
     OutOfRange,
     /// The sensing element is damaged: a constant 760 hPa (AN4450).
@@ -136,6 +138,24 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them, in their order.
+    pub const ALL: [Self; 14] = [
+        Self::Starting,
+        Self::NoBus,
+        Self::Permission,
+        Self::Busy,
+        Self::NoChip,
+        Self::WrongIdentity,
+        Self::Calibration,
+        Self::Stale,
+        Self::Reset,
+        Self::OutOfRange,
+        Self::Damaged,
+        Self::NoProcessorTemperature,
+        Self::Timeout,
+        Self::Bus,
+    ];
+
     /// The word in JSON.
     pub const fn name(self) -> &'static str {
         match self {
@@ -147,6 +167,7 @@ impl Reason {
             Self::WrongIdentity => "wrong_identity",
             Self::Calibration => "calibration",
             Self::Stale => "stale",
+            Self::Reset => "reset",
             Self::OutOfRange => "out_of_range",
             Self::Damaged => "damaged",
             Self::NoProcessorTemperature => "no_processor_temperature",

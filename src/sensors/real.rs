@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::bus::{Bus, BusError};
 use super::hat::Hat;
-use super::{Absence, Options, Readings, Reason};
+use super::{Absence, Counts, Options, Readings, Reason};
 use crate::base::backoff::Backoff;
 use crate::base::clock::Monotonic;
 
@@ -20,6 +20,8 @@ pub(super) struct RealHat {
     state: State,
     open_at: Monotonic,
     retry: Backoff,
+    /// What happened while the bus was not open.
+    counts: Counts,
 }
 
 #[derive(Debug)]
@@ -33,7 +35,7 @@ impl RealHat {
         let retry = Backoff::new(RETRY_MIN, RETRY_MAX, bus.into());
         let text = "the bus has not been opened yet".to_owned();
         let state = State::Closed(Absence { reason: Reason::Starting, text, since: Monotonic::ZERO });
-        Self { bus, options, state, open_at: Monotonic::ZERO, retry }
+        Self { bus, options, state, open_at: Monotonic::ZERO, retry, counts: Counts::default() }
     }
 
     pub(super) fn sample(&mut self, now: Monotonic) -> Readings {
@@ -48,6 +50,14 @@ impl RealHat {
         }
     }
 
+    /// What happened since the start.
+    pub(super) fn counts(&self) -> Counts {
+        match &self.state {
+            State::Open(hat) => self.counts.plus(&hat.counts()),
+            State::Closed(_) => self.counts,
+        }
+    }
+
     pub(super) fn next_deadline(&self) -> Option<Monotonic> {
         match &self.state {
             State::Open(hat) => hat.next_deadline(),
@@ -55,10 +65,10 @@ impl RealHat {
         }
     }
 
-    pub(super) fn set_interval(&mut self, interval: Duration) {
-        self.options.interval = interval;
+    pub(super) fn set_options(&mut self, options: &Options) {
+        self.options = options.clone();
         if let State::Open(hat) = &mut self.state {
-            hat.set_interval(interval);
+            hat.set_options(options);
         }
     }
 
@@ -74,7 +84,13 @@ impl RealHat {
         match (Bus::open(self.bus), &mut self.state) {
             (Ok(bus), State::Open(hat)) => hat.replace_bus(bus),
             (Ok(bus), state) => *state = State::Open(Box::new(Hat::new(bus, &self.options))),
-            (Err(error), state) => *state = State::Closed(absence(&error, state, now)),
+            (Err(error), state) => {
+                self.counts.count_error(error.reason());
+                if let State::Open(hat) = state {
+                    self.counts = self.counts.plus(&hat.counts());
+                }
+                *state = State::Closed(absence(&error, state, now));
+            }
         }
     }
 }
@@ -92,13 +108,14 @@ fn absence(error: &BusError, state: &State, now: Monotonic) -> Absence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sensors::{Quantity, Refinement, SourceOptions};
+    use crate::sensors::{Oversampling, Quantity, Refinement, SourceOptions};
 
     #[test]
     fn missing_bus_is_an_absence_with_its_first_moment_and_is_tried_again() {
         let options = Options {
             source: SourceOptions::I2c { bus: 251 },
             interval: Duration::from_secs(1),
+            oversampling: Oversampling::default(),
             refinement: Refinement::default(),
         };
         let mut hat = RealHat::new(251, options);
@@ -111,6 +128,8 @@ mod tests {
                 assert!(absence.text.contains("/dev/i2c-251"), "{}", absence.text);
             }
         }
+        let counts = hat.counts().get(super::super::Chip::Lps25h);
+        assert!((3..50).contains(&counts.errors(Reason::NoBus)), "{counts:?}");
         assert!(hat.open_at > first + Duration::from_secs(90), "{:?}", hat.open_at);
     }
 }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use sensegate::agent::{
     self, BrokerAddress, Command, Inputs, Options, PayloadFormat, Progress, QuantityTopic, Report, Sample, StatusTopic,
+    ValidSince,
 };
 use sensegate::base::clock::{Monotonic, Wall};
 use sensegate::base::ids::BootId;
 use sensegate::mqtt::{QoS, TopicName};
-use sensegate::sensors::{Quantity, Reading, Readings, Source};
+use sensegate::sensors::{Counts, Quantity, Reading, Readings, Source};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -56,6 +57,8 @@ pub(crate) fn sample(sequence: u64, reading: &Reading) -> Sample {
         synchronised: true,
         source: Source::Simulated,
         readings: Readings::new(|_| reading.clone()),
+        valid_since: ValidSince::default(),
+        counts: Counts::default(),
     }
 }
 

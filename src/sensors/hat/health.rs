@@ -50,6 +50,16 @@ impl Health {
         self.heard_at.filter(|&heard_at| heard_at >= since)
     }
 
+    /// Whether the chip, running since `since`, converted nothing for longer than `valid_for`.
+    pub(super) fn is_silent(&self, since: Monotonic, now: Monotonic, valid_for: Duration) -> bool {
+        now.since(self.heard_since(since).unwrap_or(since)) > valid_for
+    }
+
+    /// Whether there is a value.
+    pub(super) fn has_value(&self) -> bool {
+        self.latest.is_some()
+    }
+
     /// Whether neither a value nor a fault is known yet.
     pub(super) fn is_starting(&self) -> bool {
         self.latest.is_none() && self.absence.as_ref().is_none_or(|absence| absence.reason == Reason::Starting)
@@ -72,7 +82,7 @@ impl Health {
 }
 
 /// The class of a value's fault.
-fn reason_of_value(error: &ValueError) -> Reason {
+pub(super) fn reason_of_value(error: &ValueError) -> Reason {
     match error {
         ValueError::Calibration { .. } => Reason::Calibration,
         ValueError::OutOfRange { .. } => Reason::OutOfRange,
@@ -83,7 +93,9 @@ fn reason_of_value(error: &ValueError) -> Reason {
 /// The class of a driver's failure.
 pub(super) fn reason_of_driver(error: &DriverError<BusError>) -> Reason {
     match error {
-        DriverError::Read { cause, .. } | DriverError::Write { cause, .. } => cause.reason(),
+        DriverError::Read { cause, .. } | DriverError::Write { cause, .. } | DriverError::Select { cause, .. } => {
+            cause.reason()
+        }
         DriverError::Identity { .. } => Reason::WrongIdentity,
         DriverError::StuckLine { .. } => Reason::Bus,
     }

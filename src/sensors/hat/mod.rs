@@ -14,8 +14,6 @@ mod part;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
 use embedded_hal::i2c::I2c;
 
 use self::lifecycle::Lifecycle;
@@ -24,14 +22,14 @@ use super::bus::BusError;
 use super::chip::Chip;
 use super::hts221::{self, Hts221};
 use super::lps25h::{self, Lps25h};
-use super::{Options, Quantity, Readings};
+use super::{Counts, Options, Quantity, Readings};
 use crate::base::clock::Monotonic;
 
 /// Both chips behind one bus. One chip missing leaves the other going.
 #[derive(Debug)]
 pub struct Hat<I2C> {
     i2c: I2C,
-    interval: Duration,
+    settings: (hts221::Settings, lps25h::Settings),
     hts221: Lifecycle<Hts221, 2>,
     lps25h: Lifecycle<Pressure, 2>,
 }
@@ -39,19 +37,19 @@ pub struct Hat<I2C> {
 impl<I2C: I2c<Error = BusError>> Hat<I2C> {
     /// A HAT that nobody has talked to yet; the chips will convert at the rate next above one in `options.interval`.
     pub fn new(i2c: I2C, options: &Options) -> Self {
-        let interval = options.interval;
+        let (hts221, lps25h) = settings(options);
         Self {
             i2c,
-            interval,
-            hts221: Lifecycle::new(Chip::Hts221, Hts221::new(hts221::Settings::for_interval(interval))),
-            lps25h: Lifecycle::new(Chip::Lps25h, Pressure::new(Lps25h::new(lps25h::Settings::for_interval(interval)))),
+            settings: (hts221, lps25h),
+            hts221: Lifecycle::new(Chip::Hts221, Hts221::new(hts221)),
+            lps25h: Lifecycle::new(Chip::Lps25h, Pressure::new(Lps25h::new(lps25h))),
         }
     }
 
     /// Does what is due with each chip and tells what is known now.
     ///
     /// It never waits: it takes as long as its transactions, which are two for two running chips (about 1.7 ms at
-    /// 100 kHz) and up to a second each on a bus that hangs. It never fails: each quantity is valid, or absent with
+    /// 100 kHz), eleven more every ten seconds, and up to a second each on a bus that hangs. It never fails: each quantity is valid, or absent with
     /// the reason and since when. The first call sets the chips up, so values come with a later one; see
     /// [`Self::next_deadline`].
     pub fn sample(&mut self, now: Monotonic) -> Readings {
@@ -68,22 +66,30 @@ impl<I2C: I2c<Error = BusError>> Hat<I2C> {
         })
     }
 
+    /// What happened with both chips since the start.
+    pub fn counts(&self) -> Counts {
+        Counts::of(|chip| match chip {
+            Chip::Hts221 => self.hts221.counts(),
+            Chip::Lps25h => self.lps25h.counts(),
+        })
+    }
+
     /// While a chip starts up: when the next call of [`Self::sample`] finds it further. `None` once every quantity
     /// has had a value or a fault; from then on the sampling interval is all that counts.
     pub fn next_deadline(&self) -> Option<Monotonic> {
         self.hts221.next_deadline().into_iter().chain(self.lps25h.next_deadline()).min()
     }
 
-    /// Goes over to another sampling interval: a chip whose rate changes by it is set up again at the next sample.
-    pub fn set_interval(&mut self, interval: Duration) {
-        let (hts221, lps25h) = (hts221::Settings::for_interval(interval), lps25h::Settings::for_interval(interval));
-        if hts221 != hts221::Settings::for_interval(self.interval) {
+    /// Goes over to other options: a chip that they set otherwise is set up again at the next sample.
+    pub fn set_options(&mut self, options: &Options) {
+        let (hts221, lps25h) = settings(options);
+        if hts221 != self.settings.0 {
             self.hts221.restart(Hts221::new(hts221));
         }
-        if lps25h != lps25h::Settings::for_interval(self.interval) {
+        if lps25h != self.settings.1 {
             self.lps25h.restart(Pressure::new(Lps25h::new(lps25h)));
         }
-        self.interval = interval;
+        self.settings = (hts221, lps25h);
     }
 
     /// Whether the bus failed for both chips.
@@ -100,4 +106,8 @@ impl<I2C: I2c<Error = BusError>> Hat<I2C> {
     pub fn bus_mut(&mut self) -> &mut I2C {
         &mut self.i2c
     }
+}
+
+fn settings(options: &Options) -> (hts221::Settings, lps25h::Settings) {
+    (options.oversampling.hts221(options.interval), options.oversampling.lps25h(options.interval))
 }

@@ -6,6 +6,7 @@ use embedded_hal::i2c::I2c;
 
 use crate::base::units::{Celsius, Hectopascal, RelativeHumidity};
 use crate::sensors::bus::BusError;
+use crate::sensors::chip::Changed;
 use crate::sensors::error::{DriverError, ValueError};
 use crate::sensors::hts221::Hts221;
 use crate::sensors::lps25h::{Judgement, Lps25h, PowerOnGuard, check_pressure, check_temperature};
@@ -33,6 +34,8 @@ pub(super) trait Part<const N: usize> {
     fn initialise<I: I2c<Error = BusError>>(&mut self, i2c: &mut I) -> Result<(), DriverError<BusError>>;
     /// Reads what the chip can tell only some time after power-up, and tells whether it makes sense.
     fn settle<I: I2c<Error = BusError>>(&mut self, i2c: &mut I) -> Result<bool, DriverError<BusError>>;
+    /// Reads the control registers back; gives the first that does not hold what was written.
+    fn read_back<I: I2c<Error = BusError>>(&self, i2c: &mut I) -> Result<Option<Changed>, DriverError<BusError>>;
     /// Reads what was converted: one transaction.
     fn measure<I: I2c<Error = BusError>>(&mut self, i2c: &mut I) -> Result<[Fresh; N], DriverError<BusError>>;
     /// Time between two conversions.
@@ -47,6 +50,10 @@ impl Part<2> for Hts221 {
 
     fn settle<I: I2c<Error = BusError>>(&mut self, i2c: &mut I) -> Result<bool, DriverError<BusError>> {
         self.read_calibration(i2c)
+    }
+
+    fn read_back<I: I2c<Error = BusError>>(&self, i2c: &mut I) -> Result<Option<Changed>, DriverError<BusError>> {
+        Hts221::read_back(self, i2c)
     }
 
     fn measure<I: I2c<Error = BusError>>(&mut self, i2c: &mut I) -> Result<[Fresh; 2], DriverError<BusError>> {
@@ -92,6 +99,10 @@ impl Part<2> for Pressure {
 
     fn settle<I: I2c<Error = BusError>>(&mut self, _i2c: &mut I) -> Result<bool, DriverError<BusError>> {
         Ok(true)
+    }
+
+    fn read_back<I: I2c<Error = BusError>>(&self, i2c: &mut I) -> Result<Option<Changed>, DriverError<BusError>> {
+        self.driver.read_back(i2c)
     }
 
     fn measure<I: I2c<Error = BusError>>(&mut self, i2c: &mut I) -> Result<[Fresh; 2], DriverError<BusError>> {

@@ -3,8 +3,12 @@
 use embedded_hal::i2c::I2c;
 
 use super::calibration::Calibration;
-use super::registers::{AV_CONF, CALIBRATION, CTRL_REG1, CTRL_REG2, IDENTITY, OFF, STATUS, Settings, Status, WHO_AM_I};
+use super::registers::{
+    AV_CONF, AV_CONF_MASK, CALIBRATION, CTRL_REG1, CTRL_REG1_MASK, CTRL_REG2, CTRL_REG2_MASK, IDENTITY, OFF, STATUS,
+    Settings, Status, WHO_AM_I,
+};
 use crate::base::units::{Celsius, RelativeHumidity};
+use crate::sensors::chip::Changed;
 use crate::sensors::error::{DriverError, ValueError};
 
 /// One HTS221: how it is set, and what its factory calibration is.
@@ -44,14 +48,31 @@ impl Hts221 {
     /// # Errors
     /// [`DriverError::Identity`] for another chip, else the register at which the bus failed.
     pub fn initialise<I: I2c>(&mut self, i2c: &mut I) -> Result<(), DriverError<I::Error>> {
-        let found = WHO_AM_I.read(i2c)?;
-        if found != IDENTITY {
-            return Err(DriverError::Identity { register: WHO_AM_I, found, expected: IDENTITY });
-        }
+        WHO_AM_I.check_identity(i2c, IDENTITY)?;
         CTRL_REG1.write(i2c, OFF)?;
         AV_CONF.write(i2c, self.settings.av_conf())?;
         CTRL_REG2.write(i2c, OFF)?;
         CTRL_REG1.write(i2c, self.settings.ctrl_reg1())
+    }
+
+    /// Looks whether the bus lets write to the chip, checks the identity, and reads the control registers back: five
+    /// transactions. Gives the first register that does not hold what [`Self::initialise`] wrote.
+    ///
+    /// # Errors
+    /// [`DriverError::Identity`] for another chip, else the register at which the bus failed.
+    pub fn read_back<I: I2c>(&self, i2c: &mut I) -> Result<Option<Changed>, DriverError<I::Error>> {
+        WHO_AM_I.select(i2c)?;
+        WHO_AM_I.check_identity(i2c, IDENTITY)?;
+        for (register, mask, expected) in [
+            (CTRL_REG1, CTRL_REG1_MASK, self.settings.ctrl_reg1()),
+            (CTRL_REG2, CTRL_REG2_MASK, OFF),
+            (AV_CONF, AV_CONF_MASK, self.settings.av_conf()),
+        ] {
+            if let Some(changed) = register.check(i2c, mask, expected)? {
+                return Ok(Some(changed));
+            }
+        }
+        Ok(None)
     }
 
     /// Reads the factory calibration: one burst of 16 bytes. Tells whether both quantities can be computed with it;
@@ -76,7 +97,7 @@ impl Hts221 {
         let [status, h_l, h_h, t_l, t_h] = bytes;
         let status = Status(status);
         if status.is_stuck() {
-            return Err(DriverError::StuckLine { register: STATUS });
+            return Err(DriverError::StuckLine { register: STATUS, level: status.0 });
         }
         let temperature = || self.calibration.temperature(i16::from_le_bytes([t_l, t_h]));
         let humidity = || self.calibration.humidity(i16::from_le_bytes([h_l, h_h]));

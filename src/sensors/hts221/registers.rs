@@ -23,6 +23,11 @@ pub(super) const STATUS: Register = register("STATUS_REG", 0x27);
 /// First of the 16 calibration registers.
 pub(super) const CALIBRATION: Register = register("H0_rH_x2", 0x30);
 
+/// The bits that are not reserved: what the others read as is not said.
+pub(super) const AV_CONF_MASK: u8 = 0x3f;
+pub(super) const CTRL_REG1_MASK: u8 = 0x87;
+pub(super) const CTRL_REG2_MASK: u8 = 0x83;
+
 /// Powered off, in either control register.
 pub(super) const OFF: u8 = 0x00;
 const POWER_ON: u8 = 1 << 7;
@@ -99,6 +104,17 @@ pub enum TemperatureAveraging {
     Of256 = 7,
 }
 
+impl TemperatureAveraging {
+    /// All of them, the fewest samples first.
+    pub const ALL: [Self; 8] =
+        [Self::Of2, Self::Of4, Self::Of8, Self::Of16, Self::Of32, Self::Of64, Self::Of128, Self::Of256];
+
+    /// How many samples.
+    pub const fn samples(self) -> u16 {
+        2 << self as u16
+    }
+}
+
 /// Humidity samples averaged, by the code in `AV_CONF` bits 2:0; the noise is in %RH rms (datasheet table 16).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HumidityAveraging {
@@ -121,6 +137,17 @@ pub enum HumidityAveraging {
     Of512 = 7,
 }
 
+impl HumidityAveraging {
+    /// All of them, the fewest samples first.
+    pub const ALL: [Self; 8] =
+        [Self::Of4, Self::Of8, Self::Of16, Self::Of32, Self::Of64, Self::Of128, Self::Of256, Self::Of512];
+
+    /// How many samples.
+    pub const fn samples(self) -> u16 {
+        4 << self as u16
+    }
+}
+
 /// How the chip converts. The averaging defaults are the chip's own: noise far below its accuracy, and little heat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -133,15 +160,6 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The settings for one sample in `interval`.
-    pub fn for_interval(interval: Duration) -> Self {
-        Self {
-            rate: Rate::above(interval),
-            temperature_averaging: TemperatureAveraging::default(),
-            humidity_averaging: HumidityAveraging::default(),
-        }
-    }
-
     /// The value of `AV_CONF`.
     pub(super) const fn av_conf(self) -> u8 {
         (self.temperature_averaging as u8) << 3 | self.humidity_averaging as u8
@@ -156,6 +174,7 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sensors::Oversampling;
 
     #[test]
     fn rate_is_the_next_one_above_the_sampling_rate() {
@@ -171,8 +190,10 @@ mod tests {
 
     #[test]
     fn settings_become_the_bits_of_the_datasheet() {
-        let settings = Settings::for_interval(Duration::from_secs(1));
+        let settings = Oversampling::default().hts221(Duration::from_secs(1));
         assert_eq!(settings.av_conf(), 0x1b);
         assert_eq!(settings.ctrl_reg1(), 0x86);
+        assert_eq!(TemperatureAveraging::ALL.map(TemperatureAveraging::samples), [2, 4, 8, 16, 32, 64, 128, 256]);
+        assert_eq!(HumidityAveraging::ALL.map(HumidityAveraging::samples), [4, 8, 16, 32, 64, 128, 256, 512]);
     }
 }

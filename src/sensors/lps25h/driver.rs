@@ -3,8 +3,12 @@
 use embedded_hal::i2c::I2c;
 
 use super::convert::{pressure_count, temperature};
-use super::registers::{CTRL_REG1, CTRL_REG2, FIFO_CTRL, IDENTITY, OFF, RES_CONF, STATUS, Settings, Status, WHO_AM_I};
+use super::registers::{
+    ALL_BITS, CTRL_REG1, CTRL_REG2, FIFO_CTRL, IDENTITY, OFF, RES_CONF, RES_CONF_MASK, STATUS, Settings, Status,
+    WHO_AM_I,
+};
 use crate::base::units::Celsius;
+use crate::sensors::chip::Changed;
 use crate::sensors::error::DriverError;
 
 /// One LPS25H or LPS25HB: how it is set.
@@ -38,15 +42,33 @@ impl Lps25h {
     /// # Errors
     /// [`DriverError::Identity`] for another chip, else the register at which the bus failed.
     pub fn initialise<I: I2c>(&self, i2c: &mut I) -> Result<(), DriverError<I::Error>> {
-        let found = WHO_AM_I.read(i2c)?;
-        if found != IDENTITY {
-            return Err(DriverError::Identity { register: WHO_AM_I, found, expected: IDENTITY });
-        }
+        WHO_AM_I.check_identity(i2c, IDENTITY)?;
         CTRL_REG1.write(i2c, OFF)?;
         CTRL_REG2.write(i2c, OFF)?;
         FIFO_CTRL.write(i2c, OFF)?;
         RES_CONF.write(i2c, self.settings.res_conf())?;
         CTRL_REG1.write(i2c, self.settings.ctrl_reg1())
+    }
+
+    /// Looks whether the bus lets write to the chip, checks the identity, and reads the control registers back: six
+    /// transactions. Gives the first register that does not hold what [`Self::initialise`] wrote.
+    ///
+    /// # Errors
+    /// [`DriverError::Identity`] for another chip, else the register at which the bus failed.
+    pub fn read_back<I: I2c>(&self, i2c: &mut I) -> Result<Option<Changed>, DriverError<I::Error>> {
+        WHO_AM_I.select(i2c)?;
+        WHO_AM_I.check_identity(i2c, IDENTITY)?;
+        for (register, mask, expected) in [
+            (CTRL_REG1, ALL_BITS, self.settings.ctrl_reg1()),
+            (CTRL_REG2, ALL_BITS, OFF),
+            (FIFO_CTRL, ALL_BITS, OFF),
+            (RES_CONF, RES_CONF_MASK, self.settings.res_conf()),
+        ] {
+            if let Some(changed) = register.check(i2c, mask, expected)? {
+                return Ok(Some(changed));
+            }
+        }
+        Ok(None)
     }
 
     /// Reads status and both outputs: one burst of six bytes (status, pressure ×3, temperature ×2).
@@ -59,7 +81,7 @@ impl Lps25h {
         let [status, lowest, middle, highest, t_l, t_h] = bytes;
         let status = Status(status);
         if status.is_stuck() {
-            return Err(DriverError::StuckLine { register: STATUS });
+            return Err(DriverError::StuckLine { register: STATUS, level: status.0 });
         }
         Ok(Measurement {
             pressure_count: status.has_pressure().then(|| pressure_count([lowest, middle, highest])),

@@ -23,6 +23,11 @@ pub(super) const STATUS: Register = register("STATUS_REG", 0x27);
 /// The FIFO, which stays off: with it on, the temperature needs a transaction of its own.
 pub(super) const FIFO_CTRL: Register = register("FIFO_CTRL", 0x2e);
 
+/// The bits of `RES_CONF` that are not reserved.
+pub(super) const RES_CONF_MASK: u8 = 0x0f;
+/// No bit is reserved.
+pub(super) const ALL_BITS: u8 = 0xff;
+
 /// Powered off, in any control register.
 pub(super) const OFF: u8 = 0x00;
 const POWER_ON: u8 = 1 << 7;
@@ -94,6 +99,16 @@ pub enum TemperatureAveraging {
     Of64 = 3,
 }
 
+impl TemperatureAveraging {
+    /// All of them, the fewest samples first.
+    pub const ALL: [Self; 4] = [Self::Of8, Self::Of16, Self::Of32, Self::Of64];
+
+    /// How many samples.
+    pub const fn samples(self) -> u16 {
+        8 << self as u16
+    }
+}
+
 /// Pressure samples averaged, by the code in `RES_CONF` bits 1:0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PressureAveraging {
@@ -106,6 +121,16 @@ pub enum PressureAveraging {
     /// 512 samples: the least noise.
     #[default]
     Of512 = 3,
+}
+
+impl PressureAveraging {
+    /// All of them, the fewest samples first.
+    pub const ALL: [Self; 4] = [Self::Of8, Self::Of32, Self::Of128, Self::Of512];
+
+    /// How many samples.
+    pub const fn samples(self) -> u16 {
+        8 << (2 * self as u16)
+    }
 }
 
 /// How the chip converts. The averaging defaults take 62·(512 + 16) + 975 µs = 33.7 ms (AN4450 §4.1): the least
@@ -121,15 +146,6 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The settings for one sample in `interval`.
-    pub fn for_interval(interval: Duration) -> Self {
-        Self {
-            rate: Rate::above(interval),
-            temperature_averaging: TemperatureAveraging::default(),
-            pressure_averaging: PressureAveraging::default(),
-        }
-    }
-
     /// The value of `RES_CONF`.
     pub(super) const fn res_conf(self) -> u8 {
         (self.temperature_averaging as u8) << 2 | self.pressure_averaging as u8
@@ -144,6 +160,7 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sensors::Oversampling;
 
     #[test]
     fn rate_is_the_next_one_above_the_sampling_rate() {
@@ -157,8 +174,10 @@ mod tests {
 
     #[test]
     fn settings_become_the_bits_of_the_datasheet() {
-        let settings = Settings::for_interval(Duration::from_secs(1));
+        let settings = Oversampling::default().lps25h(Duration::from_secs(1));
         assert_eq!(settings.res_conf(), 0x07);
         assert_eq!(settings.ctrl_reg1(), 0xa4);
+        assert_eq!(TemperatureAveraging::ALL.map(TemperatureAveraging::samples), [8, 16, 32, 64]);
+        assert_eq!(PressureAveraging::ALL.map(PressureAveraging::samples), [8, 32, 128, 512]);
     }
 }

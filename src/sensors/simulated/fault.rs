@@ -19,6 +19,8 @@ pub enum Fault {
         /// What the delay hook is called with.
         duration: Duration,
     },
+    /// `stuck-low`: the data line is held down, so that every address is acknowledged and every bit read is zero.
+    StuckLow,
     /// `stuck hts221`: the chip answers and stops converting; outputs stay, status bits stay cleared.
     StuckOutput {
         /// Which one.
@@ -58,6 +60,7 @@ impl fmt::Display for Fault {
             Self::Hang { duration } => {
                 write!(f, "hang {}", humantime::format_duration(*duration).to_string().replace(' ', ""))
             }
+            Self::StuckLow => f.write_str("stuck-low"),
             Self::StuckOutput { chip } => write!(f, "stuck {}", chip.name()),
             Self::ZeroCalibration => f.write_str("zero-calibration"),
             Self::FlatCalibration => f.write_str("flat-calibration"),
@@ -73,7 +76,7 @@ impl fmt::Display for Fault {
 /// Text that names no fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no fault: expected `nack 0x5f`, `hang 1s`, `stuck CHIP`, `zero-calibration`, `flat-calibration`, \
+    "`{0}` is no fault: expected `nack 0x5f`, `hang 1s`, `stuck-low`, `stuck CHIP`, `zero-calibration`, `flat-calibration`, \
      `out-of-range CHIP`, `damaged`, `identity 0x5f 0x00`, `reset CHIP` or `unplugged`, CHIP being hts221 or lps25h"
 )]
 pub struct UnknownFault(pub String);
@@ -91,6 +94,7 @@ fn decode(words: &[&str]) -> Option<Fault> {
     Some(match words {
         ["nack", address] => Fault::NoAcknowledge { address: decode_byte(address)? },
         ["hang", duration] => Fault::Hang { duration: humantime::parse_duration(duration).ok()? },
+        ["stuck-low"] => Fault::StuckLow,
         ["stuck", chip] => Fault::StuckOutput { chip: chip.parse().ok()? },
         ["zero-calibration"] => Fault::ZeroCalibration,
         ["flat-calibration"] => Fault::FlatCalibration,
@@ -118,6 +122,7 @@ mod tests {
         let faults = [
             Fault::NoAcknowledge { address: 0x5c },
             Fault::Hang { duration: Duration::from_millis(1500) },
+            Fault::StuckLow,
             Fault::StuckOutput { chip: Chip::Hts221 },
             Fault::ZeroCalibration,
             Fault::FlatCalibration,

@@ -169,6 +169,15 @@ impl SimulatedHat {
     }
 }
 
+/// What the controller of a bus hears whose data line is held down.
+fn read_zeros(operations: &mut [Operation<'_>]) {
+    for operation in operations {
+        if let Operation::Read(bytes) = operation {
+            bytes.fill(0);
+        }
+    }
+}
+
 impl ErrorType for SimulatedHat {
     type Error = BusError;
 }
@@ -177,6 +186,10 @@ impl I2c for SimulatedHat {
     fn transaction(&mut self, address: u8, operations: &mut [Operation<'_>]) -> Result<(), BusError> {
         self.transactions += 1;
         self.check_bus(address)?;
+        if self.faults.contains(&Fault::StuckLow) {
+            read_zeros(operations);
+            return Ok(());
+        }
         let now = (self.clock)();
         match (address, &mut self.hts221, &mut self.lps25h) {
             (0x5f, Some(hts221), _) => hts221.run(operations, now),

@@ -24,6 +24,7 @@ fn any_fault() -> impl Strategy<Value = Fault> {
     prop_oneof![
         any::<u8>().prop_map(|address| Fault::NoAcknowledge { address: 0x5c | address & 3 }),
         Just(Fault::Hang { duration: SECOND }),
+        Just(Fault::StuckLow),
         chip.clone().prop_map(|chip| Fault::StuckOutput { chip }),
         chip.clone().prop_map(|chip| Fault::OutOfRange { chip }),
         chip.prop_map(|chip| Fault::Reset { chip }),
