@@ -15,7 +15,8 @@ use sensegate::sensors::dump::Dump;
 use sensegate::sensors::hts221::{self, interpolate};
 use sensegate::sensors::simulated::SimulatedHat;
 use sensegate::sensors::{
-    Chip, Hat, Options, Quantity, Reading, Readings, Reason, Refinement, SourceOptions, ValueError, lps25h,
+    Chip, Hat, Options, Oversampling, Quantity, Reading, Readings, Reason, Refinement, SourceOptions, ValueError,
+    lps25h,
 };
 use serde_json::Value;
 

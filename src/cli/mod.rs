@@ -12,6 +12,7 @@ mod client;
 mod completions;
 mod doctor;
 mod dump;
+mod edit;
 mod greeting;
 mod life;
 mod log;

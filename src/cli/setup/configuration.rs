@@ -6,8 +6,9 @@ mod listeners;
 use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
-use toml_edit::{DocumentMut, Item, RawString, Table, TableLike, Value};
+use toml_edit::DocumentMut;
 
+use super::super::edit::toml::{set, table};
 use super::plan::{Broker, Plan};
 use super::present::{Kind, Present};
 use crate::config::Settings;
@@ -108,30 +109,6 @@ pub(super) fn check(settings: &Settings, plan: &Plan) -> anyhow::Result<()> {
         Some(lan) => lan.tls_port.map_or_else(|| has(Kind::Open, *port), |port| has(Kind::OpenTls, port)),
     };
     if is_open { Ok(()) } else { Err(anyhow!("{by_hand}: [[broker.listener]]")) }
-}
-
-/// The table at `key`, made when it is not there.
-fn table<'a>(parent: &'a mut dyn TableLike, key: &str) -> anyhow::Result<&'a mut dyn TableLike> {
-    let item = parent.entry(key).or_insert_with(|| Item::Table(Table::new()));
-    // `key = { … }`, into which no list of tables fits
-    if item.is_value() {
-        *item = std::mem::take(item).into_table().map_or_else(|item| item, Item::Table);
-    }
-    item.as_table_like_mut().ok_or_else(|| anyhow!("{key} is no table"))
-}
-
-/// Sets a key, with what stands around it kept; one that is new comes with `comment` above it.
-fn set(table: &mut dyn TableLike, key: &str, value: impl Into<Value>, comment: &str) {
-    let mut value = value.into();
-    if let Some(old) = table.get_mut(key).and_then(Item::as_value_mut) {
-        *value.decor_mut() = old.decor().clone();
-        *old = value;
-        return;
-    }
-    table.insert(key, Item::Value(value));
-    if let Some(mut key) = table.key_mut(key) {
-        key.leaf_decor_mut().set_prefix(RawString::from(comment));
-    }
 }
 
 /// `path` as a string of the configuration.

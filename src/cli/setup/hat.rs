@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 
 use super::super::doctor::finding::Verdict;
 use super::super::doctor::{self, bus};
-use super::ask::Asker;
+use super::super::edit::ask::Asker;
 use crate::sensors::SourceOptions;
 
 /// Raspberry Pi OS's tool for what needs the firmware's settings.

@@ -3,9 +3,9 @@
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
+use super::super::edit::ask::Asker;
 use super::super::passwd::parse_user;
 use super::arguments::SetupArgs;
-use super::ask::Asker;
 use super::plan::{Broker, Lan, Plan};
 use super::ports::{self, Decision};
 use super::present::{Kind, Present};

@@ -6,14 +6,11 @@
 //! - Uses the doctor's checks, `access`, `config`.
 //!
 //! One file a concern, and what looks at the machine is handed the root of its files. Start reading at [`run`], then
-//! `interview` (the questions), `outcome` (the files), `configuration` and `files`.
+//! `interview` (the questions), `outcome` (the files) and `configuration`.
 
 mod arguments;
-mod ask;
 mod certificates;
 mod configuration;
-mod diff;
-mod files;
 mod hat;
 mod interrupts;
 mod interview;
@@ -35,7 +32,6 @@ use anyhow::Context;
 
 pub(super) use arguments::SetupArgs;
 
-use ask::Asker;
 use interrupts::Interrupts;
 use outcome::{Outcome, Place, Refusal};
 use plan::Plan;
@@ -43,6 +39,8 @@ use present::Present;
 use service::Service;
 use tell::Told;
 
+use super::edit::ask::Asker;
+use super::edit::files;
 use super::replace::secret_access;
 use super::{EXIT_CONFIGURATION, EXIT_USAGE};
 use crate::base::clock;

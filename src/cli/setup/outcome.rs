@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use super::super::edit::files::{Change, Changes, Shown, Staging};
 use super::super::replace::{Access, directory};
 use super::certificates::{self, Names, Paths, Texts};
 use super::configuration::{self, Named};
-use super::files::{Change, Changes, Shown, Staging};
 use super::network;
 use super::plan::Plan;
 use super::present::{self, Present};

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use super::super::doctor::ports::{Occupant, occupants};
-use super::ask::Asker;
+use super::super::edit::ask::Asker;
 
 /// How many ports above the wanted one are looked at for a free one.
 const SEARCHED: u16 = 100;

@@ -124,9 +124,9 @@ fn quoted(word: &str) -> String {
 mod tests {
     use std::path::PathBuf;
 
-    use super::super::files::Changes;
     use super::*;
     use crate::base::secret::Secret;
+    use crate::cli::edit::files::Changes;
 
     fn told(broker: Broker, password: Option<&str>, tls: Option<(PathBuf, Option<Wall>)>, service: Service) -> String {
         let outcome = Outcome { changes: Changes::of(vec![]), password: password.map(Secret::new), tls };

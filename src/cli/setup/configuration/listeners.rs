@@ -7,7 +7,8 @@ use anyhow::anyhow;
 use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table};
 
 use super::super::present::{Kind, Present};
-use super::{set, table, utf8};
+use super::utf8;
+use crate::cli::edit::toml::{set, table};
 use crate::server::ListenerOptions;
 
 const LOCAL: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];

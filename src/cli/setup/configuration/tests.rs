@@ -1,7 +1,7 @@
 use super::super::certificates;
-use super::super::diff::changes;
 use super::super::plan as plans;
 use super::*;
+use crate::cli::edit::changes;
 use crate::config::DEFAULTS;
 use crate::server::ListenerOptions;
 

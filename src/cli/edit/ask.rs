@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, ErrorKind, Write};
 
 /// Asks on one stream and reads the answers, a line each, from another.
-pub(super) struct Asker<'a> {
+pub(in crate::cli) struct Asker<'a> {
     input: &'a mut dyn BufRead,
     output: &'a mut dyn Write,
     asks: bool,
@@ -11,12 +11,12 @@ pub(super) struct Asker<'a> {
 
 impl<'a> Asker<'a> {
     /// Somebody is asked, if `asks`.
-    pub(super) fn new(input: &'a mut dyn BufRead, output: &'a mut dyn Write, asks: bool) -> Self {
+    pub(in crate::cli) fn new(input: &'a mut dyn BufRead, output: &'a mut dyn Write, asks: bool) -> Self {
         Self { input, output, asks }
     }
 
     /// Whether somebody is asked.
-    pub(super) fn asks(&self) -> bool {
+    pub(in crate::cli) fn asks(&self) -> bool {
         self.asks
     }
 
@@ -24,7 +24,7 @@ impl<'a> Asker<'a> {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(super) fn say(&mut self, text: &str) -> io::Result<()> {
+    pub(in crate::cli) fn say(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.output, "{text}")
     }
 
@@ -32,7 +32,7 @@ impl<'a> Asker<'a> {
     ///
     /// # Errors
     /// When the terminal is gone.
-    pub(super) fn yes(&mut self, question: &str, default: bool) -> io::Result<bool> {
+    pub(in crate::cli) fn yes(&mut self, question: &str, default: bool) -> io::Result<bool> {
         if !self.asks {
             return Ok(default);
         }
@@ -52,7 +52,7 @@ impl<'a> Asker<'a> {
     ///
     /// # Errors
     /// When the input ends, and when the terminal is gone.
-    pub(super) fn value<T>(
+    pub(in crate::cli) fn value<T>(
         &mut self,
         question: &str,
         default: &str,
@@ -72,7 +72,7 @@ impl<'a> Asker<'a> {
     ///
     /// # Errors
     /// As [`Self::value`].
-    pub(super) fn choice(&mut self, question: &str, options: &[String]) -> io::Result<usize> {
+    pub(in crate::cli) fn choice(&mut self, question: &str, options: &[String]) -> io::Result<usize> {
         if !self.asks {
             return Ok(0);
         }
@@ -90,7 +90,7 @@ impl<'a> Asker<'a> {
     ///
     /// # Errors
     /// As [`Self::value`].
-    pub(super) fn wait(&mut self, text: &str) -> io::Result<()> {
+    pub(in crate::cli) fn wait(&mut self, text: &str) -> io::Result<()> {
         self.required(text).map(drop)
     }
 

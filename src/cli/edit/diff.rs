@@ -3,7 +3,7 @@
 /// The lines that go (`- `) and those that come (`+ `), in order, without those that stay.
 ///
 /// Cost: the product of the numbers of lines; configurations have hundreds.
-pub(super) fn changes(old: &str, new: &str) -> Vec<String> {
+pub(in crate::cli) fn changes(old: &str, new: &str) -> Vec<String> {
     let (old, new): (Vec<_>, Vec<_>) = (old.lines().collect(), new.lines().collect());
     let common = lengths(&old, &new);
     let at = |row: usize, column: usize| common.get(row).and_then(|row| row.get(column)).copied().unwrap_or_default();

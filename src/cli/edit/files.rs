@@ -16,7 +16,7 @@ const DIRECTORY_MODE: u32 = 0o755;
 
 /// How a file is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(in crate::cli) enum Shown {
     /// Line by line.
     Lines,
     /// By these words: it holds secrets, or nothing that anybody reads.
@@ -25,15 +25,15 @@ pub(super) enum Shown {
 
 /// A file, as it is and as it is to be.
 #[derive(Debug)]
-pub(super) struct Change {
-    pub(super) path: PathBuf,
+pub(in crate::cli) struct Change {
+    pub(in crate::cli) path: PathBuf,
     /// `None` when there is none.
-    pub(super) old: Option<String>,
-    pub(super) new: String,
-    pub(super) access: Access,
-    pub(super) shown: Shown,
+    pub(in crate::cli) old: Option<String>,
+    pub(in crate::cli) new: String,
+    pub(in crate::cli) access: Access,
+    pub(in crate::cli) shown: Shown,
     /// Whether the old one is kept under another name.
-    pub(super) has_backup: bool,
+    pub(in crate::cli) has_backup: bool,
 }
 
 impl Change {
@@ -85,20 +85,20 @@ fn free_name(path: &Path) -> anyhow::Result<PathBuf> {
 
 /// The files that change, in the order in which they are written: what names others comes last.
 #[derive(Debug)]
-pub(super) struct Changes(Vec<Change>);
+pub(in crate::cli) struct Changes(Vec<Change>);
 
 impl Changes {
     /// Those of `files` that are not yet as they are to be.
-    pub(super) fn of(files: Vec<Change>) -> Self {
+    pub(in crate::cli) fn of(files: Vec<Change>) -> Self {
         Self(files.into_iter().filter(Change::is_one).collect())
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::cli) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// What happens to each.
-    pub(super) fn show(&self) -> String {
+    pub(in crate::cli) fn show(&self) -> String {
         self.0.iter().map(Change::show).collect()
     }
 
@@ -106,7 +106,7 @@ impl Changes {
     ///
     /// # Errors
     /// When one was changed since it was read, or cannot be written; nothing is changed then.
-    pub(super) fn commit(&self) -> anyhow::Result<Vec<PathBuf>> {
+    pub(in crate::cli) fn commit(&self) -> anyhow::Result<Vec<PathBuf>> {
         let mut made = Vec::new();
         let result = self.write(&mut made);
         if result.is_err() {
@@ -160,7 +160,7 @@ fn nearest(path: &Path) -> &Path {
 ///
 /// # Errors
 /// What to do when not.
-pub(super) fn check_writable(path: &Path) -> anyhow::Result<()> {
+pub(in crate::cli) fn check_writable(path: &Path) -> anyhow::Result<()> {
     let directory = nearest(path);
     let probe = directory.join(format!(".sensegate-setup-{}", process::id()));
     match File::create_new(&probe).and_then(|_| fs::remove_file(&probe)) {
@@ -174,21 +174,21 @@ pub(super) fn check_writable(path: &Path) -> anyhow::Result<()> {
 
 /// Whether the service, for whose group `access` is, may not read the file at `path`: one that was there before keeps its
 /// owner and its permissions.
-pub(super) fn is_hidden(path: &Path, access: Access) -> bool {
+pub(in crate::cli) fn is_hidden(path: &Path, access: Access) -> bool {
     let (Some(group), Ok(metadata)) = (access.group, fs::metadata(path)) else { return false };
     let mode = metadata.permissions().mode();
     mode & 0o004 == 0 && !(metadata.gid() == group && mode & 0o040 != 0)
 }
 
 /// A directory for files that are only looked at, gone with this value. Nobody else sees into it.
-pub(super) struct Staging(PathBuf);
+pub(in crate::cli) struct Staging(PathBuf);
 
 impl Staging {
     /// Beside the file at `path`, or with the temporary files when nothing is to be written there.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub(super) fn make(path: &Path, is_dry: bool) -> io::Result<Self> {
+    pub(in crate::cli) fn make(path: &Path, is_dry: bool) -> io::Result<Self> {
         let parent = if is_dry { std::env::temp_dir() } else { nearest(path).to_owned() };
         let staging = parent.join(format!(".sensegate-setup-{}", process::id()));
         DirBuilder::new().mode(0o700).create(&staging)?;
@@ -199,7 +199,7 @@ impl Staging {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(super) fn put(&self, name: &str, text: &str) -> io::Result<PathBuf> {
+    pub(in crate::cli) fn put(&self, name: &str, text: &str) -> io::Result<PathBuf> {
         let path = self.0.join(name);
         fs::write(&path, text)?;
         Ok(path)
