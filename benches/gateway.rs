@@ -27,7 +27,7 @@ use embedded_hal::i2c::{ErrorType, I2c, Operation};
 use sensegate::base::clock::{self, Monotonic};
 use sensegate::mqtt::QoS;
 use sensegate::sensors::simulated::SimulatedHat;
-use sensegate::sensors::{Hat, Options, Oversampling, Refinement, SourceOptions};
+use sensegate::sensors::{Hat, Options, SourceOptions};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -197,15 +197,7 @@ fn tell_bus_cost() {
     const SAMPLES: u32 = 100;
     let interval = Duration::from_secs(1);
     let bus = CountingBus { hat: SimulatedHat::new(|| NOW.get(), 1), bytes: 0 };
-    let mut hat = Hat::new(
-        bus,
-        &Options {
-            source: SourceOptions::Simulated,
-            interval,
-            oversampling: Oversampling::default(),
-            refinement: Refinement::default(),
-        },
-    );
+    let mut hat = Hat::new(bus, &Options { interval, ..Options::of(SourceOptions::Simulated) });
     let mut sample = || {
         NOW.set(NOW.get() + interval);
         let is_complete = hat.sample(NOW.get()).is_complete();

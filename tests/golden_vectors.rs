@@ -14,10 +14,7 @@ use sensegate::base::clock::Monotonic;
 use sensegate::sensors::dump::Dump;
 use sensegate::sensors::hts221::{self, interpolate};
 use sensegate::sensors::simulated::SimulatedHat;
-use sensegate::sensors::{
-    Chip, Hat, Options, Oversampling, Quantity, Reading, Readings, Reason, Refinement, SourceOptions, ValueError,
-    lps25h,
-};
+use sensegate::sensors::{Chip, Hat, Options, Quantity, Reading, Readings, Reason, SourceOptions, ValueError, lps25h};
 use serde_json::Value;
 
 /// What the printed digits of the vectors allow.
@@ -229,12 +226,7 @@ fn sampled(dump: &Dump) -> Readings {
     let seconds = Arc::new(AtomicU64::new(0));
     let read = Arc::clone(&seconds);
     let clock = move || Monotonic::from_boot(Duration::from_secs(read.load(Ordering::Relaxed)));
-    let options = Options {
-        source: SourceOptions::Simulated,
-        interval: Duration::from_secs(1),
-        oversampling: Oversampling::default(),
-        refinement: Refinement::default(),
-    };
+    let options = Options::of(SourceOptions::Simulated);
     let mut hat = Hat::new(SimulatedHat::from_dump(dump, clock.clone()), &options);
     for _ in 0..4 {
         hat.sample(clock());

@@ -191,7 +191,7 @@ impl<S: Sampler> Worker<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sensors::{Oversampling, Readings, Refinement, Source, SourceOptions};
+    use crate::sensors::{Readings, Source, SourceOptions};
 
     /// Gives one value; after each of the first samples it wants another at once, as a chip does that starts up.
     struct Constant {
@@ -258,10 +258,8 @@ mod tests {
         let (sampling, mut samples) = spawn(Duration::from_secs(3600), SAMPLES_MAX);
         let first = samples.blocking_recv().unwrap().sequence;
         sampling.set_options(sensors::Options {
-            source: SourceOptions::Simulated,
             interval: Duration::from_millis(1),
-            oversampling: Oversampling::default(),
-            refinement: Refinement::default(),
+            ..sensors::Options::of(SourceOptions::Simulated)
         });
         assert_eq!(samples.blocking_recv().unwrap().sequence, first + 1);
         sampling.stop();

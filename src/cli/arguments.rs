@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::calibrate::CalibrateArgs;
 use super::passwd::PasswdArgs;
 use super::publish::PublishArgs;
 use super::setup::SetupArgs;
@@ -35,6 +36,8 @@ pub(super) enum Command {
     Doctor(SourceArgs),
     /// Take one sample and print it as JSON
     Read(SourceArgs),
+    /// Correct the temperature for the heat of the processor, by a thermometer beside the HAT
+    Calibrate(CalibrateArgs),
     /// Print the registers of a real HAT, as a file for --simulate
     Dump(SourceArgs),
     /// Publish messages, with the flags of mosquitto_pub

@@ -37,19 +37,10 @@ fn report_missing(dump: &Dump, err: &mut impl Write) -> anyhow::Result<ExitCode>
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn error(source: SourceOptions) -> String {
-        run(&sensors::Options {
-            source,
-            interval: Duration::from_secs(1),
-            oversampling: sensors::Oversampling::default(),
-            refinement: sensors::Refinement::default(),
-        })
-        .unwrap_err()
-        .to_string()
+        run(&sensors::Options::of(source)).unwrap_err().to_string()
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! One file a command. Start reading at [`main()`], then `run`.
 
 mod arguments;
+mod calibrate;
 mod check;
 mod client;
 mod completions;
@@ -82,6 +83,9 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
             args.or(before.source).with(|loaded| Ok(doctor::run(&loaded.settings, &loaded.file)))
         }
         Some(Command::Read(args)) => args.or(before.source).with(|loaded| read::run(&loaded.settings.sensors)),
+        Some(Command::Calibrate(args)) => {
+            args.source.clone().or(before.source).with(|loaded| calibrate::run(&args, loaded))
+        }
         Some(Command::Dump(args)) => args.or(before.source).with(|loaded| dump::run(&loaded.settings.sensors)),
         Some(Command::Pub(args)) => publish::run(&args),
         Some(Command::Sub(args)) => subscribe::run(&args),

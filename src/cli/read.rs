@@ -101,14 +101,13 @@ fn causes(readings: &Readings) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sensors::{Options, Oversampling, Quantity, Refinement, SourceOptions};
+    use crate::sensors::{Options, Quantity, Refinement, SourceOptions};
 
     fn check(source: SourceOptions) -> (ExitCode, serde_json::Value, String) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         // no single sample can tell a tendency, and none is waited for
         let refinement = Refinement { extra: [Quantity::PressureTendency].into(), ..Refinement::default() };
-        let options =
-            Options { source, interval: Duration::from_secs(1), oversampling: Oversampling::default(), refinement };
+        let options = Options { refinement, ..Options::of(source) };
         let mut sensor = sensors::open(&options, clock::monotonic).unwrap();
         let code = report(&take_sample(&mut sensor), &mut out, &mut err).unwrap();
         (code, serde_json::from_slice(&out).unwrap(), String::from_utf8(err).unwrap())
@@ -152,12 +151,7 @@ mod tests {
     fn broken_dump_is_an_error_with_its_place() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "[[chip]]\nname = \"bme280\"\nregisters = {}\n").unwrap();
-        let options = Options {
-            source: SourceOptions::Dump(file.path().into()),
-            interval: Duration::from_secs(1),
-            oversampling: Oversampling::default(),
-            refinement: Refinement::default(),
-        };
+        let options = Options::of(SourceOptions::Dump(file.path().into()));
         let error = run(&options).unwrap_err().to_string();
         assert!(error.starts_with(&format!("{}:2:8: unknown chip", file.path().display())), "{error}");
     }

@@ -16,9 +16,6 @@ const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(40)..=Duration:
 /// From the shore of the Dead Sea to the highest summit.
 const ALTITUDE_M: RangeInclusive<f64> = -430.0..=8849.0;
 
-/// Beyond these a correction makes no air that anybody breathes.
-const OFFSET_C: RangeInclusive<f64> = -50.0..=50.0;
-const FACTOR: RangeInclusive<f64> = 0.1..=1000.0;
 const WINDOW: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
 
 /// More samples than this are hours, and memory.
@@ -75,8 +72,8 @@ pub(super) fn read(section: &mut Section<'_>) -> Read<Options> {
 /// Reads `[sensors.correction]`.
 fn read_correction(section: &mut Section<'_>) -> Read<Correction> {
     let method = section.required("method", choice(&METHODS));
-    let offset = section.optional("offset", number(OFFSET_C));
-    let factor = section.optional("factor", number(FACTOR));
+    let offset = section.optional("offset", number(Correction::OFFSET_C));
+    let factor = section.optional("factor", number(Correction::FACTOR));
     let window = section.required("window", duration(WINDOW));
     let file = section.required("processor_file", path);
     let (offset, factor, window, file) = (offset?, factor?, window?, file?);

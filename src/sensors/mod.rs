@@ -37,7 +37,10 @@ pub use hat::Hat;
 pub use open::{OpenError, Sensor, open};
 pub use oversampling::Oversampling;
 pub use reading::{Absence, Heat, Quantity, Reading, Readings, Reason, Source};
-pub use refine::{Correction, Filter, FilterKind, MEASURED, Refinement, Thermometer};
+pub use refine::{
+    Correction, Filter, FilterKind, Fit, MEASURED, Method, Moment, PROCESSOR_FILE, Refinement, Thermometer,
+    read_processor,
+};
 pub use samples::{ReadingMessage, SampleMessage};
 
 use std::path::PathBuf;
@@ -68,4 +71,16 @@ pub struct Options {
     pub oversampling: Oversampling,
     /// What is done with readings before they are told.
     pub refinement: Refinement,
+}
+
+impl Options {
+    /// One sample a second of `source`, with everything else as by default.
+    pub fn of(source: SourceOptions) -> Self {
+        Self {
+            source,
+            interval: Duration::from_secs(1),
+            oversampling: Oversampling::default(),
+            refinement: Refinement::default(),
+        }
+    }
 }

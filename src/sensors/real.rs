@@ -108,16 +108,11 @@ fn absence(error: &BusError, state: &State, now: Monotonic) -> Absence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sensors::{Oversampling, Quantity, Refinement, SourceOptions};
+    use crate::sensors::{Quantity, SourceOptions};
 
     #[test]
     fn missing_bus_is_an_absence_with_its_first_moment_and_is_tried_again() {
-        let options = Options {
-            source: SourceOptions::I2c { bus: 251 },
-            interval: Duration::from_secs(1),
-            oversampling: Oversampling::default(),
-            refinement: Refinement::default(),
-        };
+        let options = Options::of(SourceOptions::I2c { bus: 251 });
         let mut hat = RealHat::new(251, options);
         let first = Monotonic::from_boot(Duration::from_secs(5));
         for second in 0..100 {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
@@ -92,6 +92,13 @@ pub(crate) struct Gateway<'a> {
 }
 
 impl Gateway<'_> {
+    /// Runs `sensegate` with these words where the gateway runs: with the very same device.
+    pub(crate) fn run_beside(&self, words: &[&str]) -> Output {
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &self.child.id().to_string(), "--mount", "--", SENSEGATE]).args(words);
+        command.arg("--config").arg(self.machine.file()).stdin(Stdio::null()).output().unwrap()
+    }
+
     /// Waits for a state of which `is_so` holds.
     pub(crate) fn wait_for_state(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         wait_until(what, || is_so(&self.state()));

@@ -14,7 +14,7 @@ use sensegate::sensors::Chip;
 use sensegate::sensors::dump::Dump;
 use sensegate::sensors::simulated::Fault;
 use sensegate_rig::{Transaction, skip, skip_without_i2c_tools};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Samples over which transactions are counted.
 const SAMPLES: u64 = 30;
@@ -221,9 +221,19 @@ fn doctor_names_what_is_wrong_and_what_to_do() {
     };
     let (code, well) = doctor();
     assert_eq!(code, Some(0), "{well}");
-    for line in ["ok       i2c bus        /dev/i2c-1", "answers at 0x5c with identity 0xbd", "is free"] {
+    for line in [
+        "ok       i2c bus        /dev/i2c-1",
+        "answers at 0x5c with identity 0xbd",
+        "ok       readings       temperature ",
+        "is free",
+    ] {
         assert!(well.contains(line), "{well}");
     }
+    machine.bus.lock().inject(Fault::DamagedElement);
+    let (code, broken) = doctor();
+    assert_eq!(code, Some(1), "{broken}");
+    assert!(broken.contains("problem  readings       no pressure: LPS25H says 760.0 hPa"), "{broken}");
+    machine.bus.lock().heal();
     machine.bus.lock().inject(Fault::NoAcknowledge { address: HUMIDITY_CHIP });
     machine.bus.bind_driver(PRESSURE_CHIP, "st-press-i2c").unwrap();
     let (code, ill) = doctor();
@@ -247,5 +257,10 @@ fn gateway_and_i2c_tools_share_the_bus() {
     assert_eq!(String::from_utf8_lossy(&identity.stdout).trim(), "0xbc");
     let detected = machine.run_other("i2cdetect -y 1");
     assert!(String::from_utf8_lossy(&detected.stdout).contains("5c -- -- 5f"), "{detected:?}");
+    let doctor = gateway.run_beside(&["doctor"]);
+    let told = String::from_utf8_lossy(&doctor.stdout);
+    assert!(told.contains("not taken here, because sensegate (process "), "{told}");
     gateway.wait_for_state("the gateway is not disturbed", is_well);
+    let state = gateway.wait_for_state("nothing had to be set up again", is_well);
+    assert_eq!((&state["chips"]["hts221"]["errors"], &state["chips"]["lps25h"]["errors"]), (&json!({}), &json!({})));
 }

@@ -2,8 +2,8 @@
 //!
 //! - Holds nothing. Every check is a function of what it looks at: the root of the file system (so that a test hands in
 //!   a directory), an address, a bus.
-//! - Nothing is changed on the machine, of the chips only their identity is read, and to far sides of uplinks it is a
-//!   client of its own, so it may run beside a gateway that is at work.
+//! - Nothing is changed on the machine, the chips are set up and read only where no other program has the bus open, and
+//!   to far sides of uplinks it is a client of its own, so it may run beside a gateway that is at work.
 //! - Uses `base`, `sensors`, `matrix`, `client` and the decided configuration.
 //!
 //! Start reading at [`examine`], which is the list of checks; then one file a subject.
@@ -14,6 +14,7 @@ pub(super) mod finding;
 mod leds;
 mod place;
 pub(super) mod ports;
+mod readings;
 mod uplinks;
 
 use std::fmt;
@@ -26,7 +27,7 @@ use crate::agent::BrokerAddress;
 use crate::base::clock;
 use crate::config::Settings;
 use crate::sensors::bus::Bus;
-use crate::sensors::{Chip, SourceOptions};
+use crate::sensors::{self, Chip, SourceOptions};
 use crate::server::ListenerAddress;
 
 /// Prints what was found. 0 when there is no problem, 1 otherwise; a warning is none.
@@ -41,7 +42,7 @@ pub(super) fn run(settings: &Settings, origin: &impl fmt::Display) -> ExitCode {
 /// All checks, on the machine whose files are below `root`.
 fn examine(settings: &Settings, origin: &impl fmt::Display, root: &Path) -> Report {
     let mut findings = vec![Finding::ok("configuration", origin.to_string())];
-    findings.extend(examine_source(&settings.sensors.source, root));
+    findings.extend(examine_source(&settings.sensors, root));
     if settings.leds.is_some() {
         findings.push(leds::check_framebuffer(root));
     }
@@ -53,20 +54,24 @@ fn examine(settings: &Settings, origin: &impl fmt::Display, root: &Path) -> Repo
 }
 
 /// Of the HAT: the bus, its drivers and its chips, on the machine whose files are below `root`.
-pub(super) fn examine_source(source: &SourceOptions, root: &Path) -> Vec<Finding> {
-    match source {
-        SourceOptions::I2c { bus } => examine_bus(root, *bus),
+pub(super) fn examine_source(options: &sensors::Options, root: &Path) -> Vec<Finding> {
+    match &options.source {
+        SourceOptions::I2c { bus } => examine_bus(root, *bus, options),
         SourceOptions::Simulated => vec![Finding::ok("hat", "simulated, as asked for: no bus is touched")],
         SourceOptions::Dump(file) => vec![place::check_dump(file)],
     }
 }
 
 /// The device, then what is on it; a bus that does not open says nothing about its chips.
-fn examine_bus(root: &Path, number: u8) -> Vec<Finding> {
+fn examine_bus(root: &Path, number: u8, options: &sensors::Options) -> Vec<Finding> {
     let mut findings = vec![bus::check_device(root, number, rustix::process::geteuid().as_raw())];
     findings.extend(Chip::ALL.map(|chip| bus::check_driver(root, number, chip.address())));
     if let Ok(mut open) = Bus::open(number) {
         findings.extend(Chip::ALL.map(|chip| chips::check_identity(&mut open, number, chip)));
+        // of chips that cannot be read, what is wrong has been said
+        if findings.iter().all(|finding| finding.verdict == Verdict::Ok) {
+            findings.extend(readings::check(open, number, root, options));
+        }
     }
     findings
 }

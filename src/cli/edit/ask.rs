@@ -68,6 +68,26 @@ impl<'a> Asker<'a> {
         }
     }
 
+    /// A value that `check` takes; `None` for an empty line, and at the end of the input.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub(in crate::cli) fn optional<T>(
+        &mut self,
+        question: &str,
+        check: impl Fn(&str) -> Result<T, String>,
+    ) -> io::Result<Option<T>> {
+        loop {
+            let Some(typed) = self.line(&format!("{question} "))?.filter(|typed| !typed.is_empty()) else {
+                return Ok(None);
+            };
+            match check(&typed) {
+                Ok(value) => return Ok(Some(value)),
+                Err(error) => self.say(&format!("  {error}"))?,
+            }
+        }
+    }
+
     /// The position of the one that is chosen; the first without anybody to ask.
     ///
     /// # Errors

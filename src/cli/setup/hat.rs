@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use super::super::doctor::finding::Verdict;
 use super::super::doctor::{self, bus};
 use super::super::edit::ask::Asker;
-use crate::sensors::SourceOptions;
+use crate::sensors::{self, SourceOptions};
 
 /// Raspberry Pi OS's tool for what needs the firmware's settings.
 const TOOL: &str = "usr/bin/raspi-config";
@@ -33,17 +33,17 @@ pub(super) enum Outcome {
 pub(super) fn examine(
     asker: &mut Asker<'_>,
     root: &Path,
-    source: &SourceOptions,
+    options: &sensors::Options,
     wants_i2c: bool,
 ) -> io::Result<Outcome> {
-    let findings = doctor::examine_source(source, root);
+    let findings = doctor::examine_source(options, root);
     for finding in &findings {
         asker.say(&finding.to_string())?;
     }
     if findings.iter().all(|finding| finding.verdict != Verdict::Problem) {
         return Ok(Outcome::GoOn);
     }
-    if can_switch_on(root, source) && (wants_i2c || (asker.asks() && ask_to_switch_on(asker)?)) {
+    if can_switch_on(root, &options.source) && (wants_i2c || (asker.asks() && ask_to_switch_on(asker)?)) {
         return Ok(Outcome::SwitchOn);
     }
     if !asker.asks() {
@@ -106,7 +106,7 @@ mod tests {
     fn check(root: &Path, source: &SourceOptions, input: Option<&str>, wants_i2c: bool) -> (Outcome, String) {
         let (mut typed, mut output) = (input.unwrap_or_default().as_bytes(), Vec::new());
         let mut asker = Asker::new(&mut typed, &mut output, input.is_some());
-        let outcome = examine(&mut asker, root, source, wants_i2c).unwrap();
+        let outcome = examine(&mut asker, root, &sensors::Options::of(source.clone()), wants_i2c).unwrap();
         (outcome, String::from_utf8(output).unwrap())
     }
 

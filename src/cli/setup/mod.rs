@@ -89,8 +89,8 @@ struct Setup<'a> {
 
 impl Setup<'_> {
     fn run(&self, asker: &mut Asker<'_>) -> anyhow::Result<ExitCode> {
-        let source = &self.present.settings.sensors.source;
-        let hat = hat::examine(asker, self.root, source, self.args.enable_i2c)?;
+        let sensors = &self.present.settings.sensors;
+        let hat = hat::examine(asker, self.root, sensors, self.args.enable_i2c)?;
         if hat == hat::Outcome::Stop {
             return leave(asker);
         }

@@ -1,11 +1,15 @@
 //! The processor heats the HAT above it: what its temperature says about the air's.
 
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::base::clock::Monotonic;
 use crate::sensors::{Absence, Reading, Reason};
+
+/// Where the kernel of a Raspberry Pi tells the processor's temperature.
+pub const PROCESSOR_FILE: &str = "/sys/class/thermal/thermal_zone0/temp";
 
 /// Whose temperature is taken for that of the air.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +41,11 @@ pub enum Correction {
 }
 
 impl Correction {
+    /// Beyond these a correction makes no air that anybody breathes, in °C.
+    pub const OFFSET_C: RangeInclusive<f64> = -50.0..=50.0;
+    /// As for the offset.
+    pub const FACTOR: RangeInclusive<f64> = 0.1..=1000.0;
+
     /// The word in configuration and JSON.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -79,7 +88,7 @@ impl HeatCorrection {
             Correction::None => raw.clone(),
             Correction::Offset(offset) => raw.clone().map(|raw| raw + offset),
             Correction::Factor { factor, window, file } => {
-                let processor = self.read_processor(&file, window, now);
+                let processor = self.smooth(&file, window, now);
                 let (raw, processor) = (raw.clone()?, processor?);
                 Ok(without_heat(raw, processor, factor))
             }
@@ -87,8 +96,8 @@ impl HeatCorrection {
     }
 
     /// Smooths with a memory that fades: after one window, a third of what was is left.
-    fn read_processor(&mut self, file: &Path, window: Duration, now: Monotonic) -> Reading {
-        let celsius = match read_thermal_zone(file) {
+    fn smooth(&mut self, file: &Path, window: Duration, now: Monotonic) -> Reading {
+        let celsius = match read_processor(file) {
             Ok(celsius) => celsius,
             Err(text) => {
                 self.processor = None;
@@ -112,8 +121,11 @@ pub(crate) fn without_heat(raw: f64, processor: f64, factor: f64) -> f64 {
     raw - (processor - raw).max(0.0) / factor
 }
 
-/// Reads a thermal zone of the kernel: thousandths of a degree, and a line end.
-fn read_thermal_zone(file: &Path) -> Result<f64, String> {
+/// Reads the processor's temperature, in °C, from a thermal zone of the kernel: thousandths of a degree, and a line end.
+///
+/// # Errors
+/// A file that cannot be read, or that holds no temperature.
+pub fn read_processor(file: &Path) -> Result<f64, String> {
     let name = file.display();
     let text = fs::read_to_string(file)
         .map_err(|error| format!("cannot read the processor's temperature in {name}: {error}"))?;

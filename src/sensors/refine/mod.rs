@@ -6,10 +6,14 @@
 //! - Uses [`super::air`] and `base`.
 //! - Follows law "valid or absent": what one quantity is made of and is absent makes it absent, for the same reason.
 //!
-//! Start reading at [`Refinery::refine`]: `filter` is the first step, `heat` the second, `tendency` looks back.
+//! Start reading at [`Refinery::refine`]: `filter` is the first step, `heat` the second, `tendency` looks back;
+//! `fit` finds the correction.
 
 mod filter;
+mod fit;
 mod heat;
+#[cfg(test)]
+mod heat_curve;
 mod tendency;
 #[cfg(test)]
 mod tests;
@@ -17,7 +21,8 @@ mod tests;
 use std::collections::BTreeSet;
 
 pub use self::filter::{Filter, FilterKind};
-pub use self::heat::{Correction, Thermometer};
+pub use self::fit::{Fit, Method, Moment};
+pub use self::heat::{Correction, PROCESSOR_FILE, Thermometer, read_processor};
 
 use self::filter::Filtered;
 use self::heat::HeatCorrection;

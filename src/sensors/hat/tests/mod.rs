@@ -11,7 +11,7 @@ use crate::base::clock::Monotonic;
 use crate::sensors::dump::Dump;
 use crate::sensors::lps25h::PressureAveraging;
 use crate::sensors::simulated::{Fault, SimulatedHat};
-use crate::sensors::{Absence, Chip, Options, Oversampling, Quantity, Readings, Reason, Refinement, SourceOptions};
+use crate::sensors::{Absence, Chip, Options, Oversampling, Quantity, Readings, Reason, SourceOptions};
 use Quantity::{Humidity, Pressure, Temperature};
 
 mod faults;
@@ -27,12 +27,7 @@ struct Bench {
 }
 
 fn options(interval: Duration) -> Options {
-    Options {
-        source: SourceOptions::Simulated,
-        interval,
-        oversampling: Oversampling::default(),
-        refinement: Refinement::default(),
-    }
+    Options { interval, ..Options::of(SourceOptions::Simulated) }
 }
 
 fn at(ms: u64) -> Monotonic {
