@@ -9,6 +9,8 @@
 //! A reading is valid, with its time and source, or absent, with the reason: never 0, never 760 hPa, never the last
 //! value for ever. Start reading at [`Hat`], then the two drivers; [`simulated`] is the same HAT made of registers.
 
+#[cfg(test)]
+mod chain;
 mod chip;
 mod counts;
 mod error;
