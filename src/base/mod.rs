@@ -14,5 +14,5 @@ pub mod keep;
 pub mod progress;
 pub mod queued;
 pub mod secret;
-mod sys;
+pub(crate) mod sys;
 pub mod units;

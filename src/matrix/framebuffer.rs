@@ -1,11 +1,13 @@
 //! The kernel's framebuffer of the matrix (`rpisense-fb`): found by its name, written one frame at a time.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::FileExt;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::{Frame, Gamma};
+use crate::base::sys;
 
 /// The name by which the matrix is told from a screen.
 const NAME: &str = "RPi-Sense FB";
@@ -59,7 +61,8 @@ pub struct Framebuffer {
 }
 
 impl Framebuffer {
-    /// Finds the matrix under `root` and opens it for writing. `root` is `/`, or a directory made like it: with
+    /// Finds the matrix under `root` and opens it for writing, with the driver's first gamma table in use: another program
+    /// may have left the one for low light there, which would come on top of this one's. `root` is `/`, or a directory made like it: with
     /// `sys/class/graphics/fb*/name` and `dev/fb*`.
     ///
     /// # Errors
@@ -69,7 +72,11 @@ impl Framebuffer {
         let device = find(&class)?.ok_or_else(|| FramebufferError::Absent { class: class.clone() })?;
         let path = root.join("dev").join(device);
         match OpenOptions::new().write(true).open(&path) {
-            Ok(file) => Ok(Self { path, file }),
+            Ok(file) => {
+                // a driver without the tables has none to reset
+                let _ = sys::reset_matrix_gamma(file.as_fd());
+                Ok(Self { path, file })
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => Err(FramebufferError::Absent { class }),
             Err(error) => Err(FramebufferError::new(&path, error)),
         }
@@ -80,9 +87,15 @@ impl Framebuffer {
         &self.path
     }
 
-    /// Shows a frame: one write of 128 bytes at the beginning of the device. It relies on the driver's first gamma
-    /// table, which is in use unless another program, or the module's parameter `lowlight`, has selected the one for low
-    /// light; then it is darker still.
+    /// Whether the device that was opened is still the one at its path: a HAT that was taken away, and came back, is
+    /// another one.
+    pub fn is_there(&self) -> bool {
+        let identity = |metadata: Metadata| (metadata.dev(), metadata.ino(), metadata.rdev());
+        let opened = self.file.metadata().map(identity);
+        fs::metadata(&self.path).map(identity).is_ok_and(|found| opened.is_ok_and(|opened| opened == found))
+    }
+
+    /// Shows a frame: one write of 128 bytes at the beginning of the device.
     ///
     /// # Errors
     /// When the kernel refuses the write, as it does when the HAT is gone.
@@ -143,6 +156,17 @@ mod tests {
             assert_eq!((usize::from(red), usize::from(green), bits & 0x1f), (x * 4, y * 8, 31), "{x},{y}");
         }
         assert_eq!(fs::read(root.path().join("dev/fb0")).unwrap(), [0xaa; 128], "the screen is left alone");
+    }
+
+    #[test]
+    fn a_device_that_went_or_is_another_one_is_not_there() {
+        let root = machine(&[("fb0", NAME)]);
+        let framebuffer = Framebuffer::open(root.path()).unwrap();
+        assert!(framebuffer.is_there());
+        fs::remove_file(framebuffer.path()).unwrap();
+        assert!(!framebuffer.is_there());
+        fs::write(framebuffer.path(), [0; Frame::BYTES]).unwrap();
+        assert!(!framebuffer.is_there());
     }
 
     #[test]

@@ -53,8 +53,9 @@ impl Display {
     }
 
     /// The next moment at which there is something to do.
-    pub(super) fn next_deadline(&self, now: Monotonic) -> Option<Monotonic> {
-        self.player.next_deadline(now).into_iter().chain(self.screen.next_deadline()).min()
+    pub(super) fn next_deadline(&self, now: Monotonic) -> Monotonic {
+        let of_screen = self.screen.next_deadline();
+        self.player.next_deadline(now).map_or(of_screen, |of_player| of_player.min(of_screen))
     }
 }
 
@@ -121,7 +122,7 @@ mod tests {
         fs::write(device(root.path()), [0xff; 128]).unwrap();
         tell(&mut display, r#"{"fill": "blue"}"#, at(2));
         assert!(is_filled(root.path(), [0xff, 0xff]));
-        assert_eq!(display.next_deadline(at(2)), None);
+        assert_eq!(display.next_deadline(at(2)), at(10), "when it is looked whether it is still there");
     }
 
     #[test]
@@ -132,7 +133,7 @@ mod tests {
         assert!(matches!(&report.health, Health::Absent(text) if text.contains("rpi-sense")), "{report:?}");
         plug_in(root.path());
         assert_eq!(display.show(at(0)).health, report.health, "it is not yet time to look");
-        let deadline = display.next_deadline(at(0)).unwrap();
+        let deadline = display.next_deadline(at(0));
         assert!((at(1)..=at(3)).contains(&deadline));
         assert_eq!(display.show(deadline).health, Health::Ok);
         assert!(is_filled(root.path(), [0, 0xf8]));
@@ -144,7 +145,7 @@ mod tests {
         let mut display = display(root.path());
         let mut now = at(0);
         for _ in 0..50 {
-            let deadline = display.next_deadline(now).unwrap();
+            let deadline = display.next_deadline(now);
             assert!((Duration::from_secs(1)..=Duration::from_secs(30)).contains(&deadline.since(now)));
             now = deadline;
             display.show(now);
@@ -157,9 +158,22 @@ mod tests {
         plug_in(root.path());
         let mut display = display(root.path());
         tell(&mut display, r#"{"fill": "red", "timeout": 5}"#, at(1));
-        assert_eq!(display.next_deadline(at(1)), Some(at(6)));
+        assert_eq!(display.next_deadline(at(1)), at(6));
         display.show(at(6));
         assert!(is_filled(root.path(), [0, 0]));
+    }
+
+    #[test]
+    fn a_matrix_that_is_taken_away_is_noticed_and_one_that_comes_shows_the_picture() {
+        let root = tempfile::tempdir().unwrap();
+        plug_in(root.path());
+        let mut display = display(root.path());
+        tell(&mut display, r#"{"fill": "blue"}"#, at(1));
+        fs::remove_file(device(root.path())).unwrap();
+        assert!(matches!(display.show(at(10)).health, Health::Absent(_)));
+        plug_in(root.path());
+        assert_eq!(display.show(display.next_deadline(at(10))).health, Health::Ok);
+        assert!(is_filled(root.path(), [0x1f, 0]));
     }
 
     #[test]

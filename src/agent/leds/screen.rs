@@ -11,6 +11,9 @@ use crate::matrix::{Frame, Framebuffer, FramebufferError, Gamma};
 /// Waits between two looks for a matrix.
 const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
+/// Between two looks whether it is still there: it is not written to while the picture stays.
+const CHECK_INTERVAL: Duration = Duration::from_secs(10);
+
 /// Where frames are shown, or would be.
 #[derive(Debug)]
 pub(super) struct Screen {
@@ -23,8 +26,8 @@ pub(super) struct Screen {
 enum Stage {
     /// Not there: why, and when it is looked for again.
     Waiting(Health, Monotonic),
-    /// Open, and what it shows; `None`: what it showed before.
-    Open(Framebuffer, Option<(Frame, Gamma)>),
+    /// Open, what it shows (`None`: what it showed before), and when to look whether it is still there.
+    Open(Framebuffer, Option<(Frame, Gamma)>, Monotonic),
 }
 
 impl Screen {
@@ -39,10 +42,10 @@ impl Screen {
 
     /// Shows a frame where there is a matrix. Looks for one where there is none and it is time to.
     pub(super) fn show(&mut self, frame: &Frame, gamma: Gamma, now: Monotonic) {
-        if self.next_deadline().is_some_and(|deadline| deadline <= now) {
+        if self.next_deadline() <= now {
             self.look(now);
         }
-        let Stage::Open(framebuffer, shown) = &mut self.stage else { return };
+        let Stage::Open(framebuffer, shown, _) = &mut self.stage else { return };
         let wanted = Some((*frame, gamma));
         if *shown == wanted {
             return;
@@ -63,17 +66,22 @@ impl Screen {
         }
     }
 
-    /// When a matrix that is not there is looked for again.
-    pub(super) fn next_deadline(&self) -> Option<Monotonic> {
+    /// When a matrix that is not there is looked for again, or one that is there looked at.
+    pub(super) fn next_deadline(&self) -> Monotonic {
         match &self.stage {
-            Stage::Waiting(_, deadline) => Some(*deadline),
-            Stage::Open(..) => None,
+            Stage::Waiting(_, deadline) | Stage::Open(_, _, deadline) => *deadline,
         }
     }
 
     fn look(&mut self, now: Monotonic) {
+        if let Stage::Open(framebuffer, _, check_at) = &mut self.stage
+            && framebuffer.is_there()
+        {
+            *check_at = now + CHECK_INTERVAL;
+            return;
+        }
         match Framebuffer::open(&self.root) {
-            Ok(framebuffer) => self.stage = Stage::Open(framebuffer, None),
+            Ok(framebuffer) => self.stage = Stage::Open(framebuffer, None, now + CHECK_INTERVAL),
             Err(error) => self.wait(&error, now),
         }
     }

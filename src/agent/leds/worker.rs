@@ -104,7 +104,7 @@ impl Worker {
         display.handle_news(news, now);
         let (report, deadline) = (display.show(now), display.next_deadline(now));
         self.tell(report);
-        deadline.map(|deadline| deadline.since(now))
+        Some(deadline.since(now))
     }
 
     fn clear(&mut self, now: Monotonic) {
