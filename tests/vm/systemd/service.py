@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from pathlib import Path
@@ -77,6 +78,8 @@ class Service:
         check = self._report.check
         with check("healthy after a restart: readings of the HAT"):
             self._begin_to_be_healthy()
+        with check("the matrix shows what it is told, on a framebuffer of the kernel, and is dark when the service stops"):
+            self._shows_pixels()
         with check("lines in the journal have a priority and fields"):
             self._journal_has_fields()
         with check("a reload with another topic: the clients stay, the old topic is cleared, the unit is active throughout"):
@@ -90,6 +93,7 @@ class Service:
             self._takes_a_secret()
 
     def _begin_to_be_healthy(self) -> None:
+        self._matrix = self._guest.must("start_matrix").strip()
         self._healthy_moment = self._guest.now()
         self._guest.must("systemctl restart sensegate")
         self._healthy_since = time.monotonic()
@@ -97,6 +101,20 @@ class Service:
             client.subscribe("myRasp/#")
             state = client.wait_for_state("all readings are there", lambda state: state["health"] == "ok")
             expect(state["source"] == "i2c", f"the source is {state['source']}")
+
+    def _shows_pixels(self) -> None:
+        pixels = {"0,0": "red", "7,0": "#00ff00", "3,7": [0, 0, 255]}
+        command = {"pixels": pixels, "low_light": False, "brightness": 1}
+        with Client(self._guest.mqtt_port, "matrix") as client:
+            client.subscribe("myRasp/leds")
+            client.wait_for("the matrix is there", lambda heard: '"health":"ok"' in heard.get("myRasp/leds", [""])[-1])
+            client.publish("myRasp/leds/set", json.dumps(command))
+            self._guest.wait_for(f"frame_is {self._matrix} {frame({(0, 0): 0xF800, (7, 0): 0x07E0, (3, 7): 0x001F})}", 20)
+            client.publish("myRasp/leds/set", json.dumps({"fill": "white"}))
+            self._guest.wait_for(f"frame_is {self._matrix} {'ffff' * 64}", 20)
+        self._guest.must("systemctl stop sensegate")
+        self._guest.must(f"frame_is {self._matrix} {frame({})}")
+        self._guest.must("systemctl start sensegate")
 
     def _journal_has_fields(self) -> None:
         entries = [entry for entry in self._guest.entries_since(self._healthy_moment) if entry.get("_COMM") == "sensegate"]
@@ -143,6 +161,12 @@ class Service:
         edit(self._guest, "/^\\[uplink.ubidots\\]/,/^\\[/ s/^enabled = true/enabled = false/")
         self._guest.must("rm /etc/credstore/ubidots.token && systemctl restart sensegate")
         self._guest.expect_property("ActiveState", "active")
+
+
+def frame(pixels: dict[tuple[int, int], int]) -> str:
+    """The bytes of a frame in which all other pixels are dark, in hexadecimal."""
+    words = (pixels.get((x, y), 0) for y in range(8) for x in range(8))
+    return b"".join(word.to_bytes(2, "little") for word in words).hex()
 
 
 # Who is connected to the gateway, by address and port.
