@@ -21,13 +21,14 @@ mod table;
 use std::cell::Cell;
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use embedded_hal::i2c::{ErrorType, I2c, Operation};
 use sensegate::base::clock::{self, Monotonic};
 use sensegate::mqtt::QoS;
 use sensegate::sensors::simulated::SimulatedHat;
-use sensegate::sensors::{Hat, Options, SourceOptions};
+use sensegate::sensors::{Hat, Options, Quantity, SourceOptions};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -36,8 +37,26 @@ use options::{is_bench, sensegate, variable};
 use process::{Process, free_port};
 use table::{median, percentile};
 
-/// Intervals between samples: once a second, and as fast as the slower chip converts.
-const INTERVALS: [&str; 2] = ["1s", "80ms"];
+/// Intervals between samples: once a second, and as fast as the faster chip converts, 25 Hz; each as shipped, and with
+/// everything on.
+const WATCHED: [(&str, Load); 4] =
+    [("1s", Load::Shipped), ("40ms", Load::Shipped), ("1s", Load::Everything), ("40ms", Load::Everything)];
+
+/// What the gateway does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Load {
+    /// What it does as shipped.
+    Shipped,
+    /// Every quantity, each filtered and corrected.
+    Everything,
+}
+
+/// The configuration of [`Load::Everything`]; a processor's temperature, and all quantities, are put behind it.
+const EVERYTHING: &str = "\
+[sensors.filter.temperature]\nkind = \"median\"\ngate = 5.0\n\
+[sensors.filter.pressure]\nkind = \"mean\"\ngate = 5.0\n\
+[sensors.filter.humidity]\nkind = \"mean\"\ngate = 10.0\n\
+[sensors.correction]\nmethod = \"factor\"\nfactor = 2.0\n";
 
 /// The start is over by then.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -49,12 +68,13 @@ fn main() -> io::Result<()> {
     tell_bus_cost();
     tell_start(variable("BENCH_STARTS", 9))?;
     let watched = Duration::from_secs(variable("BENCH_SECONDS", 60));
-    let rows = INTERVALS.map(|interval| watch(interval, watched)).into_iter().collect::<io::Result<Vec<_>>>()?;
+    let rows = WATCHED.map(|(interval, load)| watch(interval, load, watched));
+    let rows = rows.into_iter().collect::<io::Result<Vec<_>>>()?;
     println!(
         "Over {} s with one subscriber; from the sample's own time to its first and last message.\n",
         watched.as_secs()
     );
-    let head = ["interval", "samples", "RSS", "CPU", "CPU a sample", "first: p50", "p99", "last: p50", "p99"];
+    let head = ["interval", "doing", "samples", "RSS", "CPU", "CPU a sample", "first: p50", "p99", "last: p50", "p99"];
     table::print(head, &rows);
     Ok(())
 }
@@ -68,13 +88,14 @@ struct Gateway {
 }
 
 impl Gateway {
-    fn start(interval: &str) -> io::Result<Self> {
+    fn start(interval: &str, load: Load) -> io::Result<Self> {
         let (port, directory) = (free_port()?, tempfile::tempdir()?);
         let configuration = format!(
-            "[sensors]\ninterval = \"{interval}\"\n\
-             [[broker.listener]]\naddress = \"127.0.0.1:{port}\"\n\
+            "[sensors]\ninterval = \"{interval}\"\naltitude = 540\n\
+             {}[[broker.listener]]\naddress = \"127.0.0.1:{port}\"\n\
              [storage]\ndirectory = \"{}\"\n\
              [log]\nlevel = \"warn\"\n",
+            if load == Load::Everything { everything(directory.path())? } else { String::new() },
             directory.path().join("state").display()
         );
         let file = directory.path().join("sensegate.toml");
@@ -91,12 +112,20 @@ impl Gateway {
     }
 }
 
+/// The configuration with everything on, in `directory`.
+fn everything(directory: &Path) -> io::Result<String> {
+    let processor = directory.join("temp");
+    fs::write(&processor, "55000\n")?;
+    let tables = Quantity::ALL.map(|quantity| format!("[publish.{quantity}]\nenabled = true\n"));
+    Ok(format!("{EVERYTHING}processor_file = \"{}\"\n{}", processor.display(), tables.concat()))
+}
+
 /// From the start of the process to the first reading that a subscriber has.
 fn tell_start(starts: usize) -> io::Result<()> {
     let mut waits_ms = Vec::new();
     for _ in 0..starts {
         let started = clock::monotonic();
-        let gateway = Gateway::start("1s")?;
+        let gateway = Gateway::start("1s", Load::Shipped)?;
         gateway.subscribe("myRasp/sensors/+")?.next_message()?;
         waits_ms.push(clock::monotonic().since(started).as_secs_f64() * 1e3);
     }
@@ -108,8 +137,8 @@ fn tell_start(starts: usize) -> io::Result<()> {
 }
 
 /// Watches one gateway at work.
-fn watch(interval: &str, watched: Duration) -> io::Result<[String; 9]> {
-    let gateway = Gateway::start(interval)?;
+fn watch(interval: &str, load: Load, watched: Duration) -> io::Result<[String; 10]> {
+    let gateway = Gateway::start(interval, load)?;
     let mut client = gateway.subscribe("myRasp/#")?;
     hear(&mut client, SETTLE)?;
     let (cpu, started) = (gateway.process.cpu()?, clock::monotonic());
@@ -119,6 +148,7 @@ fn watch(interval: &str, watched: Duration) -> io::Result<[String; 9]> {
     let figure = |latencies: &[f64], percent| format!("{:.3} ms", percentile(latencies, percent));
     Ok([
         interval.into(),
+        format!("{load:?}").to_lowercase(),
         samples.to_string(),
         format!("{:.1} MB", gateway.process.rss_kib()? / 1024.0),
         format!("{:.3} %", 100.0 * cpu.as_secs_f64() / elapsed.as_secs_f64()),
@@ -192,10 +222,17 @@ thread_local! {
     static NOW: Cell<Monotonic> = const { Cell::new(Monotonic::ZERO) };
 }
 
-/// What one sample of both running chips costs on the bus, in virtual time.
+/// What both running chips cost on the bus, in virtual time.
 fn tell_bus_cost() {
-    const SAMPLES: u32 = 100;
-    let interval = Duration::from_secs(1);
+    println!("Both chips on the bus at 100 kHz, nine clocks a byte, the looks at the control registers included.\n");
+    let rows = [1000, 40].map(|ms| bus_cost(Duration::from_millis(ms)));
+    table::print(["interval", "transactions a sample", "bytes a sample, with addresses", "bus time a second"], &rows);
+}
+
+fn bus_cost(interval: Duration) -> [String; 4] {
+    // whole rounds of the looks at the control registers
+    const WATCHED: Duration = Duration::from_secs(100);
+    let samples = u32::try_from(WATCHED.as_millis() / interval.as_millis()).unwrap_or(u32::MAX);
     let bus = CountingBus { hat: SimulatedHat::new(|| NOW.get(), 1), bytes: 0 };
     let mut hat = Hat::new(bus, &Options { interval, ..Options::of(SourceOptions::Simulated) });
     let mut sample = || {
@@ -207,12 +244,17 @@ fn tell_bus_cost() {
     while !sample().0 {}
     let (_, transactions, bytes) = sample();
     let mut after = (true, transactions, bytes);
-    for _ in 0..SAMPLES {
+    for _ in 0..samples {
         after = sample();
     }
-    let row = [per_sample(after.1 - transactions, SAMPLES), per_sample(after.2 - bytes, SAMPLES)];
-    println!("One sample of both chips on the bus, mean of {SAMPLES}.\n");
-    table::print(["transactions", "bytes on the wire, addresses included"], &[row]);
+    let bytes = u32::try_from(after.2 - bytes).unwrap_or(u32::MAX);
+    let bus_ms = f64::from(bytes) * 0.09 / WATCHED.as_secs_f64();
+    [
+        format!("{} ms", interval.as_millis()),
+        per_sample(after.1 - transactions, samples),
+        per_sample(bytes, samples),
+        format!("{bus_ms:.2} ms"),
+    ]
 }
 
 fn per_sample<N: TryInto<u32>>(count: N, samples: u32) -> String {
