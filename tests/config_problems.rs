@@ -42,7 +42,8 @@ password = "hunter2"
             "x.toml:5:12: publish.temperature.decimals: is 10, a whole number from 0 to 9 is expected",
             "x.toml:7:1: sensors.intervall: is no key of [sensors]; did you mean `interval`?",
             "x.toml:8:12: sensors.interval: is 5, a duration from \"40ms\" to \"1h\" is expected",
-            "x.toml:9:10: sensors.source: is \"simulate\", one of \"auto\", \"i2c\", \"simulated\" is expected; \
+            "x.toml:9:10: sensors.source: is \"simulate\", one of \"auto\", \"i2c\", \"simulated\", \"emulator\", \
+             \"replay\" is expected; \
              did you mean \"simulated\"?",
             "x.toml:11:1: broker.external.password: is no key of [broker.external]; a secret stands in a file of its \
              own, which `password_file` names",
@@ -403,4 +404,27 @@ fn a_matrix_has_a_brightness_a_quarter_turn_and_topics_of_its_own() {
     assert!(!problems.contains("topic"), "commands may come from elsewhere: {problems}");
     check_ok("[leds]\nenabled = false\ntopic = \"myRasp/state\"");
     check_ok("[leds]\nbrightness = 0.5\nrotation = 270\ntimeout = \"10m\"");
+}
+
+#[test]
+fn source_that_is_played_needs_a_file_and_a_speed() {
+    check_ok("[sensors]\nsource = \"emulator\"");
+    check_ok("[sensors]\nsource = \"replay\"\nreplay.file = \"a.hat\"");
+    check_ok("[sensors.replay]\nspeed = 0.001\nrepeat = true");
+    check(
+        "[sensors]\nsource = \"replay\"",
+        &[
+            "x.toml:1:1: sensors.replay.file: is missing, and the source is \"replay\": the path of a recording is expected",
+        ],
+    );
+    check(
+        "[sensors.replay]\nfile = 7\nspeed = 0\nrepeat = \"yes\"\n[sensors.emulator]\ndirectory = \"\"\nspeed = 2",
+        &[
+            "x.toml:2:8: sensors.replay.file: is 7, a text is expected: \"7\"",
+            "x.toml:3:9: sensors.replay.speed: is 0, a number from 0.001 to 1000 is expected",
+            "x.toml:4:10: sensors.replay.repeat: is \"yes\", true or false is expected",
+            "x.toml:6:13: sensors.emulator.directory: is empty, at least one character is expected",
+            "x.toml:7:1: sensors.emulator.speed: is no key of [sensors.emulator]; it belongs into [sensors.replay]",
+        ],
+    );
 }

@@ -49,6 +49,8 @@ fn source(source: &SourceOptions) -> String {
         SourceOptions::I2c { bus } => format!("Sense HAT on /dev/i2c-{bus}"),
         SourceOptions::Simulated => "simulated HAT".into(),
         SourceOptions::Dump(file) => format!("simulated HAT with the registers of {}", file.display()),
+        SourceOptions::Emulator { directory } => format!("Sense HAT emulator in {}", directory.display()),
+        SourceOptions::Replay(replay) => format!("recording {}", replay.file.display()),
     }
 }
 

@@ -27,6 +27,12 @@ fn source(source: &SourceOptions) -> String {
         SourceOptions::I2c { bus } => format!("the Sense HAT on /dev/i2c-{bus}"),
         SourceOptions::Simulated => "a simulated Sense HAT (its values are made up)".into(),
         SourceOptions::Dump(file) => format!("a simulated Sense HAT with the registers of {}", file.display()),
+        SourceOptions::Emulator { directory } => {
+            format!("the Sense HAT emulator in {} (its values are set by hand)", directory.display())
+        }
+        SourceOptions::Replay(replay) => {
+            format!("the recording {} (its values are not of now)", replay.file.display())
+        }
     }
 }
 

@@ -66,7 +66,7 @@ pub(super) fn report(sample: &Sample, out: &mut impl Write, err: &mut impl Write
     Ok(if sample.readings.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Samples until every quantity has a value, or none can come soon; 3 s at most.
+/// Samples until every quantity has a value, or none of those that lack one can come soon; 3 s at most.
 pub(super) fn wait_for_values(mut sample: impl FnMut(Monotonic) -> Readings) -> Readings {
     let deadline = clock::monotonic() + WAIT_MAX;
     loop {
@@ -79,10 +79,10 @@ pub(super) fn wait_for_values(mut sample: impl FnMut(Monotonic) -> Readings) -> 
     }
 }
 
-/// Whether there is no bus to wait for.
+/// Whether there is nothing to wait for: no bus, or no more in the recording.
 fn is_closed(readings: &Readings) -> bool {
-    let is_bus = |reason| matches!(reason, Reason::NoBus | Reason::Permission);
-    readings.iter().all(|(_, reading)| reading.as_ref().is_err_and(|absence| is_bus(absence.reason)))
+    let is_final = |reason| matches!(reason, Reason::NoBus | Reason::Permission | Reason::NotRecorded | Reason::Ended);
+    readings.iter().all(|(_, reading)| reading.as_ref().map_or_else(|absence| is_final(absence.reason), |_| true))
 }
 
 /// One line for each cause, with all the quantities it concerns.

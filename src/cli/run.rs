@@ -46,6 +46,7 @@ pub(super) fn run(arguments: &RunArgs) -> anyhow::Result<ExitCode> {
     let signals = runtime.block_on(async { Signals::new() }).context("cannot listen for signals")?;
     let state = StateDirectory::take(&settings.storage.directory)?;
     let sensor = sensors::open(&settings.sensors, clock::monotonic)?;
+    sensor.remark().iter().for_each(|remark| info!("{remark}"));
     let (broker, end) = match &settings.broker {
         Some(options) => {
             BrokerThread::start(options, &settings.storage).map(|(thread, end)| (Some(thread), Some(end)))?

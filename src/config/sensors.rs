@@ -4,10 +4,10 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::section::{Read, Section};
+use super::source;
 use super::value::{choice, duration, integer, number, number_of, path};
 use crate::sensors::{
-    Correction, Filter, FilterKind, MEASURED, Options, Oversampling, Quantity, Refinement, SourceOptions, Thermometer,
-    hts221, lps25h,
+    Correction, Filter, FilterKind, MEASURED, Options, Oversampling, Quantity, Refinement, Thermometer, hts221, lps25h,
 };
 
 /// The shortest is that of the fastest conversion rate, 25 Hz of the LPS25H; the longest keeps "now" meaningful.
@@ -21,15 +21,6 @@ const WINDOW: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from
 /// More samples than this are hours, and memory.
 const FILTER_WINDOW: RangeInclusive<usize> = 1..=1000;
 const GATE: RangeInclusive<f64> = 0.01..=1000.0;
-
-#[derive(Clone, Copy)]
-enum Source {
-    I2c,
-    Simulated,
-}
-
-/// `auto` takes a real HAT only: a simulated one is asked for by name.
-const SOURCES: [(&str, Source); 3] = [("auto", Source::I2c), ("i2c", Source::I2c), ("simulated", Source::Simulated)];
 
 const THERMOMETERS: [(&str, Thermometer); 2] = [("humidity", Thermometer::Hts221), ("pressure", Thermometer::Lps25h)];
 
@@ -47,18 +38,13 @@ const METHODS: [(&str, Method); 3] = [("none", Method::None), ("offset", Method:
 
 /// Reads `[sensors]`. Which quantities are wanted beside the main ones is told by who publishes them.
 pub(super) fn read(section: &mut Section<'_>) -> Read<Options> {
-    let source = section.required("source", choice(&SOURCES));
-    let bus = section.required("bus", integer(0..=u8::MAX));
+    let source = source::read(section);
     let interval = section.required("interval", duration(INTERVAL));
     let thermometer = section.required("temperature_from", choice(&THERMOMETERS));
     let altitude_m = section.optional("altitude", number(ALTITUDE_M));
     let correction = section.section("correction", read_correction);
     let filters = section.section("filter", read_filters);
     let oversampling = section.section("oversampling", read_oversampling);
-    let source = match (source?, bus?) {
-        (Source::I2c, bus) => SourceOptions::I2c { bus },
-        (Source::Simulated, _) => SourceOptions::Simulated,
-    };
     let refinement = Refinement {
         correction: correction?,
         thermometer: thermometer?,
@@ -66,7 +52,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Read<Options> {
         altitude_m: altitude_m?,
         ..Refinement::default()
     };
-    Ok(Options { source, interval: interval?, oversampling: oversampling?, refinement })
+    Ok(Options { source: source?, interval: interval?, oversampling: oversampling?, refinement })
 }
 
 /// Reads `[sensors.correction]`.

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::chip::{Chip, Register};
+use super::reading::Reason;
 
 /// A chip could not be talked to, or is not the chip it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -85,6 +86,15 @@ pub enum ValueError {
 }
 
 impl ValueError {
+    /// The class of the cause.
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::Calibration { .. } => Reason::Calibration,
+            Self::OutOfRange { .. } => Reason::OutOfRange,
+            Self::Damaged => Reason::Damaged,
+        }
+    }
+
     /// The value itself when it lies in `range`.
     pub(super) fn check_range(
         chip: Chip,

@@ -7,7 +7,8 @@
 //! - Follows the HTS221 and LPS25H datasheets, TN1218 and AN4450 (ST), and i2c-dev of the Linux kernel.
 //!
 //! A reading is valid, with its time and source, or absent, with the reason: never 0, never 760 hPa, never the last
-//! value for ever. Start reading at [`Hat`], then the two drivers; [`simulated`] is the same HAT made of registers.
+//! value for ever. Start reading at [`Hat`], then the two drivers; [`simulated`] is the same HAT made of registers;
+//! [`emulator`] and [`replay`] have no registers, and give what the chips would have measured.
 
 #[cfg(test)]
 mod chain;
@@ -16,6 +17,7 @@ mod counts;
 mod error;
 mod hat;
 mod json;
+mod measured;
 mod open;
 mod oversampling;
 mod reading;
@@ -28,8 +30,11 @@ mod testing;
 pub mod air;
 pub mod bus;
 pub mod dump;
+pub mod emulator;
 pub mod hts221;
 pub mod lps25h;
+pub mod recording;
+pub mod replay;
 pub mod simulated;
 
 pub use chip::{Changed, Chip, Register, UnknownChip};
@@ -49,7 +54,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Where readings are asked from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum SourceOptions {
     /// A real HAT on `/dev/i2c-{bus}`. Never replaced by a simulated one.
     I2c {
@@ -60,6 +65,13 @@ pub enum SourceOptions {
     Simulated,
     /// The simulated HAT with the registers of a dump.
     Dump(PathBuf),
+    /// The Sense HAT emulator of Raspberry Pi OS.
+    Emulator {
+        /// Where its memory is: `/dev/shm`.
+        directory: PathBuf,
+    },
+    /// A recording that is played.
+    Replay(replay::Options),
 }
 
 /// How the HAT is read.

@@ -92,6 +92,10 @@ pub enum Source {
     I2c,
     /// The simulated HAT.
     Simulated,
+    /// The Sense HAT emulator of Raspberry Pi OS.
+    Emulator,
+    /// A recording.
+    Replay,
 }
 
 impl Source {
@@ -100,6 +104,8 @@ impl Source {
         match self {
             Self::I2c => "i2c",
             Self::Simulated => "simulated",
+            Self::Emulator => "emulator",
+            Self::Replay => "replay",
         }
     }
 }
@@ -133,13 +139,17 @@ pub enum Reason {
     NoProcessorTemperature,
     /// The bus did not finish in time.
     Timeout,
-    /// Any other failure of the bus.
+    /// The recording that is replayed has no value for this moment.
+    NotRecorded,
+    /// The recording that is replayed is over, or the emulator is closed.
+    Ended,
+    /// Any other failure of the bus, or of the file that is read in its place.
     Bus,
 }
 
 impl Reason {
     /// All of them, in their order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Starting,
         Self::NoBus,
         Self::Permission,
@@ -153,6 +163,8 @@ impl Reason {
         Self::Damaged,
         Self::NoProcessorTemperature,
         Self::Timeout,
+        Self::NotRecorded,
+        Self::Ended,
         Self::Bus,
     ];
 
@@ -172,6 +184,8 @@ impl Reason {
             Self::Damaged => "damaged",
             Self::NoProcessorTemperature => "no_processor_temperature",
             Self::Timeout => "timeout",
+            Self::NotRecorded => "not_recorded",
+            Self::Ended => "ended",
             Self::Bus => "bus",
         }
     }

@@ -15,6 +15,7 @@ mod leds;
 mod place;
 pub(super) mod ports;
 mod readings;
+mod stand_in;
 mod uplinks;
 
 use std::fmt;
@@ -59,6 +60,8 @@ pub(super) fn examine_source(options: &sensors::Options, root: &Path) -> Vec<Fin
         SourceOptions::I2c { bus } => examine_bus(root, *bus, options),
         SourceOptions::Simulated => vec![Finding::ok("hat", "simulated, as asked for: no bus is touched")],
         SourceOptions::Dump(file) => vec![place::check_dump(file)],
+        SourceOptions::Emulator { directory } => vec![stand_in::check_emulator(directory)],
+        SourceOptions::Replay(replay) => vec![stand_in::check_recording(&replay.file)],
     }
 }
 

@@ -6,7 +6,7 @@ use super::part::Fresh;
 use crate::base::clock::Monotonic;
 use crate::sensors::bus::BusError;
 use crate::sensors::chip::Chip;
-use crate::sensors::error::{DriverError, ValueError};
+use crate::sensors::error::DriverError;
 use crate::sensors::{Absence, Reading, Reason};
 
 /// One quantity's health. An absence stays, with its first moment, until a value or another reason takes its place:
@@ -32,7 +32,7 @@ impl Health {
                 true
             }
             Fresh::Converted(Err(error)) => {
-                self.set_absent(reason_of_value(&error), &error.to_string(), now);
+                self.set_absent(error.reason(), &error.to_string(), now);
                 false
             }
         }
@@ -78,15 +78,6 @@ impl Health {
             self.set_absent(Reason::Starting, &format!("{chip} has just been set up"), now);
         }
         self.absence.clone().unwrap_or(Absence { reason: Reason::Starting, text: String::new(), since: now })
-    }
-}
-
-/// The class of a value's fault.
-pub(super) fn reason_of_value(error: &ValueError) -> Reason {
-    match error {
-        ValueError::Calibration { .. } => Reason::Calibration,
-        ValueError::OutOfRange { .. } => Reason::OutOfRange,
-        ValueError::Damaged => Reason::Damaged,
     }
 }
 

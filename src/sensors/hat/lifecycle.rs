@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use embedded_hal::i2c::I2c;
 
-use super::health::{Health, reason_of_driver, reason_of_value};
+use super::health::{Health, reason_of_driver};
 use super::part::{Fresh, Part};
 use crate::base::backoff::Backoff;
 use crate::base::clock::Monotonic;
@@ -156,7 +156,7 @@ impl<P: Part<N>, const N: usize> Lifecycle<P, N> {
         self.counts.reads += 1;
         for (health, fresh) in self.health.iter_mut().zip(fresh) {
             if let Fresh::Converted(Err(error)) = &fresh {
-                self.counts.count_error(reason_of_value(error));
+                self.counts.count_error(error.reason());
                 self.is_recovering = true;
             }
             if health.take(fresh, now) {

@@ -66,9 +66,8 @@ impl Calibration {
     pub fn temperature(&self, raw: i16) -> Result<Celsius, ValueError> {
         let value = interpolate(raw, (self.t0_out, self.t0_c), (self.t1_out, self.t1_c))
             .ok_or_else(|| self.temperature_error())?;
-        let range = TEMPERATURE_MIN_C..=TEMPERATURE_MAX_C;
-        let value = ValueError::check_range(Chip::Hts221, value, Celsius::SYMBOL, range)?;
-        if is_flat(self.t0_c, self.t1_c) { Err(self.temperature_error()) } else { Ok(Celsius(value)) }
+        let value = check_temperature(value)?;
+        if is_flat(self.t0_c, self.t1_c) { Err(self.temperature_error()) } else { Ok(value) }
     }
 
     /// The relative humidity for a count of `HUMIDITY_OUT`, clamped to 0..100.
@@ -79,9 +78,7 @@ impl Calibration {
     pub fn humidity(&self, raw: i16) -> Result<RelativeHumidity, ValueError> {
         let value = interpolate(raw, (self.h0_t0_out, self.h0_rh), (self.h1_t0_out, self.h1_rh))
             .ok_or_else(|| self.humidity_error())?;
-        let range = -HUMIDITY_EXCESS_MAX..=100.0 + HUMIDITY_EXCESS_MAX;
-        let value = ValueError::check_range(Chip::Hts221, value, RelativeHumidity::SYMBOL, range)?;
-        let clamped = RelativeHumidity(value.clamp(0.0, 100.0));
+        let clamped = check_humidity(value)?;
         if is_flat(self.h0_rh, self.h1_rh) { Err(self.humidity_error()) } else { Ok(clamped) }
     }
 
@@ -108,6 +105,25 @@ impl Calibration {
         let detail = if *self == Self::default() { "all registers read zero".to_owned() } else { detail };
         ValueError::Calibration { chip: Chip::Hts221, detail }
     }
+}
+
+/// The temperature, when the chip can measure it.
+///
+/// # Errors
+/// [`ValueError::OutOfRange`] outside −40..120 °C.
+pub fn check_temperature(celsius: f64) -> Result<Celsius, ValueError> {
+    let range = TEMPERATURE_MIN_C..=TEMPERATURE_MAX_C;
+    ValueError::check_range(Chip::Hts221, celsius, Celsius::SYMBOL, range).map(Celsius)
+}
+
+/// The relative humidity, clamped to 0..100.
+///
+/// # Errors
+/// [`ValueError::OutOfRange`] when it lies more than 25 %RH outside.
+pub fn check_humidity(percent: f64) -> Result<RelativeHumidity, ValueError> {
+    let range = -HUMIDITY_EXCESS_MAX..=100.0 + HUMIDITY_EXCESS_MAX;
+    let value = ValueError::check_range(Chip::Hts221, percent, RelativeHumidity::SYMBOL, range)?;
+    Ok(RelativeHumidity(value.clamp(0.0, 100.0)))
 }
 
 /// Two points at one value: the reading could never move. Both values are multiples of 1/8, so the difference of

@@ -13,6 +13,6 @@ mod calibration;
 mod driver;
 mod registers;
 
-pub use calibration::{Calibration, interpolate};
+pub use calibration::{Calibration, check_humidity, check_temperature, interpolate};
 pub use driver::{Hts221, Measurement};
 pub use registers::{HumidityAveraging, Rate, Settings, TemperatureAveraging};

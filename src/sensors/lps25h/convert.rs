@@ -32,7 +32,14 @@ pub fn temperature(count: i16) -> Celsius {
 /// # Errors
 /// [`ValueError::OutOfRange`] outside 260..1260 hPa.
 pub fn check_pressure(count: i32) -> Result<Hectopascal, ValueError> {
-    let Hectopascal(value) = pressure(count);
+    check_hectopascal(pressure(count).0)
+}
+
+/// The pressure, when the chip can measure it.
+///
+/// # Errors
+/// [`ValueError::OutOfRange`] outside 260..1260 hPa.
+pub fn check_hectopascal(value: f64) -> Result<Hectopascal, ValueError> {
     ValueError::check_range(Chip::Lps25h, value, Hectopascal::SYMBOL, PRESSURE_MIN_HPA..=PRESSURE_MAX_HPA)
         .map(Hectopascal)
 }

@@ -15,7 +15,7 @@ mod driver;
 mod guard;
 mod registers;
 
-pub use convert::{check_pressure, check_temperature, pressure, pressure_count, temperature};
+pub use convert::{check_hectopascal, check_pressure, check_temperature, pressure, pressure_count, temperature};
 pub use driver::{Lps25h, Measurement};
 pub use guard::{Judgement, PowerOnGuard};
 pub use registers::{PressureAveraging, Rate, Settings, TemperatureAveraging};
