@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use super::calibrate::CalibrateArgs;
 use super::passwd::PasswdArgs;
 use super::publish::PublishArgs;
+use super::record::RecordArgs;
 use super::setup::SetupArgs;
 use super::subscribe::SubscribeArgs;
 
@@ -38,6 +39,8 @@ pub(super) enum Command {
     Read(SourceArgs),
     /// Correct the temperature for the heat of the processor, by a thermometer beside the HAT
     Calibrate(CalibrateArgs),
+    /// Record what the HAT measures, in the format of the official tools
+    Record(RecordArgs),
     /// Print the registers of a real HAT, as a file for --simulate
     Dump(SourceArgs),
     /// Publish messages, with the flags of mosquitto_pub

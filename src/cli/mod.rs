@@ -21,6 +21,7 @@ mod once;
 mod passwd;
 mod publish;
 mod read;
+mod record;
 mod replace;
 mod run;
 mod setup;
@@ -85,6 +86,10 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Some(Command::Read(args)) => args.or(before.source).with(|loaded| read::run(&loaded.settings.sensors)),
         Some(Command::Calibrate(args)) => {
             args.source.clone().or(before.source).with(|loaded| calibrate::run(&args, loaded))
+        }
+        Some(Command::Record(args)) => {
+            let source = args.source.clone().or(before.source);
+            source.with(|loaded| record::run(&args, &loaded.settings.sensors))
         }
         Some(Command::Dump(args)) => args.or(before.source).with(|loaded| dump::run(&loaded.settings.sensors)),
         Some(Command::Pub(args)) => publish::run(&args),

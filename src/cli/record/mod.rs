@@ -1,0 +1,126 @@
+//! `sensegate record`: what the HAT measures, as a recording.
+//!
+//! - Holds the sensor, the output, and the count of what was recorded.
+//! - Never enters: corrections and filters. What is written is what the chips say, so that a replay goes the same way
+//!   through the gateway.
+//! - Uses `sensors`, and the agent's schedule.
+//! - Follows the format of `sense_rec` ([`crate::sensors::recording`]).
+//!
+//! Start reading at [`run`]; `output` is where records go, `tally` what is said at the end.
+
+mod arguments;
+mod output;
+mod tally;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+pub(super) use arguments::RecordArgs;
+
+use self::output::{Output, Written};
+use self::tally::Tally;
+use super::read::wait_for_values;
+use crate::agent::Schedule;
+use crate::base::clock::{self, Monotonic};
+use crate::sensors::recording::{Header, Record};
+use crate::sensors::{self, Readings, Reason, Sensor, Source};
+
+/// Records until the duration is over, until SIGINT or SIGTERM, until nobody reads any more, or until the recording that
+/// is replayed ends. Says on standard error what was recorded.
+///
+/// # Errors
+/// A source that cannot be opened, a file that exists, a terminal for an output, or a disk that takes no more. What was
+/// recorded until then stays, whole.
+pub(super) fn run(arguments: &RecordArgs, options: &sensors::Options) -> anyhow::Result<ExitCode> {
+    let interval = arguments.interval.unwrap_or(options.interval);
+    let mut sensor = sensors::open(&sensors::Options { interval, ..options.clone() }, clock::monotonic)?;
+    let mut output = Output::open(arguments.file.as_deref(), arguments.existing(), arguments.flush())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut tally = Tally::default();
+    let result = runtime.block_on(async {
+        let mut stop = Stop::new().context("cannot listen for signals")?;
+        // before the first record: a chip that is starting has no value yet
+        wait_for_values(|now| sensor.sample_raw(now));
+        let mut recording = Recording { sensor, output: &mut output, tally: &mut tally };
+        recording.run(&mut stop, interval, arguments.duration).await
+    });
+    eprintln!("sensegate: {tally}");
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+/// The signals that end a recording.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+struct Recording<'a> {
+    sensor: Sensor,
+    output: &'a mut Output,
+    tally: &'a mut Tally,
+}
+
+impl Recording<'_> {
+    /// Times are reckoned from the start by the clock that never jumps: they never go back, whatever happens to the
+    /// wall clock.
+    async fn run(&mut self, stop: &mut Stop, interval: Duration, duration: Option<Duration>) -> anyhow::Result<()> {
+        let began = clock::monotonic();
+        let start = clock::wall();
+        let mut schedule = Schedule::new(began, interval);
+        let mut written = self.output.write_header(Header { start_s: seconds_of(start) })?;
+        while written == Written::Taken {
+            tokio::select! {
+                biased;
+                () = stop.wait() => break,
+                () = tokio::time::sleep(schedule.wait(clock::monotonic())) => {}
+            }
+            let now = clock::monotonic();
+            // however short it is, one record is wanted
+            if self.tally.has_records() && duration.is_some_and(|duration| now.since(began) >= duration) {
+                break;
+            }
+            let readings = self.sensor.sample_raw(now);
+            if self.is_over(&readings) {
+                break;
+            }
+            written = self.record(seconds_of(start) + now.since(began).as_secs_f64(), &readings, now)?;
+            schedule.advance(clock::monotonic());
+            self.tally.set_missed(schedule.missed());
+        }
+        self.output.finish()
+    }
+
+    fn record(&mut self, time_s: f64, readings: &Readings, now: Monotonic) -> anyhow::Result<Written> {
+        let written = self.output.write(&Record::of(time_s, readings))?;
+        self.tally.count(readings, now);
+        Ok(written)
+    }
+
+    /// Whether a recording that is recorded again has come to its end.
+    fn is_over(&self, readings: &Readings) -> bool {
+        let has_ended = |reason| reason == Reason::Ended;
+        self.sensor.source() == Source::Replay
+            && readings.iter().all(|(_, reading)| reading.as_ref().is_err_and(|absence| has_ended(absence.reason)))
+    }
+}
+
+fn seconds_of(wall: clock::Wall) -> f64 {
+    let since_epoch = Duration::from_millis(u64::try_from(wall.unix_ms()).unwrap_or(0));
+    since_epoch.as_secs_f64()
+}
