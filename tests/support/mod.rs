@@ -5,7 +5,7 @@
 //! - [`Broker`]: a real mosquitto, on a free port as well.
 //! - [`Subscriber`] and [`publish`]: `mosquitto_sub` and `mosquitto_pub`.
 //! - [`sensegate`] and [`Listener`]: the program's own words, `sensegate sub` among them.
-//! - [`Python`]: scripts under a given release of paho-mqtt, or under pika.
+//! - [`Python`]: scripts under a given release of paho-mqtt, or under pika or `sense_emu`.
 //! - [`in_private_network`]: a network of its own, so that the standard port is free.
 //!
 //! Nothing here sleeps to wait for something: every wait is a poll with a deadline. While these tests are

@@ -1,4 +1,4 @@
-//! Python scripts under a given release of paho-mqtt, or under pika.
+//! Python scripts under a given release of paho-mqtt, or under pika or `sense_emu`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,7 +23,7 @@ impl Paho {
     }
 }
 
-/// A Python with one release of paho-mqtt on its path, or with pika.
+/// A Python with one release of paho-mqtt on its path, or with pika or `sense_emu`.
 #[derive(Clone, Debug)]
 pub struct Python {
     path: PathBuf,
@@ -45,6 +45,14 @@ impl Python {
     /// Says what is missing and how to install it.
     pub fn find_pika() -> Result<Self, String> {
         Self::find_in("pika", "pika", "'pika>=1.3,<2'")
+    }
+
+    /// Finds `sense_emu`, the official Sense HAT emulator, in the directory of that name below the same directory.
+    ///
+    /// # Errors
+    /// Says what is missing and how to install it.
+    pub fn find_sense_emu() -> Result<Self, String> {
+        Self::find_in("sense_emu", "sense_emu", "'sense-emu>=1.2,<2'")
     }
 
     fn find_in(directory: &str, module: &str, requirement: &str) -> Result<Self, String> {

@@ -1,0 +1,97 @@
+//! `sensegate record`.
+
+use super::*;
+
+#[test]
+fn what_is_recorded_is_read_by_the_official_player() {
+    let Some(python) = sense_emu() else { return };
+    let place = Place::new();
+    let dump = "[[chip]]\nname = \"lps25h\"\nregisters = { 0x28 = \"00 54 3f\" }\n";
+    let dump = place.write("hat.toml", dump);
+    let file = place.path("a.hat");
+    let mut command = place.command("record", "");
+    command.arg("--simulate").arg(&dump).args(["--interval", "50ms", "--duration", "300ms"]).arg(&file);
+    let said = said(&command.output().unwrap());
+    let records = official_records(&place, &python, &file);
+    assert!(said.contains(&format!("sensegate: {} records over ", records.len())), "{said}");
+    assert!(said.contains(&format!("no humidity in {}", records.len())), "{said}");
+    assert!((2..=6).contains(&records.len()), "{said}");
+    for record in &records {
+        assert_eq!((record[1], record[3], record[4]), (Some(1013.25), None, None));
+        assert_eq!((record[2].is_some(), &record[5..]), (true, &[None; 12][..]));
+    }
+    // read with a clock that stands at zero, the time of a record is its distance from the start
+    assert!(records[0][0].unwrap().abs() < 10.0 && records[1][0] > records[0][0], "{records:?}");
+}
+
+#[test]
+fn what_is_recorded_is_replayed_to_the_same_readings() {
+    let place = Place::new();
+    let file = place.path("a.hat");
+    let dump = "[[chip]]\nname = \"lps25h\"\nregisters = { 0x28 = \"8d f5 3f\" }\n";
+    let dump = place.write("hat.toml", dump);
+    let mut command = place.command("record", "");
+    command.arg("--simulate").arg(&dump).args(["--duration", "1ms"]).arg(&file);
+    assert!(said(&command.output().unwrap()).contains("1 record over 0s"));
+    let output = place.command("read", "").arg("--simulate").arg(&dump).output().unwrap();
+    let original: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let replayed = place.read(&place.replay("a.hat", ""));
+    for quantity in ["pressure", "temperature_from_pressure"] {
+        assert!(value(&original, quantity) > 0.0, "{original:#}");
+        assert_eq!(replayed["readings"][quantity], original["readings"][quantity]);
+    }
+    assert_eq!((reason(&replayed, "humidity"), reason(&original, "humidity")), ("not_recorded", "no_chip"));
+    // and recorded again
+    let copy = place.path("b.hat");
+    let output = place.command("record", &place.replay("a.hat", "")).arg(&copy).output().unwrap();
+    assert!(said(&output).contains("1 record over 0s, no gaps; no temperature_from_humidity in 1"), "{output:?}");
+    assert_eq!(fs::read(&copy).unwrap()[32..160], fs::read(&file).unwrap()[32..160]);
+}
+
+#[test]
+fn existing_file_is_not_overwritten_unasked() {
+    let place = Place::new();
+    let file = place.write("a.hat", "mine");
+    let record = || {
+        let mut command = place.command("record", "source = \"simulated\"");
+        command.args(["--duration", "1ms"]).arg(&file);
+        command
+    };
+    let refused = record().output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("a.hat exists"), "{refused:?}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+    assert!(said(&record().arg("--force").output().unwrap()).contains("1 record over 0s, no gaps"));
+    assert_eq!(fs::metadata(&file).unwrap().len(), 24 + 136);
+}
+
+#[test]
+fn signal_ends_a_recording_with_all_records_whole() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let place = Place::new();
+        let file = place.path("a.hat");
+        let mut command = place.command("record", "source = \"simulated\"");
+        let mut process = Process::spawn(command.args(["--interval", "40ms", "--flush"]).arg(&file));
+        let length = || fs::metadata(&file).map_or(0, |metadata| metadata.len());
+        eventually("three records", || (length() > 24 + 3 * 136).then_some(()));
+        kill_process(Pid::from_raw(process.id().try_into().unwrap()).unwrap(), signal).unwrap();
+        assert!(process.wait().success());
+        assert_eq!((length() - 24) % 136, 0);
+        let expected = format!("sensegate: {} records over ", (length() - 24) / 136);
+        assert!(process.printed().contains(&expected), "{}", process.printed());
+    }
+}
+
+#[test]
+fn reader_that_goes_ends_a_recording() {
+    let place = Place::new();
+    let mut command = place.command("record", "source = \"simulated\"");
+    command.args(["--interval", "40ms", "-"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    let mut head = vec![0; 24 + 136];
+    std::io::Read::read_exact(process.stdout.as_mut().unwrap(), &mut head).unwrap();
+    assert_eq!(head[..8], *b"SENSEHAT");
+    drop(process.stdout.take());
+    let output = process.wait_with_output().unwrap();
+    assert!(said(&output).contains(" over "), "{output:?}");
+}
