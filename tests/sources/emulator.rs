@@ -31,7 +31,28 @@ with lock.EmulatorLock('sensegate'):
     of_pressure.close()
 ";
 
-/// The official servers.
+/// Plays the recording of the second argument into memory in the directory of the first one, with the official player,
+/// which lets go of its lock only when the standard input ends.
+const PLAYER: &str = r"
+import os, sys
+from sense_emu import humidity, imu, lock, play, pressure
+place = lambda name: lambda: os.path.join(sys.argv[1], name)
+humidity.humidity_filename = place('rpi-sense-emu-humidity')
+imu.imu_filename = place('rpi-sense-emu-imu')
+pressure.pressure_filename = place('rpi-sense-emu-pressure')
+lock.lock_filename = place('rpi-sense-emu-pid')
+class Lock(lock.EmulatorLock):
+    def release(self):
+        print('played')
+        sys.stdin.read()
+        super().release()
+play.EmulatorLock = Lock
+class Arguments:
+    input = open(sys.argv[2], 'rb')
+sys.exit(play.PlayApplication().main(Arguments))
+";
+
+/// The official servers, or the official player.
 struct Emulator {
     process: Child,
     input: Option<ChildStdin>,
@@ -40,13 +61,23 @@ struct Emulator {
 
 impl Emulator {
     fn start(place: &Place, python: &Python) -> Self {
-        let mut command = place.python(python, EMULATOR);
-        command.arg(place.directory.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = command.spawn().unwrap();
-        let (input, output) = (process.stdin.take(), BufReader::new(process.stdout.take().unwrap()));
-        let mut emulator = Self { process, input, output };
+        let mut emulator = Self::spawn(place.python(python, EMULATOR), &[place.directory.path()]);
         emulator.expect("ready\n");
         emulator
+    }
+
+    /// Plays a recording, to its end.
+    fn play(place: &Place, python: &Python, file: &Path) -> Self {
+        let mut player = Self::spawn(place.python(python, PLAYER), &[place.directory.path(), file]);
+        player.expect("played\n");
+        player
+    }
+
+    fn spawn(mut command: Command, arguments: &[&Path]) -> Self {
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let (input, output) = (process.stdin.take(), BufReader::new(process.stdout.take().unwrap()));
+        Self { process, input, output }
     }
 
     fn expect(&mut self, expected: &str) {
@@ -131,4 +162,21 @@ fn doctor_says_whether_the_emulator_runs() {
     let emulator = Emulator::start(&place, &python);
     let expected = format!("ok       hat            the Sense HAT emulator, process {}, in ", emulator.process.id());
     assert!(examine().contains(&expected), "{}", examine());
+}
+
+#[test]
+fn recording_is_played_by_the_official_player_and_read_from_its_memory() {
+    let Some(python) = sense_emu() else { return };
+    let place = Place::new();
+    let dump = "[[chip]]\nname = \"lps25h\"\nregisters = { 0x28 = \"8d f5 3f\" }\n";
+    let (dump, file) = (place.write("hat.toml", dump), place.path("a.hat"));
+    let mut record = place.command("record", "");
+    record.arg("--simulate").arg(dump).args(["--interval", "250ms", "--duration", "2s"]).arg(&file);
+    said(&record.output().unwrap());
+    let mut player = Emulator::play(&place, &python, &file);
+    let sample = place.read(&place.emulator());
+    assert!((value(&sample, "pressure") - 4_191_629.0 / 4096.0).abs() < 1e-4, "{sample:#}");
+    assert_eq!((reason(&sample, "humidity"), reason(&sample, "temperature")), ("stale", "stale"));
+    player.close();
+    has_nothing(&place.read(&place.emulator()), "ended");
 }

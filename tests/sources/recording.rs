@@ -18,7 +18,8 @@ fn what_is_recorded_is_read_by_the_official_player() {
     assert!((2..=6).contains(&records.len()), "{said}");
     for record in &records {
         assert_eq!((record[1], record[3], record[4]), (Some(1013.25), None, None));
-        assert_eq!((record[2].is_some(), &record[5..]), (true, &[None; 12][..]));
+        assert_eq!((record[2].is_some(), &record[5..14]), (true, &[None; 9][..]));
+        assert_eq!(record[14..], [Some(0.0); 3]);
     }
     // read with a clock that stands at zero, the time of a record is its distance from the start
     assert!(records[0][0].unwrap().abs() < 10.0 && records[1][0] > records[0][0], "{records:?}");

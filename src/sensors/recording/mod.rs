@@ -8,7 +8,7 @@
 //!   chip's temperature, then twelve of the IMU. Times are seconds since 1970; what was not measured is NaN.
 //!
 //! Numbers are written in the machine's own byte order there, which is little-endian on every Raspberry Pi: so it is
-//! here, on every machine. The IMU's are written as NaN and passed over when read.
+//! here, on every machine. The IMU's are written as NaN, the pose as 0, and all of them are passed over when read.
 //!
 //! Start reading at [`Record`]; [`Reader`] goes through a file, [`survey`] tells its span without reading all of it.
 

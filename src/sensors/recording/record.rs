@@ -6,8 +6,11 @@ use crate::sensors::{Quantity, Readings};
 pub const RECORD_BYTES: usize = 17 * NUMBER_BYTES;
 
 const NUMBER_BYTES: usize = 8;
-/// Numbers of the IMU at the end of a record.
-const IMU_NUMBERS: usize = 12;
+/// Numbers of the IMU that nobody measures here: accelerometer, gyroscope and compass.
+const IMU_NUMBERS: usize = 9;
+/// Numbers of the pose that follows from them. It is written as zero: the official player fails over one that is not a
+/// number.
+const POSE_NUMBERS: usize = 3;
 
 /// What was measured at one moment; `None` where nothing was.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -47,7 +50,7 @@ impl Record {
             number(self.humidity),
             number(self.temperature_from_humidity),
         ];
-        let numbers = measured.into_iter().chain([f64::NAN; IMU_NUMBERS]);
+        let numbers = measured.into_iter().chain([f64::NAN; IMU_NUMBERS]).chain([0.0; POSE_NUMBERS]);
         let mut bytes = [0; RECORD_BYTES];
         for (place, number) in bytes.chunks_exact_mut(NUMBER_BYTES).zip(numbers) {
             place.copy_from_slice(&number.to_le_bytes());
@@ -105,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn absent_readings_and_the_imu_are_not_a_number() {
+    fn absent_readings_and_the_imu_are_not_a_number_and_the_pose_is_zero() {
         let readings = Readings::of(|quantity| match quantity {
             Quantity::Pressure => Some(Ok(1013.25)),
             Quantity::TemperatureFromPressure => Some(Ok(22.5)),
@@ -116,6 +119,7 @@ mod tests {
         let numbers: Vec<_> = numbers.iter().map(|number| f64::from_le_bytes(*number)).collect();
         assert_eq!((numbers.len(), rest.len()), (17, 0));
         assert_eq!(numbers[..3], [7.5, 1013.25, 22.5]);
-        assert!(numbers[3..].iter().all(|number| number.is_nan()), "{numbers:?}");
+        assert!(numbers[3..14].iter().all(|number| number.is_nan()), "{numbers:?}");
+        assert_eq!(numbers[14..], [0.0; 3]);
     }
 }
