@@ -86,7 +86,7 @@ fn is_closed(readings: &Readings) -> bool {
 }
 
 /// One line for each cause, with all the quantities it concerns.
-fn causes(readings: &Readings) -> Vec<String> {
+pub(super) fn causes(readings: &Readings) -> Vec<String> {
     let mut causes: Vec<(&str, Vec<&str>)> = Vec::new();
     for (quantity, reading) in readings.iter() {
         let Err(absence) = reading else { continue };

@@ -103,7 +103,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The only line of standard error, of a command that has succeeded.
+/// What a command that has succeeded says on standard error.
 fn said(output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
     text(&output.stderr).trim_end().to_owned()

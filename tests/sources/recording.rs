@@ -15,6 +15,7 @@ fn what_is_recorded_is_read_by_the_official_player() {
     let records = official_records(&place, &python, &file);
     assert!(said.contains(&format!("sensegate: {} records over ", records.len())), "{said}");
     assert!(said.contains(&format!("no humidity in {}", records.len())), "{said}");
+    assert!(said.starts_with("sensegate: no temperature, humidity, temperature_from_humidity: cannot read"), "{said}");
     assert!((2..=6).contains(&records.len()), "{said}");
     for record in &records {
         assert_eq!((record[1], record[3], record[4]), (Some(1013.25), None, None));

@@ -22,14 +22,14 @@ pub(super) use arguments::RecordArgs;
 
 use self::output::{Output, Written};
 use self::tally::Tally;
-use super::read::wait_for_values;
+use super::read::{causes, wait_for_values};
 use crate::agent::Schedule;
 use crate::base::clock::{self, Monotonic};
 use crate::sensors::recording::{Header, Record};
 use crate::sensors::{self, Readings, Reason, Sensor, Source};
 
 /// Records until the duration is over, until SIGINT or SIGTERM, until nobody reads any more, or until the recording that
-/// is replayed ends. Says on standard error what was recorded.
+/// is replayed ends. Says on standard error what is absent at the start, and what was recorded at the end.
 ///
 /// # Errors
 /// A source that cannot be opened, a file that exists, a terminal for an output, or a disk that takes no more. What was
@@ -43,7 +43,10 @@ pub(super) fn run(arguments: &RecordArgs, options: &sensors::Options) -> anyhow:
     let result = runtime.block_on(async {
         let mut stop = Stop::new().context("cannot listen for signals")?;
         // before the first record: a chip that is starting has no value yet
-        wait_for_values(|now| sensor.sample_raw(now));
+        let first = wait_for_values(|now| sensor.sample_raw(now));
+        for cause in causes(&first) {
+            eprintln!("sensegate: {cause}");
+        }
         let mut recording = Recording { sensor, output: &mut output, tally: &mut tally };
         recording.run(&mut stop, interval, arguments.duration).await
     });
