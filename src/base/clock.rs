@@ -72,6 +72,13 @@ impl Wall {
     pub const fn unix_ms(self) -> i64 {
         self.unix_ms
     }
+
+    /// The wall clock's time at `moment`, which lies before or after `now`, when it says this.
+    pub fn of(self, moment: Monotonic, now: Monotonic) -> Self {
+        let milliseconds = |moment: Monotonic| i64::try_from(moment.since_boot_ms()).unwrap_or(i64::MAX);
+        let distance_ms = milliseconds(moment).saturating_sub(milliseconds(now));
+        Self { unix_ms: self.unix_ms.saturating_add(distance_ms) }
+    }
 }
 
 /// RFC 3339 with milliseconds, in UTC: `2026-11-22T19:55:31.250Z`. A moment before 1970 is shown as 1970.

@@ -77,7 +77,7 @@ struct ReportJson<'a> {
 impl Report {
     /// The payload; `now` on both clocks turns times since the boot into dates.
     pub(super) fn to_json(&self, now: Monotonic, wall: Wall) -> String {
-        let date = |moment| date(moment, now, wall).to_string();
+        let date = |moment| wall.of(moment, now).to_string();
         json(&ReportJson {
             health: self.health.name(),
             health_text: self.health.text(),
@@ -86,13 +86,6 @@ impl Report {
             state: &self.state,
         })
     }
-}
-
-/// The wall clock's time at `moment`, which lies before or after `now`.
-fn date(moment: Monotonic, now: Monotonic, wall: Wall) -> Wall {
-    let milliseconds = |moment: Monotonic| i64::try_from(moment.since_boot_ms()).unwrap_or(i64::MAX);
-    let distance_ms = milliseconds(moment).saturating_sub(milliseconds(now));
-    Wall::from_unix_ms(wall.unix_ms().saturating_add(distance_ms))
 }
 
 #[cfg(test)]
