@@ -65,7 +65,7 @@ fn unknown_keys_are_refused_at_every_level_with_what_may_be_meant() {
         "[mqtt]\nport = 1",
         &[
             "x.toml:1:2: mqtt: is no key of the top level; its keys are broker, clock, labels, leds, log, prefix, publish, \
-           samples, sensors, state, status, storage, uplink",
+           samples, sensors, state, status, stick, storage, uplink",
         ],
     );
     check(
@@ -427,4 +427,21 @@ fn source_that_is_played_needs_a_file_and_a_speed() {
             "x.toml:7:1: sensors.emulator.speed: is no key of [sensors.emulator]; it belongs into [sensors.replay]",
         ],
     );
+}
+
+#[test]
+fn a_stick_has_a_topic_of_its_own_and_times_that_a_hand_can_keep() {
+    check(
+        "[stick]\ntopic = \"myRasp/state\"\nqos = 3\ngrab = 1\ndouble_within = \"1ms\"\nlong_after = 800\ngesture = true",
+        &[
+            "x.toml:2:9: stick.topic: is myRasp/state, as state.topic is; each needs a topic of its own",
+            "x.toml:3:7: stick.qos: is 3, a quality of service of 0, 1 or 2 is expected",
+            "x.toml:4:8: stick.grab: is 1, true or false is expected",
+            "x.toml:5:17: stick.double_within: is \"1ms\", a duration from \"50ms\" to \"5s\" is expected",
+            "x.toml:6:14: stick.long_after: is 800, a duration from \"100ms\" to \"1m\" is expected",
+            "x.toml:7:1: stick.gesture: is no key of [stick]; did you mean `gestures`?",
+        ],
+    );
+    check_ok("[stick]\nenabled = false\ntopic = \"myRasp/state\"");
+    check_ok("[stick]\nqos = 1\ngestures = true\ndouble_within = \"250ms\"\nlong_after = \"1s\"");
 }

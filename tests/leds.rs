@@ -104,6 +104,7 @@ impl Gateway {
             commands: commands_in,
             carried: watch::channel(false).1,
             leds: Some(leds.door()),
+            stick: None,
             memory: machine.state().join("topics.json"),
             started: Monotonic::ZERO,
             alive: Progress::new(Monotonic::ZERO),

@@ -1,13 +1,14 @@
 //! The gateway's own publisher: an ordinary MQTT client that samples on a schedule and says what it found.
 //!
 //! - Holds the schedule, the last sample, the samples that wait for the uplinks' topic, which topics it has announced,
-//!   and the thread that shows on the LED matrix what it is told.
+//!   the thread that shows on the LED matrix what it is told, and the task that hears the stick.
 //! - Never enters: sockets and the wire (rumqttc has them), the broker, I²C registers.
-//! - Uses `base`, `mqtt` (names of topics), `client` (its set-up of TLS), `sensors` and `matrix`.
+//! - Uses `base`, `mqtt` (names of topics), `client` (its set-up of TLS), `sensors`, `matrix` and `stick`.
 //!
 //! Start reading at [`run()`], then `publish`, which decides without side effects what one sample puts where. A sample
 //! comes from the thread of [`spawn_sampling`]; `connection` keeps the link, `topics` remembers what is retained,
-//! `samples` keeps what the broker has not acknowledged, `leds` has the matrix.
+//! `samples` keeps what the broker has not acknowledged, `leds` has the matrix,
+//! `stick` the stick.
 
 mod connection;
 mod delivery;
@@ -26,6 +27,7 @@ mod sampling;
 mod schedule;
 mod stamp;
 mod state;
+mod stick;
 mod topics;
 
 pub use leds::{Leds, LedsDoor, LedsTopics, spawn_leds};
@@ -40,6 +42,7 @@ pub use samples::SAMPLES_WAITING_MAX;
 pub use sampling::{SAMPLES_MAX, Sampling, SamplingCounters, spawn_sampling};
 pub use schedule::Schedule;
 pub use state::state_json;
+pub use stick::{Stick, StickDoor, StickTopic, spawn_stick};
 
 use std::fmt;
 use std::path::PathBuf;
@@ -62,6 +65,8 @@ pub struct Options {
     pub samples: Option<SamplesTopic>,
     /// The topics of the LED matrix; `None` when it is left alone.
     pub leds: Option<LedsTopics>,
+    /// Where the stick's events go; `None` when it is left alone.
+    pub stick: Option<StickTopic>,
     /// The broker it is a client of.
     pub broker: BrokerAddress,
     /// The client identifier.
@@ -79,7 +84,9 @@ impl Options {
         let state = self.state.iter().map(|state| &state.topic);
         let status = self.status.iter().map(|status| &status.topic);
         let leds = self.leds.iter().flat_map(|leds| [&leds.state, &leds.error]);
-        quantities.chain(state).chain(status).chain(self.samples.iter().map(|samples| &samples.topic)).chain(leds)
+        let stick = self.stick.iter().map(|stick| &stick.topic);
+        let samples = self.samples.iter().map(|samples| &samples.topic);
+        quantities.chain(state).chain(status).chain(samples).chain(leds).chain(stick)
     }
 }
 

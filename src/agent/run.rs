@@ -1,8 +1,9 @@
-//! The agent itself: samples and commands in, messages out, until it is stopped. What it does for the matrix, and how it
-//! leaves a broker, have files of their own.
+//! The agent itself: samples and commands in, messages out, until it is stopped. What it does for the matrix and
+//! the stick, and how it leaves a broker, have files of their own.
 
 mod leave;
 mod matrix;
+mod stick;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
 use self::matrix::leds_changed;
+use self::stick::next_stick_event;
 use super::Options;
 use super::connection::{Connection, ConnectionEvent};
 use super::delivery::Receipt;
@@ -21,6 +23,7 @@ use super::reach::needs_new_connection;
 use super::said::Said;
 use super::sample::Sample;
 use super::samples::SampleQueue;
+use super::stick::StickDoor;
 use super::topics::Memory;
 use crate::base::clock::{self, Monotonic};
 use crate::base::progress;
@@ -61,6 +64,8 @@ pub struct Inputs {
     pub carried: watch::Receiver<bool>,
     /// The thread of the LED matrix; without one, commands to it are not heard.
     pub leds: Option<LedsDoor>,
+    /// The task of the stick; without one, nothing is heard of it.
+    pub stick: Option<StickDoor>,
     /// The file that remembers retained topics; its directory exists.
     pub memory: PathBuf,
     /// When the gateway started, for the uptime in the state.
@@ -84,9 +89,10 @@ pub struct Progress {
 
 /// Runs until [`Command::Stop`]. Nothing that a broker or a sensor does ends it.
 pub async fn run(options: Options, inputs: Inputs, progress: watch::Sender<Progress>) {
-    let Inputs { mut samples, mut commands, mut carried, leds, memory, started, alive } = inputs;
+    let Inputs { mut samples, mut commands, mut carried, leds, stick, memory, started, alive } = inputs;
     let mut agent = Agent::new(options, load_memory(memory), started, progress);
     agent.leds = leds;
+    agent.stick = stick;
     agent.is_carried = *carried.borrow_and_update();
     let mut samples_open = true;
     let mut is_silent = false;
@@ -113,6 +119,7 @@ pub async fn run(options: Options, inputs: Inputs, progress: watch::Sender<Progr
             _ = marks.tick() => alive.mark(clock::monotonic()),
             Ok(()) = carried.changed() => agent.is_carried = *carried.borrow_and_update(),
             () = leds_changed(&mut agent.leds) => agent.tell_leds(),
+            event = next_stick_event(&mut agent.stick) => agent.handle_stick_event(&event),
             event = agent.connection.next_event() => agent.handle_event(event),
         }
         agent.send_samples();
@@ -120,6 +127,7 @@ pub async fn run(options: Options, inputs: Inputs, progress: watch::Sender<Progr
     while let Ok(sample) = samples.try_recv() {
         agent.handle_sample(sample);
     }
+    agent.finish_stick();
     if agent.leds.as_ref().is_some_and(LedsDoor::has_news) {
         agent.tell_leds();
     }
@@ -151,6 +159,7 @@ struct Agent {
     /// Whether they may be published.
     is_carried: bool,
     leds: Option<LedsDoor>,
+    stick: Option<StickDoor>,
     is_drop_told: bool,
     progress: watch::Sender<Progress>,
 }
@@ -168,6 +177,7 @@ impl Agent {
             samples: SampleQueue::default(),
             is_carried: false,
             leds: None,
+            stick: None,
             is_drop_told: false,
             progress,
         }
@@ -178,6 +188,7 @@ impl Agent {
             ConnectionEvent::Up => {
                 self.subscribe(None);
                 self.introduce();
+                self.tell_missed_releases();
                 self.progress.send_modify(|progress| progress.is_connected = true);
             }
             ConnectionEvent::Delivered(receipt) => self.handle_receipt(receipt),
@@ -241,7 +252,11 @@ impl Agent {
         if options.samples.is_none() {
             self.samples.clear();
         }
-        if needs_new_connection(&self.options, &options) {
+        let is_renewed = needs_new_connection(&self.options, &options);
+        if is_renewed || self.options.stick != options.stick {
+            self.let_go_of_stick();
+        }
+        if is_renewed {
             self.leave().await;
             self.samples.handle_lost();
             self.progress.send_modify(|progress| progress.is_connected = false);

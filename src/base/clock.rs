@@ -74,6 +74,7 @@ impl Wall {
     }
 
     /// The wall clock's time at `moment`, which lies before or after `now`, when it says this.
+    #[must_use]
     pub fn of(self, moment: Monotonic, now: Monotonic) -> Self {
         let milliseconds = |moment: Monotonic| i64::try_from(moment.since_boot_ms()).unwrap_or(i64::MAX);
         let distance_ms = milliseconds(moment).saturating_sub(milliseconds(now));

@@ -128,14 +128,14 @@ mod tests {
         check(
             "[publish]\npressure.enabled = false\nhumidity.enabled = false\n[state]\nenabled = false",
             "x.toml: ok\n  source  Sense HAT on /dev/i2c-1, every 1s\n  \
-             topics  myRasp/sensors/temperature, myRasp/status, myRasp/leds, myRasp/leds/error\n  \
+             topics  myRasp/sensors/temperature, myRasp/status, myRasp/leds, myRasp/leds/error, myRasp/stick\n  \
              broker  embedded, on 127.0.0.1:1883, [::1]:1883\n  state   /home/pi/.local/state/sensegate\n",
         );
         check(
             "sensors.source = \"simulated\"\nbroker.mode = \"external\"\nbroker.external.url = \"mqtt://b\"\n\
              broker.external.client_id = \"me\"\nstorage.directory = \"/s\"\nprefix = \"p\"",
             "x.toml: ok\n  source  simulated HAT, every 1s\n  topics  p/sensors/temperature, p/sensors/pression, \
-             p/sensors/humidity, p/state, p/status, p/leds, p/leds/error\n  \
+             p/sensors/humidity, p/state, p/status, p/leds, p/leds/error, p/stick\n  \
              broker  external, b port 1883 without TLS, as me\n  state   /s\n  \
              note    broker.mode = \"external\": readings are lost while the link to the broker is cut; the embedded \
              broker with a bridge keeps them\n",
@@ -148,7 +148,7 @@ mod tests {
              rules = [{ topic = \"myRasp/state\" }, { topic = \"x\", direction = \"in\" }]",
             "x.toml: ok\n  source  Sense HAT on /dev/i2c-1, every 1s\n  \
              topics  myRasp/sensors/temperature, myRasp/sensors/pression, myRasp/sensors/humidity, myRasp/state, \
-             myRasp/status, myRasp/leds, myRasp/leds/error\n  \
+             myRasp/status, myRasp/leds, myRasp/leds/error, myRasp/stick\n  \
              broker  embedded, on 127.0.0.1:1883, [::1]:1883\n  \
              uplink  cloud: mqtts a port 8883 or mqtt b port 1, 2 rules, profile vernemq\n  \
              state   /home/pi/.local/state/sensegate\n  \

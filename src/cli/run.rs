@@ -16,12 +16,13 @@ use super::state::StateDirectory;
 use super::threads::{BrokerEnd, BrokerThread};
 use super::uplinks::Uplinks;
 use super::{greeting, log, once, source};
-use crate::agent::{self, Command, Inputs, Leds, Sampling};
+use crate::agent::{self, Command, Inputs, Leds, Sampling, Stick};
 use crate::base::clock::{self, Monotonic};
 use crate::base::progress::Progress;
 use crate::config::Settings;
 use crate::sensors;
 use crate::server::{self, Access, Certificates, Watched};
+use crate::stick::Machine;
 use crate::uplink::{self, LocalOptions};
 
 /// How long the agent may take to say `offline` and leave.
@@ -79,6 +80,7 @@ struct Gateway {
     sampling: Sampling,
     uplinks: Uplinks,
     leds: Leds,
+    stick: Stick,
     agent: JoinHandle<()>,
     commands: mpsc::Sender<Command>,
     progress: watch::Receiver<agent::Progress>,
@@ -122,6 +124,7 @@ impl Gateway {
             .context("cannot start the sampling thread")?;
         let leds = agent::spawn_leds("/".into(), settings.leds.clone())
             .context("cannot start the thread of the LED matrix")?;
+        let (stick, stick_door) = agent::spawn_stick(Box::new(Machine::new("/".into())), settings.stick.clone());
         let (commands, commands_out) = mpsc::channel(COMMANDS_MAX);
         let (progress_in, progress) = watch::channel(agent::Progress::default());
         let memory = state.announced_topics();
@@ -132,13 +135,27 @@ impl Gateway {
             commands: commands_out,
             carried,
             leds: Some(leds.door()),
+            stick: Some(stick_door),
             memory,
             started,
             alive: alive.clone(),
         };
         let agent = tokio::spawn(agent::run(settings.agent.clone(), inputs, progress_in));
         let (access, certificates) = (None, None);
-        Ok(Self { settings, started, sampling, uplinks, leds, agent, commands, progress, alive, access, certificates })
+        Ok(Self {
+            settings,
+            started,
+            sampling,
+            uplinks,
+            leds,
+            stick,
+            agent,
+            commands,
+            progress,
+            alive,
+            access,
+            certificates,
+        })
     }
 
     /// Lives until a signal, or until the broker ends by itself, which is a failure.
@@ -205,6 +222,7 @@ impl Gateway {
         level.set(new.log.level);
         self.sampling.set_options(new.sensors.clone());
         self.leds.set_options(new.leds.clone());
+        self.stick.set_options(new.stick.clone());
         if let (Some(access), Some(broker)) = (&self.access, &new.broker) {
             send_if_new(access, &broker.server.access);
         }
@@ -233,12 +251,13 @@ impl Gateway {
         moved.collect()
     }
 
-    /// Makes the matrix dark, says `offline`, leaves, and stops sampling.
+    /// Makes the matrix dark, lets go of the stick, says `offline`, leaves, and stops sampling.
     async fn stop(self) {
         life::tell_stopping();
         info!("stopping");
         // before the agent, which tells it
         self.leds.stop().await;
+        self.stick.stop().await;
         let left = async {
             // an agent that is gone needs no command
             let _ = self.commands.send(Command::Stop).await;

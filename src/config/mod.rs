@@ -7,8 +7,8 @@
 //!
 //! The journey: `layers` finds the file and lays defaults, file and environment over each other; `document` parses and
 //! knows where everything stands; `section` reads one key at a time and collects what is wrong; one file a section
-//! (`general`, `sensors`, `source`, `publish`, `status`, `leds`, `samples`, `broker`, `access`, `listener`, `tls`,
-//! `limits`, `external`, `storage`, `log`, and the directory `uplink`) decides what it means, with the words of `value`, `template`,
+//! (`general`, `sensors`, `source`, `publish`, `status`, `leds`, `stick`, `samples`, `broker`, `access`, `listener`,
+//! `tls`, `limits`, `external`, `storage`, `log`, and the directory `uplink`) decides what it means, with the words of `value`, `template`,
 //! `endpoint` and `credential`. Start reading at [`load`], then at `sensors`.
 
 mod access;
@@ -31,6 +31,7 @@ mod sensors;
 mod settings;
 mod source;
 mod status;
+mod stick;
 mod storage;
 mod template;
 mod tls;

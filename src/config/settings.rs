@@ -7,11 +7,11 @@ use std::time::Duration;
 use super::layers::Variables;
 use super::section::{Read, Section};
 use super::uplink::{self as uplinks, Given, Uplink};
-use super::{broker, general, leds, log, publish, samples, sensors, status, storage};
+use super::{broker, general, leds, log, publish, samples, sensors, status, stick, storage};
 use crate::agent::{self, BrokerAddress};
 use crate::base::ids;
 use crate::sensors::{Quantity, Refinement, SourceOptions};
-use crate::{broker as machine, matrix, sensors as hat, server, store, uplink};
+use crate::{broker as machine, matrix, sensors as hat, server, stick as joystick, store, uplink};
 
 /// Everything the gateway was asked to be.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,8 @@ pub struct Settings {
     pub agent: agent::Options,
     /// How the LED matrix shows what it is told; `None`: it is left alone.
     pub leds: Option<matrix::Options>,
+    /// How the stick is read; `None`: it is left alone.
+    pub stick: Option<joystick::Options>,
     /// Where readings and messages go on to; Ubidots first.
     pub uplinks: Vec<uplink::Options>,
     /// The broker that uplinks take from.
@@ -165,6 +167,7 @@ pub(super) fn read(root: &mut Section<'_>, variables: &Variables) -> Read<Settin
     let state = root.section("state", |section| status::read_state(section, &mut topics));
     let status = root.section("status", |section| status::read_status(section, &mut topics));
     let leds = root.section("leds", |section| leds::read(section, &mut topics));
+    let stick = root.section("stick", |section| stick::read(section, &mut topics));
     let clock_wait = root.section("clock", samples::read_clock);
     let samples = root.section("samples", |section| samples::read_topic(section, topics.names()));
     let storage = root.section("storage", |section| storage::read(section, variables));
@@ -189,6 +192,7 @@ pub(super) fn read(root: &mut Section<'_>, variables: &Variables) -> Read<Settin
     let (storage, broker, mut sensors, uplinks) = (storage?, broker?, sensors?, uplinks?);
     let quantities = quantities?;
     let (leds_topics, display) = leds?.map(|leds| (leds.topics, leds.display)).unzip();
+    let (stick_topic, stick) = stick?.map(|stick| (stick.topic, stick.options)).unzip();
     sensors.refinement.extra = extra_quantities(&quantities, &uplinks);
     check_altitude(root, &sensors.refinement)?;
     let (samples, _) = (samples?, clock_wait?);
@@ -202,12 +206,14 @@ pub(super) fn read(root: &mut Section<'_>, variables: &Variables) -> Read<Settin
             status: status?,
             samples: carries_samples.then_some(agent::SamplesTopic { topic: samples }),
             leds: leds_topics,
+            stick: stick_topic,
             broker: connection.address,
             client_id: connection.client_id,
             keep_alive: connection.keep_alive,
             interval,
         },
         leds: display,
+        stick,
         broker: embedded(broker, &storage, &uplinks),
         uplinks: uplinks.into_iter().map(|uplink| uplink.options).collect(),
         outboxes,

@@ -25,6 +25,7 @@ pub(in crate::agent) fn options(payload: PayloadFormat, retain: bool) -> Options
         status: None,
         samples: None,
         leds: None,
+        stick: None,
         broker: BrokerAddress::House { socket: PathBuf::from("/nowhere") },
         client_id: "agent".into(),
         keep_alive: Duration::from_secs(30),

@@ -11,6 +11,7 @@ fn agent(samples: Option<SamplesTopic>) -> Agent {
         status: None,
         samples,
         leds: None,
+        stick: None,
         broker: BrokerAddress::House { socket: "/nowhere/broker.sock".into() },
         client_id: "agent".into(),
         keep_alive: Duration::from_secs(30),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::unix::AsyncFd;
@@ -62,6 +62,11 @@ impl Input {
         let watch = rustix::io::ioctl_fionbio(&descriptor, true).map_err(io::Error::from);
         let descriptor = watch.and_then(|()| sys::watch(descriptor)).map_err(|error| StickError::new(&path, error))?;
         Ok(Self { path, descriptor, control, stamps, flow: Flow::default(), waiting: VecDeque::new() })
+    }
+
+    /// The device's file.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     fn handle_record(&mut self, record: &Record) -> Result<Option<DeviceEvent>, StickError> {
