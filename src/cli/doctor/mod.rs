@@ -4,7 +4,7 @@
 //!   a directory), an address, a bus.
 //! - Nothing is changed on the machine, the chips are set up and read only where no other program has the bus open, and
 //!   to far sides of uplinks it is a client of its own, so it may run beside a gateway that is at work.
-//! - Uses `base`, `sensors`, `matrix`, `client` and the decided configuration.
+//! - Uses `base`, `sensors`, `matrix`, `stick`, `client` and the decided configuration.
 //!
 //! Start reading at [`examine`], which is the list of checks; then one file a subject.
 
@@ -16,6 +16,7 @@ mod place;
 pub(super) mod ports;
 mod readings;
 mod stand_in;
+mod stick;
 mod uplinks;
 
 use std::fmt;
@@ -30,6 +31,7 @@ use crate::config::Settings;
 use crate::sensors::bus::Bus;
 use crate::sensors::{self, Chip, SourceOptions};
 use crate::server::ListenerAddress;
+use crate::stick::Grab;
 
 /// Prints what was found. 0 when there is no problem, 1 otherwise; a warning is none.
 ///
@@ -47,11 +49,19 @@ fn examine(settings: &Settings, origin: &impl fmt::Display, root: &Path) -> Repo
     if settings.leds.is_some() {
         findings.push(leds::check_framebuffer(root));
     }
+    findings.extend(settings.stick.as_ref().and_then(|options| examine_stick(root, options.grab)));
     findings.extend(examine_broker(settings, root));
     findings.push(place::check_clock(clock::wall(), clock::is_synchronised()));
     findings.push(place::check_directory(&settings.storage.directory, std::process::id()));
     findings.extend(uplinks::examine(settings));
     Report(findings)
+}
+
+/// The stick; whoever reads it waits for it on a runtime, so one is made. `None` where the system gives none.
+fn examine_stick(root: &Path, grab: Grab) -> Option<Finding> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().ok()?;
+    let _context = runtime.enter();
+    Some(stick::check_stick(root, grab))
 }
 
 /// Of the HAT: the bus, its drivers and its chips, on the machine whose files are below `root`.

@@ -1,0 +1,135 @@
+//! The stick: whether it is there, whether this user may read it, and who has it.
+
+use std::fs;
+use std::path::Path;
+
+use super::finding::Finding;
+use crate::stick::{Grab, Machine, StickError};
+
+const SUBJECT: &str = "stick";
+
+/// Whether the stick of the machine below `root` can be opened and grabbed; it is given back at once. A HAT without its
+/// stick serves all the same, so it is no problem when it cannot. Called on a runtime of tokio's.
+pub(super) fn check_stick(root: &Path, grab: Grab) -> Finding {
+    match Machine::new(root.into()).open_input(grab) {
+        Ok(stick) => Finding::ok(SUBJECT, stick.path().display().to_string()),
+        Err(error) => advise(root, &error),
+    }
+}
+
+fn advise(root: &Path, error: &StickError) -> Finding {
+    match error {
+        StickError::Absent { .. } => Finding::warning(
+            SUBJECT,
+            "is not there: nothing is heard of it",
+            "plug the HAT in; where it is, dtoverlay=rpi-sense in /boot/firmware/config.txt and a reboot; or say \
+             enabled = false in [stick]",
+        ),
+        StickError::Permission { path } => Finding::warning(
+            SUBJECT,
+            format!("{} may not be read by this user", path.display()),
+            "sudo usermod -aG input $USER, and log in again; the service has that group",
+        ),
+        StickError::Busy { path } => advise_busy(root, path),
+        StickError::WrongKind { path } => Finding::warning(
+            SUBJECT,
+            format!("{} has its name and is no input device of the kernel", path.display()),
+            "look at what made the file: ls -l, and dmesg",
+        ),
+        StickError::Lost { path } => Finding::warning(
+            SUBJECT,
+            format!("{} is not there, though the kernel has the stick", path.display()),
+            "in a container, hand the device in; else look at dmesg: the HAT may be loose",
+        ),
+        StickError::Io { path, source } => {
+            Finding::warning(SUBJECT, format!("{} cannot be used: {source}", path.display()), "look at dmesg")
+        }
+    }
+}
+
+fn advise_busy(root: &Path, device: &Path) -> Finding {
+    let holders = holders(root, device, std::process::id());
+    if holders.is_empty() {
+        let text = format!("{} is grabbed by another program", device.display());
+        return Finding::warning(SUBJECT, text, "sudo sensegate doctor says by which; it may be a gateway that runs");
+    }
+    let text = format!("{} is grabbed by another program; it is open in {}", device.display(), holders.join(", "));
+    let cure = "where that is sensegate, all is well; else stop it, or say enabled = false in [stick]";
+    Finding::warning(SUBJECT, text, cure)
+}
+
+/// Programs that have `device` open, as `name (process)`, without the process `own`: all of them where /proc may be read,
+/// else those of this user.
+fn holders(root: &Path, device: &Path, own: u32) -> Vec<String> {
+    let entries = fs::read_dir(root.join("proc")).into_iter().flatten().flatten();
+    let processes = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let mut processes: Vec<_> =
+        processes.filter(|process| *process != own && has_open(root, *process, device)).collect();
+    processes.sort_unstable();
+    processes.into_iter().map(|process| format!("{} ({process})", name_of(root, process))).collect()
+}
+
+fn has_open(root: &Path, process: u32, device: &Path) -> bool {
+    let descriptors = fs::read_dir(root.join(format!("proc/{process}/fd"))).into_iter().flatten().flatten();
+    descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok()).any(|target| target == device)
+}
+
+fn name_of(root: &Path, process: u32) -> String {
+    let name = fs::read_to_string(root.join(format!("proc/{process}/comm"))).unwrap_or_default();
+    name.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::path::PathBuf;
+
+    use super::super::finding::Verdict;
+    use super::*;
+    use crate::cli::testing::machine;
+
+    const NAME: (&str, &str) = ("sys/class/input/event3/device/name", "Raspberry Pi Sense HAT Joystick\n");
+
+    /// What is said of a machine with these files, or of this error on it.
+    fn check(files: &[(&str, &str)], words: &[&str]) {
+        let root = machine(files);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let finding = runtime.block_on(async { check_stick(root.path(), Grab::Exclusive) });
+        expect(&finding, words);
+    }
+
+    fn expect(finding: &Finding, words: &[&str]) {
+        assert_eq!(finding.verdict, Verdict::Warning);
+        let text = finding.to_string();
+        assert!(words.iter().all(|word| text.contains(word)), "{words:?} in {text}");
+    }
+
+    #[test]
+    fn a_stick_that_is_absent_or_no_device_is_a_warning_with_a_cure() {
+        check(&[], &["is not there", "dtoverlay=rpi-sense"]);
+        check(&[NAME], &["dev/input/event3 is not there", "container"]);
+        check(&[NAME, ("dev/input/event3", "")], &["no input device", "ls -l"]);
+    }
+
+    #[test]
+    fn missing_permission_names_the_group() {
+        let error = StickError::Permission { path: "/dev/input/event3".into() };
+        expect(&advise(Path::new("/"), &error), &["/dev/input/event3 may not be read", "usermod -aG input"]);
+    }
+
+    #[test]
+    fn a_busy_stick_is_told_with_the_programs_that_have_it_open() {
+        let root = machine(&[("proc/41/comm", "retroarch\n"), ("proc/7/comm", "sh\n"), ("proc/version", "")]);
+        let device = PathBuf::from("/dev/input/event3");
+        let error = StickError::Busy { path: device.clone() };
+        expect(&advise(root.path(), &error), &["another program", "sudo sensegate doctor"]);
+        for (process, target) in [(41, device.as_path()), (7, Path::new("/dev/null"))] {
+            let descriptors = root.path().join(format!("proc/{process}/fd"));
+            fs::create_dir_all(&descriptors).unwrap();
+            symlink(target, descriptors.join("5")).unwrap();
+        }
+        let finding = advise(root.path(), &error);
+        expect(&finding, &["open in retroarch (41)  ->", "enabled = false"]);
+        assert_eq!(holders(root.path(), &device, 41), [""; 0], "whoever asks is not told of himself");
+    }
+}
