@@ -27,13 +27,17 @@ impl Agent {
     /// Publishes the releases that were missed, as far as it can.
     pub(super) fn tell_missed_releases(&mut self) {
         let missed = self.stick.as_ref().map(StickDoor::missed).unwrap_or_default();
-        missed.iter().for_each(|event| self.tell_stick_event(event));
+        for event in &missed {
+            self.tell_stick_event(event);
+        }
     }
 
     /// Ends every press that was told, since what follows goes elsewhere.
     pub(super) fn let_go_of_stick(&mut self) {
         let releases = self.stick.as_mut().map(|stick| stick.let_go(clock::monotonic())).unwrap_or_default();
-        releases.iter().for_each(|event| self.tell_stick_event(event));
+        for event in &releases {
+            self.tell_stick_event(event);
+        }
     }
 
     /// Publishes the events that are there already.

@@ -117,7 +117,9 @@ fn a_long_press_is_told_while_it_lasts_and_its_release_is_no_click() {
 fn a_short_press_before_a_long_one_is_a_click() {
     let events = [up(Pressed, 0), up(Released, 50), up(Pressed, 100)];
     let mut recogniser = Recogniser::new(Some(TIMES));
-    events.iter().for_each(|event| drop(recogniser.handle_event(event)));
+    for event in &events {
+        recogniser.handle_event(event);
+    }
     let expected = [(Action::Click, 50, Some(50)), (Action::Long, 900, Some(800))];
     assert_eq!(short(&recogniser.handle_timeout(at(900))), expected);
 }
