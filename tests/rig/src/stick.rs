@@ -72,11 +72,21 @@ impl Stick {
     /// # Errors
     /// When the kernel does not take the events.
     pub fn push(&mut self, direction: Direction) -> io::Result<()> {
-        for value in [1, 0] {
-            self.0.write_all(&event(EV_KEY, direction as u16, value))?;
-            self.0.write_all(&event(EV_SYN, 0, 0))?;
-        }
-        Ok(())
+        self.press(direction)?;
+        self.tell(direction, 0)
+    }
+
+    /// Pushes it there and holds it.
+    ///
+    /// # Errors
+    /// As of [`Self::push`].
+    pub fn press(&mut self, direction: Direction) -> io::Result<()> {
+        self.tell(direction, 1)
+    }
+
+    fn tell(&mut self, direction: Direction, value: i32) -> io::Result<()> {
+        self.0.write_all(&event(EV_KEY, direction as u16, value))?;
+        self.0.write_all(&event(EV_SYN, 0, 0))
     }
 }
 

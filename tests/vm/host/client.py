@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -45,11 +46,14 @@ def connect(client: mqtt.Client, port: int, seconds: float = 30.0) -> bool:
 
 
 class Listener:
-    """A client that keeps the last payload of every topic."""
+    """A client that keeps the last payload of every topic, and what came on the stick's."""
+
+    STICK = "myRasp/stick"
 
     def __init__(self, port: int) -> None:
         self._changed = threading.Condition()
         self._last: dict[str, bytes] = {}
+        self._pushed: deque[tuple[State, bool]] = deque(maxlen=100)
         self.lost = 0
         self._client = new_client("listener")
         self._client.on_message = self._hear
@@ -61,6 +65,8 @@ class Listener:
     def _hear(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         with self._changed:
             self._last[message.topic] = bytes(message.payload)
+            if message.topic == self.STICK:
+                self._pushed.append((json.loads(message.payload), message.retain))
             self._changed.notify_all()
 
     def _count_loss(self, *_: object) -> None:
@@ -88,6 +94,16 @@ class Listener:
                     return state
                 if not self._changed.wait(max(0.0, deadline - time.monotonic())) and time.monotonic() >= deadline:
                     raise Failed(f"waited {seconds:.0f} s in vain until {what}; the last state: {state}")
+
+    def wait_for_stick(self, direction: str, action: str, seconds: float = 30.0) -> State:
+        """Waits for the stick's next event, which has to be this one, and returns it."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._pushed, seconds)
+            expect(bool(self._pushed), f"waited {seconds:.0f} s in vain for {direction} {action} of the stick")
+            event, is_retained = self._pushed.popleft()
+        told = (event["direction"], event["action"], is_retained)
+        expect(told == (direction, action, False), f"the stick tells {event}, retained: {is_retained}")
+        return event
 
     def close(self) -> None:
         """Says goodbye."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 from host.client import Listener, State
@@ -16,6 +17,8 @@ HAT = Path(__file__).parent / "hat.toml"
 QUANTITIES = ("temperature", "pressure", "humidity")
 # The state is rounded to four decimals.
 ROUNDING = 0.000_05 + 1e-9
+# Seconds that the clocks of guest and host may be apart: the guest's is set at its start, in whole seconds.
+CLOCKS_APART = 30
 # The architecture on which the power is cut: what happens to a file does not depend on the processor.
 POWER_CUT_ON = ("arm64", "amd64")
 
@@ -56,6 +59,10 @@ class Checks:
             self.doctor_is_content()
         with report.check("readings arrive at a client on the host, equal to the registers"):
             self.readings_arrive()
+        with report.check("the stick as an input device: a push arrives at a client on the host"):
+            self.push_arrives()
+        with report.check("the stick is taken away while it is pushed: let go, and heard again once it is back"):
+            self.stick_goes()
         with report.check("another measurement is another reading"):
             self.readings_follow()
         with report.check("a chip that does not answer is absent alone and comes back"):
@@ -82,7 +89,7 @@ class Checks:
 
     def doctor_is_content(self) -> None:
         output = self.machine.must(f"SENSEGATE__SENSORS__BUS={self.bus} gateway doctor")
-        for words in (f"/dev/i2c-{self.bus}", "0x5f with identity 0xbc", "0x5c with identity 0xbd"):
+        for words in (f"/dev/i2c-{self.bus}", "0x5f with identity 0xbc", "0x5c with identity 0xbd", "/dev/input/event"):
             expect(words in output, f"doctor does not say `{words}`:\n{output}")
 
     def readings_arrive(self) -> None:
@@ -92,6 +99,30 @@ class Checks:
         check_values(state, self.expected)
         plain = self.client().text("myRasp/sensors/pression")
         expect(plain == f"{self.expected['pressure']:.2f}", f"the plain pressure is {plain}")
+
+    def push_arrives(self) -> None:
+        for direction in ("left", "middle"):
+            before = time.time()
+            self.machine.must(f"hat push {direction}")
+            press = self.client().wait_for_stick(direction, "press")
+            release = self.client().wait_for_stick(direction, "release")
+            expect(release["held_ms"] < 1000, f"a push is held for long: {release}")
+            told = datetime.fromisoformat(press["time"].replace("Z", "+00:00")).timestamp()
+            expect(abs(told - before) < CLOCKS_APART, f"the press is told for another time: {press}")
+
+    def stick_goes(self) -> None:
+        self.machine.must("hat press up")
+        self.client().wait_for_stick("up", "press")
+        output = self.machine.run(f"SENSEGATE__SENSORS__BUS={self.bus} gateway doctor").output
+        expect("open in sensegate (" in output, f"doctor does not say who has the stick:\n{output}")
+        self.machine.must("hat stick out")
+        self.client().wait_for_stick("up", "release")
+        self.machine.must("hat stick in")
+        # the gateway looks for it again after some seconds, and hears nothing of what was before
+        self.machine.must("wait_for 60 stick_is_read")
+        self.machine.must("hat push down")
+        self.client().wait_for_stick("down", "press")
+        self.client().wait_for_stick("down", "release")
 
     def readings_follow(self) -> None:
         # 0x3f2000 is 1010.0 hPa.

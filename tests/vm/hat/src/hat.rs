@@ -19,7 +19,10 @@ pub(crate) const COMMANDS: &str = "\
     heal                        the end of all faults
     set lps25h 0x28 00 20 40    registers from there on, as if the chip had measured that all along
     transactions                how many there have been
-    push up                     the stick is pushed: up, left, right, down, middle";
+    push up                     the stick is pushed and let go: up, left, right, down, middle
+    press up                    the stick is pushed and held
+    stick out                   the stick alone is taken away
+    stick in                    it is back";
 
 /// `AV_CONF` and `RES_CONF`, `CTRL_REG1`: how the chip is set, which a change of what it measures must not touch.
 const SETTINGS: [u8; 2] = [0x10, 0x20];
@@ -29,7 +32,8 @@ pub(crate) struct VirtualHat {
     dump: Dump,
     chips: Arc<Mutex<SimulatedHat>>,
     adapter: UsbAdapter<SimulatedHat>,
-    stick: Stick,
+    /// `None` while it is taken away.
+    stick: Option<Stick>,
 }
 
 impl VirtualHat {
@@ -39,8 +43,7 @@ impl VirtualHat {
         let chips = Arc::new(Mutex::new(SimulatedHat::from_dump(&dump, clock::monotonic)));
         let mut adapter = UsbAdapter::new(Arc::clone(&chips));
         adapter.plug().context("the adapter cannot be plugged in: is the module vhci-hcd loaded?")?;
-        let stick = Stick::new().context("the stick cannot be made: is the module uinput loaded?")?;
-        Ok(Self { dump, chips, adapter, stick })
+        Ok(Self { dump, chips, adapter, stick: Some(make_stick()?) })
     }
 
     /// Does what the words say.
@@ -52,10 +55,17 @@ impl VirtualHat {
             ["heal"] => self.lock().heal(),
             ["set", chip, first, bytes @ ..] => self.set(chip.parse()?, first, bytes)?,
             ["transactions"] => return Ok(self.lock().transactions().to_string()),
-            ["push", direction] => self.stick.push(direction.parse().map_err(anyhow::Error::msg)?)?,
+            ["push", direction] => self.stick()?.push(direction.parse().map_err(anyhow::Error::msg)?)?,
+            ["press", direction] => self.stick()?.press(direction.parse().map_err(anyhow::Error::msg)?)?,
+            ["stick", "out"] => self.stick = None,
+            ["stick", "in"] => self.stick = Some(make_stick()?),
             _ => bail!("`{}` is none of:\n{COMMANDS}", words.join(" ")),
         }
         Ok(String::new())
+    }
+
+    fn stick(&mut self) -> anyhow::Result<&mut Stick> {
+        self.stick.as_mut().context("the stick is taken away")
     }
 
     fn plug(&mut self) -> anyhow::Result<()> {
@@ -85,6 +95,10 @@ impl VirtualHat {
     fn lock(&self) -> MutexGuard<'_, SimulatedHat> {
         self.chips.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn make_stick() -> anyhow::Result<Stick> {
+    Stick::new().context("the stick cannot be made: is the module uinput loaded?")
 }
 
 fn parse_byte(text: &str) -> anyhow::Result<u8> {
