@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::finding::Finding;
+use crate::stick::device::NAME;
 use crate::stick::{Grab, Machine, StickError};
 
 const SUBJECT: &str = "stick";
@@ -19,6 +20,11 @@ pub(super) fn check_stick(root: &Path, grab: Grab) -> Finding {
 
 fn advise(root: &Path, error: &StickError) -> Finding {
     match error {
+        StickError::Absent { class } if has_driver(class) => Finding::warning(
+            SUBJECT,
+            "is known to the kernel and has no file: the module evdev is not loaded",
+            "sudo modprobe evdev; for good: echo evdev | sudo tee /etc/modules-load.d/evdev.conf",
+        ),
         StickError::Absent { .. } => Finding::warning(
             SUBJECT,
             "is not there: nothing is heard of it",
@@ -45,6 +51,13 @@ fn advise(root: &Path, error: &StickError) -> Finding {
             Finding::warning(SUBJECT, format!("{} cannot be used: {source}", path.display()), "look at dmesg")
         }
     }
+}
+
+/// Whether a driver has made the stick: then only what makes its file is missing.
+fn has_driver(class: &Path) -> bool {
+    let entries = fs::read_dir(class).into_iter().flatten().flatten();
+    let mut names = entries.filter_map(|entry| fs::read_to_string(entry.path().join("name")).ok());
+    names.any(|name| name.trim_end() == NAME)
 }
 
 fn advise_busy(root: &Path, device: &Path) -> Finding {
@@ -88,7 +101,7 @@ mod tests {
     use super::*;
     use crate::cli::testing::machine;
 
-    const NAME: (&str, &str) = ("sys/class/input/event3/device/name", "Raspberry Pi Sense HAT Joystick\n");
+    const NAMED: (&str, &str) = ("sys/class/input/event3/device/name", "Raspberry Pi Sense HAT Joystick\n");
 
     /// What is said of a machine with these files, or of this error on it.
     fn check(files: &[(&str, &str)], words: &[&str]) {
@@ -107,8 +120,9 @@ mod tests {
     #[test]
     fn a_stick_that_is_absent_or_no_device_is_a_warning_with_a_cure() {
         check(&[], &["is not there", "dtoverlay=rpi-sense"]);
-        check(&[NAME], &["dev/input/event3 is not there", "container"]);
-        check(&[NAME, ("dev/input/event3", "")], &["no input device", "ls -l"]);
+        check(&[("sys/class/input/input5/name", NAMED.1)], &["modprobe evdev"]);
+        check(&[NAMED], &["dev/input/event3 is not there", "container"]);
+        check(&[NAMED, ("dev/input/event3", "")], &["no input device", "ls -l"]);
     }
 
     #[test]
