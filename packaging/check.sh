@@ -52,7 +52,7 @@ holds_everything() {
 
 has_a_page_for_every_command() {
     local command missing=0
-    for command in check completions doctor dump passwd pub read record run setup sub; do
+    for command in calibrate check completions doctor dump passwd pub read record run setup sub; do
         [[ -e $root/usr/share/man/man1/sensegate-$command.1.gz ]] || { echo "sensegate-$command(1) is missing"; missing=1; }
     done
     return "$missing"

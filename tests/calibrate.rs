@@ -70,7 +70,7 @@ fn what_a_thermometer_showed_becomes_the_correction_and_the_old_file_is_kept() {
     assert!(place.checked());
     assert_eq!(fs::read_to_string(place.directory.path().join("sensegate.toml.bak-1")).unwrap(), CONFIGURATION);
     let told = told(&output);
-    for words in ["processor 60.0 °C", "with factor", "at worst", "systemctl reload"] {
+    for words in ["processor 60.0 °C", "with factor", "at worst", "systemctl start"] {
         assert!(told.contains(words), "{words:?} in {told}");
     }
 }

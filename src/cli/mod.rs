@@ -18,6 +18,7 @@ mod greeting;
 mod life;
 mod log;
 mod once;
+mod others;
 mod passwd;
 mod publish;
 mod read;

@@ -23,6 +23,7 @@ use clap::Args;
 use super::arguments::SourceArgs;
 use super::edit::ask::Asker;
 use super::edit::files::{self, Change, Changes, Shown};
+use super::others;
 use super::replace::Access;
 use crate::base::clock;
 use crate::config::{Loaded, Origin};
@@ -42,8 +43,8 @@ the Pi has been idle for a quarter of an hour, and again when it has been busy f
 better. Each is measured while the line waits; an empty line ends. Standard input may also be a file or a pipe: a \
 temperature a line.
 
-The gateway may go on meanwhile. What is written is [sensors.correction], nothing else; `systemctl reload sensegate` \
-makes it hold.
+The gateway must not run meanwhile: `systemctl stop sensegate`, and start it again behind it. What is written is \
+[sensors.correction], nothing else.
 
 Exit codes: 0, 1 for a failure or a no, 64 for a usage that is none, 78 for a configuration that has problems.";
 
@@ -80,6 +81,7 @@ pub(super) fn run(args: &CalibrateArgs, loaded: &Loaded) -> anyhow::Result<ExitC
     if !args.dry_run {
         files::check_writable(path)?;
     }
+    others::check_alone(&loaded.settings.sensors.source, Path::new("/"))?;
     let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
     let document = configuration::parse(&text)?;
     let processor_file = args.processor_file.clone().unwrap_or_else(|| configuration::processor_file(&document));
@@ -161,6 +163,6 @@ fn write(
     for written in changes.commit()? {
         writeln!(output, "{}: written", written.display())?;
     }
-    writeln!(output, "It holds from the next start, or now with `systemctl reload sensegate`.")?;
+    writeln!(output, "It holds from the next start: `systemctl start sensegate`.")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,10 +1,8 @@
 //! What the chips measure, where nobody else is at them.
 
-use std::fs::{self, Metadata};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process;
 
+use super::super::others;
 use super::super::read::wait_for_values;
 use super::finding::Finding;
 use crate::sensors::bus::Bus;
@@ -15,8 +13,7 @@ const SUBJECT: &str = "readings";
 /// Takes one sample of both chips over an open bus, unless another program has it open too: two programs that read one
 /// chip take each other's conversions away.
 pub(super) fn check(bus: Bus, number: u8, root: &Path, options: &Options) -> Vec<Finding> {
-    let device = root.join(format!("dev/i2c-{number}"));
-    let others = others_at(root, &device);
+    let others = others::at_bus(root, number);
     if !others.is_empty() {
         let text = format!("not taken here, because {} reads the chips; its state topic has them", others.join(", "));
         return vec![Finding::ok(SUBJECT, text)];
@@ -55,36 +52,11 @@ fn absent(quantity: Quantity, reading: &Reading) -> Option<Finding> {
     Some(Finding::problem(SUBJECT, format!("no {quantity}: {}", absence.text), cure))
 }
 
-/// The programs, beside this one, that have `device` open. One whose files this user may not see counts when it is
-/// another sensegate.
-fn others_at(root: &Path, device: &Path) -> Vec<String> {
-    let Ok(device) = fs::metadata(device) else { return Vec::new() };
-    let entries = fs::read_dir(root.join("proc")).into_iter().flatten().flatten();
-    let numbered = entries.filter_map(|entry| Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path())));
-    let others = numbered.filter(|(number, _)| *number != process::id());
-    others.filter_map(|(number, path)| has_open(&path, &device).then(|| name_of(&path, number))).collect()
-}
-
-fn has_open(process: &Path, device: &Metadata) -> bool {
-    let Ok(files) = fs::read_dir(process.join("fd")) else { return comm(process) == env!("CARGO_PKG_NAME") };
-    let mut files = files.flatten().filter_map(|file| fs::metadata(file.path()).ok());
-    files.any(|file| (file.dev(), file.ino()) == (device.dev(), device.ino()))
-}
-
-fn comm(process: &Path) -> String {
-    fs::read_to_string(process.join("comm")).unwrap_or_default().trim().to_owned()
-}
-
-fn name_of(process: &Path, number: u32) -> String {
-    format!("{} (process {number})", comm(process))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::finding::Verdict;
     use super::*;
     use crate::base::clock::Monotonic;
-    use crate::cli::testing::machine;
     use crate::sensors::Absence;
 
     fn absent_for(reason: Reason) -> Readings {
@@ -99,21 +71,5 @@ mod tests {
         assert_eq!((findings[0].verdict, findings[1].verdict), (Verdict::Ok, Verdict::Problem));
         assert!(findings[1].text.contains("no pressure: the story") && findings[1].cure.contains("replaced"));
         assert_eq!(judge(&Readings::new(|_| Ok(1.0))).len(), 1);
-    }
-
-    #[test]
-    fn a_program_that_has_the_bus_open_is_found_by_the_file_itself() {
-        let root = machine(&[("dev/i2c-1", ""), ("dev/i2c-2", ""), ("proc/4711/comm", "python3\n")]);
-        let fd = root.path().join("proc/4711/fd");
-        fs::create_dir(&fd).unwrap();
-        std::os::unix::fs::symlink(root.path().join("dev/i2c-2"), fd.join("3")).unwrap();
-        let device = root.path().join("dev/i2c-1");
-        assert_eq!(others_at(root.path(), &device), Vec::<String>::new());
-        std::os::unix::fs::symlink(&device, fd.join("4")).unwrap();
-        assert_eq!(others_at(root.path(), &device), ["python3 (process 4711)"]);
-        // one whose files are not shown: here because there is no list of them
-        fs::create_dir(root.path().join("proc/4712")).unwrap();
-        fs::write(root.path().join("proc/4712/comm"), "sensegate\n").unwrap();
-        assert_eq!(others_at(root.path(), &device).len(), 2);
     }
 }

@@ -12,6 +12,7 @@ mod arguments;
 mod output;
 mod tally;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ pub(super) use arguments::RecordArgs;
 
 use self::output::{Output, Written};
 use self::tally::Tally;
+use super::others;
 use super::read::{causes, wait_for_values};
 use crate::agent::Schedule;
 use crate::base::clock::{self, Monotonic};
@@ -35,6 +37,7 @@ use crate::sensors::{self, Readings, Reason, Sensor, Source};
 /// A source that cannot be opened, a file that exists, a terminal for an output, or a disk that takes no more. What was
 /// recorded until then stays, whole.
 pub(super) fn run(arguments: &RecordArgs, options: &sensors::Options) -> anyhow::Result<ExitCode> {
+    others::check_alone(&options.source, Path::new("/"))?;
     let interval = arguments.interval.unwrap_or(options.interval);
     let mut sensor = sensors::open(&sensors::Options { interval, ..options.clone() }, clock::monotonic)?;
     let mut output = Output::open(arguments.file.as_deref(), arguments.existing(), arguments.flush())?;
