@@ -14,6 +14,8 @@ pub(super) enum Receipt {
     Sample(u64),
     /// It cleared this topic.
     Cleared(crate::mqtt::TopicName),
+    /// It was a release of the stick, in this direction.
+    Released(crate::stick::Direction),
     /// It said that the gateway leaves.
     Offline,
 }

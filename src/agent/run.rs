@@ -198,6 +198,7 @@ impl Agent {
             }
             ConnectionEvent::Down => {
                 self.samples.handle_lost();
+                self.stick_lost();
                 self.progress.send_if_modified(|progress| std::mem::take(&mut progress.is_connected));
             }
         }
@@ -208,6 +209,7 @@ impl Agent {
             Receipt::Reading => self.note_first_reading(clock::monotonic()),
             Receipt::Sample(sequence) => self.samples.handle_acknowledged(sequence),
             Receipt::Cleared(topic) => self.forget(&topic),
+            Receipt::Released(direction) => self.stick_delivered(direction),
             Receipt::None | Receipt::Offline => {}
         }
     }
@@ -259,6 +261,10 @@ impl Agent {
         if is_renewed {
             self.leave().await;
             self.samples.handle_lost();
+            self.stick_lost();
+            if self.options.broker != options.broker {
+                self.forget_stick();
+            }
             self.progress.send_modify(|progress| progress.is_connected = false);
             self.connection = Connection::new(options.clone());
             self.options = options;

@@ -1,5 +1,6 @@
 //! Programs that read the same chips. Two of them set the chips up for themselves, and take each other's conversions away.
 
+use std::fmt;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -22,19 +23,51 @@ pub(super) fn check_alone(source: &SourceOptions, root: &Path) -> anyhow::Result
     bail!(
         "{} reads the chips already, and two programs take each other's values away; stop it meanwhile (a gateway with \
          `systemctl stop sensegate`)",
-        others.join(", ")
+        names(&others)
     )
+}
+
+/// Another program.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Other {
+    number: u32,
+    name: String,
+}
+
+impl Other {
+    /// Whether it is a sensegate as well.
+    pub(super) fn is_sensegate(&self) -> bool {
+        self.name == env!("CARGO_PKG_NAME")
+    }
+}
+
+impl fmt::Display for Other {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (process {})", self.name, self.number)
+    }
+}
+
+/// Several of them, in one line.
+pub(super) fn names(others: &[Other]) -> String {
+    others.iter().map(Other::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The programs, beside this one, that have bus `number` open on the machine whose files are below `root`. One whose files
 /// this user may not see counts when it is another sensegate.
-pub(super) fn at_bus(root: &Path, number: u8) -> Vec<String> {
-    let device = root.join(format!("dev/i2c-{number}"));
+pub(super) fn at_bus(root: &Path, number: u8) -> Vec<Other> {
+    at_device(root, &root.join(format!("dev/i2c-{number}")))
+}
+
+/// As [`at_bus`], for any device, in the order of their numbers.
+pub(super) fn at_device(root: &Path, device: &Path) -> Vec<Other> {
     let Ok(device) = fs::metadata(device) else { return Vec::new() };
     let entries = fs::read_dir(root.join("proc")).into_iter().flatten().flatten();
     let numbered = entries.filter_map(|entry| Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path())));
     let others = numbered.filter(|(number, _)| *number != process::id());
-    others.filter_map(|(number, path)| has_open(&path, &device).then(|| name_of(&path, number))).collect()
+    let others = others.filter(|(_, path)| has_open(path, &device));
+    let mut others = others.map(|(number, path)| Other { number, name: comm(&path) }).collect::<Vec<_>>();
+    others.sort();
+    others
 }
 
 fn has_open(process: &Path, device: &Metadata) -> bool {
@@ -45,10 +78,6 @@ fn has_open(process: &Path, device: &Metadata) -> bool {
 
 fn comm(process: &Path) -> String {
     fs::read_to_string(process.join("comm")).unwrap_or_default().trim().to_owned()
-}
-
-fn name_of(process: &Path, number: u32) -> String {
-    format!("{} (process {number})", comm(process))
 }
 
 #[cfg(test)]
@@ -62,9 +91,9 @@ mod tests {
         let fd = root.path().join("proc/4711/fd");
         fs::create_dir(&fd).unwrap();
         std::os::unix::fs::symlink(root.path().join("dev/i2c-2"), fd.join("3")).unwrap();
-        assert_eq!(at_bus(root.path(), 1), Vec::<String>::new());
+        assert_eq!(at_bus(root.path(), 1), []);
         std::os::unix::fs::symlink(root.path().join("dev/i2c-1"), fd.join("4")).unwrap();
-        assert_eq!(at_bus(root.path(), 1), ["python3 (process 4711)"]);
+        assert_eq!(names(&at_bus(root.path(), 1)), "python3 (process 4711)");
         // one whose files are not shown: here because there is no list of them
         fs::create_dir(root.path().join("proc/4712")).unwrap();
         fs::write(root.path().join("proc/4712/comm"), "sensegate\n").unwrap();

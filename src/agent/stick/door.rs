@@ -6,7 +6,7 @@ use super::StickTopic;
 use super::told::Told;
 use crate::agent::Publication;
 use crate::base::clock::{Monotonic, Wall};
-use crate::stick::Event;
+use crate::stick::{Direction, Event};
 
 /// What the agent needs to hear of the stick.
 #[derive(Debug)]
@@ -39,21 +39,36 @@ impl StickDoor {
     }
 
     /// Remembers what became of an event's message.
-    pub(in crate::agent) fn note(&mut self, event: &Event, outcome: Outcome) {
+    pub(in crate::agent) fn note(&mut self, topic: &StickTopic, event: &Event, outcome: Outcome) {
         match outcome {
-            Outcome::Published => self.told.handle_published(event),
-            Outcome::Missed => self.told.handle_missed(event),
+            Outcome::Published => self.told.handle_published(topic, event),
+            Outcome::Missed => self.told.handle_missed(topic, event),
         }
     }
 
-    /// Releases whose presses were published on an earlier connection.
-    pub(in crate::agent) fn missed(&self) -> Vec<Event> {
+    /// The broker has a release.
+    pub(in crate::agent) fn handle_delivered(&mut self, direction: Direction) {
+        self.told.handle_delivered(direction);
+    }
+
+    /// The connection is lost.
+    pub(in crate::agent) fn handle_lost(&mut self) {
+        self.told.handle_lost();
+    }
+
+    /// Releases that the broker has not, whose presses it had, and where they belong.
+    pub(in crate::agent) fn missed(&self) -> Vec<(StickTopic, Event)> {
         self.told.missed()
     }
 
     /// Releases that end what was published, before the topic or the broker is another one.
-    pub(in crate::agent) fn let_go(&mut self, now: Monotonic) -> Vec<Event> {
+    pub(in crate::agent) fn let_go(&self, now: Monotonic) -> Vec<(StickTopic, Event)> {
         self.told.let_go(now)
+    }
+
+    /// The broker is another one, which heard of nothing.
+    pub(in crate::agent) fn forget(&mut self) {
+        self.told.forget();
     }
 }
 

@@ -140,7 +140,9 @@ impl Worker {
         let mut recogniser = Recogniser::new(options.gestures);
         let lost = loop {
             let deadline = recogniser.next_deadline();
+            // the device before the time: what it told before a deadline counts, however late it is read
             let told = tokio::select! {
+                biased;
                 () = self.usage_changed() => break None,
                 event = poll_fn(|context| device.poll_event(context)) => match event {
                     Ok(event) => recogniser.handle_event(&event),

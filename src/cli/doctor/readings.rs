@@ -15,7 +15,8 @@ const SUBJECT: &str = "readings";
 pub(super) fn check(bus: Bus, number: u8, root: &Path, options: &Options) -> Vec<Finding> {
     let others = others::at_bus(root, number);
     if !others.is_empty() {
-        let text = format!("not taken here, because {} reads the chips; its state topic has them", others.join(", "));
+        let text =
+            format!("not taken here, because {} reads the chips; its state topic has them", others::names(&others));
         return vec![Finding::ok(SUBJECT, text)];
     }
     let mut hat = Hat::new(bus, options);

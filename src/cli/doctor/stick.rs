@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::super::others::{self, Other};
 use super::finding::Finding;
 use crate::stick::device::NAME;
 use crate::stick::{Grab, Machine, StickError};
@@ -61,41 +62,23 @@ fn has_driver(class: &Path) -> bool {
 }
 
 fn advise_busy(root: &Path, device: &Path) -> Finding {
-    let holders = holders(root, device, std::process::id());
-    if holders.is_empty() {
-        let text = format!("{} is grabbed by another program", device.display());
+    let others = others::at_device(root, device);
+    let device = device.display();
+    if others.is_empty() {
+        let text = format!("{device} is grabbed by another program");
         return Finding::warning(SUBJECT, text, "sudo sensegate doctor says by which; it may be a gateway that runs");
     }
-    let text = format!("{} is grabbed by another program; it is open in {}", device.display(), holders.join(", "));
-    let cure = "where that is sensegate, all is well; else stop it, or say enabled = false in [stick]";
-    Finding::warning(SUBJECT, text, cure)
-}
-
-/// Programs that have `device` open, as `name (process)`, without the process `own`: all of them where /proc may be read,
-/// else those of this user.
-fn holders(root: &Path, device: &Path, own: u32) -> Vec<String> {
-    let entries = fs::read_dir(root.join("proc")).into_iter().flatten().flatten();
-    let processes = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let mut processes: Vec<_> =
-        processes.filter(|process| *process != own && has_open(root, *process, device)).collect();
-    processes.sort_unstable();
-    processes.into_iter().map(|process| format!("{} ({process})", name_of(root, process))).collect()
-}
-
-fn has_open(root: &Path, process: u32, device: &Path) -> bool {
-    let descriptors = fs::read_dir(root.join(format!("proc/{process}/fd"))).into_iter().flatten().flatten();
-    descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok()).any(|target| target == device)
-}
-
-fn name_of(root: &Path, process: u32) -> String {
-    let name = fs::read_to_string(root.join(format!("proc/{process}/comm"))).unwrap_or_default();
-    name.trim_end().to_owned()
+    let names = others::names(&others);
+    if others.iter().any(Other::is_sensegate) {
+        return Finding::ok(SUBJECT, format!("{device} is read by {names}"));
+    }
+    let text = format!("{device} is grabbed by another program; it is open in {names}");
+    Finding::warning(SUBJECT, text, "stop it, or say enabled = false in [stick]")
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
-    use std::path::PathBuf;
 
     use super::super::finding::Verdict;
     use super::*;
@@ -133,8 +116,10 @@ mod tests {
 
     #[test]
     fn a_busy_stick_is_told_with_the_programs_that_have_it_open() {
-        let root = machine(&[("proc/41/comm", "retroarch\n"), ("proc/7/comm", "sh\n"), ("proc/version", "")]);
-        let device = PathBuf::from("/dev/input/event3");
+        let files =
+            [("proc/41/comm", "retroarch\n"), ("proc/7/comm", "sh\n"), ("proc/version", ""), ("dev/input/event3", "")];
+        let root = machine(&files);
+        let device = root.path().join("dev/input/event3");
         let error = StickError::Busy { path: device.clone() };
         expect(&advise(root.path(), &error), &["another program", "sudo sensegate doctor"]);
         for (process, target) in [(41, device.as_path()), (7, Path::new("/dev/null"))] {
@@ -143,7 +128,10 @@ mod tests {
             symlink(target, descriptors.join("5")).unwrap();
         }
         let finding = advise(root.path(), &error);
-        expect(&finding, &["open in retroarch (41)  ->", "enabled = false"]);
-        assert_eq!(holders(root.path(), &device, 41), [""; 0], "whoever asks is not told of himself");
+        expect(&finding, &["open in retroarch (process 41)  ->", "enabled = false"]);
+        fs::write(root.path().join("proc/41/comm"), "sensegate\n").unwrap();
+        let finding = advise(root.path(), &error);
+        assert_eq!(finding.verdict, Verdict::Ok);
+        assert!(finding.text.contains("read by sensegate (process 41)"), "{finding}");
     }
 }

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::task::{Context, Poll};
 
 use super::*;
-use crate::stick::{DeviceEvent, Direction, KeyState};
+use crate::base::clock::Monotonic;
+use crate::stick::{DeviceEvent, Direction, GestureTimes, KeyState};
 
 /// Devices, one after the other, each with what it tells before it is gone; `None`: it cannot be opened.
 #[derive(Debug)]
@@ -84,6 +85,28 @@ async fn other_options_and_a_stop_let_go_what_is_pushed() {
     check(&mut door, &[(Direction::Middle, Action::Press)]).await;
     stick.stop().await;
     check(&mut door, &[(Direction::Middle, Action::Release)]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_pushed_in_time_counts_however_late_it_is_read() {
+    // long ago: every deadline of a gesture has passed when the release is read
+    let began = clock::monotonic();
+    let event = |ms, state| DeviceEvent::Key {
+        direction: Direction::Up,
+        state,
+        time: Monotonic::from_boot(
+            began.since_boot().saturating_sub(Duration::from_secs(10)) + Duration::from_millis(ms),
+        ),
+    };
+    let (double_within, long_after) = (Duration::from_millis(300), Duration::from_millis(800));
+    let gestures = Some(GestureTimes { double_within, long_after });
+    for _ in 0..20 {
+        let events = vec![event(0, KeyState::Pressed), event(100, KeyState::Released)];
+        let options = Options { gestures, ..Options::default() };
+        let (_stick, mut door) = spawn_stick(Box::new(Script([Some(events)].into())), Some(options));
+        let expected = [Action::Press, Action::Release, Action::Click].map(|action| (Direction::Up, action));
+        check(&mut door, &expected).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
