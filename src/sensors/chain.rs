@@ -15,6 +15,7 @@ use super::bus::BusError;
 use super::dump::Dump;
 use super::refine::Refinery;
 use super::simulated::{Fault, SimulatedHat};
+use super::testing::any_fault;
 use super::{
     Chip, Correction, Filter, FilterKind, Hat, MEASURED, Options, Quantity, Readings, Refinement, SourceOptions,
 };
@@ -167,23 +168,6 @@ fn any_dump() -> impl Strategy<Value = Dump> {
         }
         dump
     })
-}
-
-fn any_fault() -> impl Strategy<Value = Fault> {
-    let chip = prop::sample::select(Chip::ALL.to_vec());
-    prop_oneof![
-        any::<u8>().prop_map(|address| Fault::NoAcknowledge { address: LPS25H | address & 3 }),
-        Just(Fault::Hang { duration: Duration::from_secs(1) }),
-        Just(Fault::StuckLow),
-        chip.clone().prop_map(|chip| Fault::StuckOutput { chip }),
-        chip.clone().prop_map(|chip| Fault::OutOfRange { chip }),
-        chip.prop_map(|chip| Fault::Reset { chip }),
-        Just(Fault::ZeroCalibration),
-        Just(Fault::FlatCalibration),
-        Just(Fault::DamagedElement),
-        any::<u8>().prop_map(|value| Fault::WrongIdentity { address: HTS221, value }),
-        Just(Fault::Unplugged),
-    ]
 }
 
 /// One cycle: a fault that comes, whether all of them go, a register that somebody else writes, and the pause before.

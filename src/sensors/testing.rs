@@ -1,10 +1,15 @@
-//! A bus that plays a script, for the drivers' tests.
+//! What the tests of this room share: a bus that plays a script, and faults at random.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use embedded_hal::i2c::{ErrorType, I2c, Operation};
 
+use proptest::prelude::*;
+
 use super::bus::BusError;
+use super::chip::Chip;
+use super::simulated::Fault;
 
 /// One transaction that must come next, and its answer.
 #[derive(Debug)]
@@ -65,4 +70,22 @@ impl I2c for ScriptedBus {
         }
         expected.error.map_or(Ok(()), Err)
     }
+}
+
+/// Any fault of the simulated HAT.
+pub(super) fn any_fault() -> impl Strategy<Value = Fault> {
+    let chip = prop::sample::select(Chip::ALL.to_vec());
+    prop_oneof![
+        any::<u8>().prop_map(|address| Fault::NoAcknowledge { address: 0x5c | address & 3 }),
+        Just(Fault::Hang { duration: Duration::from_secs(1) }),
+        Just(Fault::StuckLow),
+        chip.clone().prop_map(|chip| Fault::StuckOutput { chip }),
+        chip.clone().prop_map(|chip| Fault::OutOfRange { chip }),
+        chip.prop_map(|chip| Fault::Reset { chip }),
+        Just(Fault::ZeroCalibration),
+        Just(Fault::FlatCalibration),
+        Just(Fault::DamagedElement),
+        any::<u8>().prop_map(|value| Fault::WrongIdentity { address: 0x5f, value }),
+        Just(Fault::Unplugged),
+    ]
 }

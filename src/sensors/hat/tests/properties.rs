@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::sensors::testing::any_fault;
 
 /// A dump with any bytes in the outputs and the calibration of both chips, mostly the right identities.
 fn any_dump() -> impl Strategy<Value = Dump> {
@@ -17,23 +18,6 @@ fn any_dump() -> impl Strategy<Value = Dump> {
         }
         dump
     })
-}
-
-fn any_fault() -> impl Strategy<Value = Fault> {
-    let chip = prop::sample::select(Chip::ALL.to_vec());
-    prop_oneof![
-        any::<u8>().prop_map(|address| Fault::NoAcknowledge { address: 0x5c | address & 3 }),
-        Just(Fault::Hang { duration: SECOND }),
-        Just(Fault::StuckLow),
-        chip.clone().prop_map(|chip| Fault::StuckOutput { chip }),
-        chip.clone().prop_map(|chip| Fault::OutOfRange { chip }),
-        chip.prop_map(|chip| Fault::Reset { chip }),
-        Just(Fault::ZeroCalibration),
-        Just(Fault::FlatCalibration),
-        Just(Fault::DamagedElement),
-        any::<u8>().prop_map(|value| Fault::WrongIdentity { address: 0x5f, value }),
-        Just(Fault::Unplugged),
-    ]
 }
 
 /// Ranges of the datasheets; the comparison is false for what is not a number.
