@@ -32,7 +32,7 @@ pub struct Event {
     pub direction: Direction,
     /// What was done.
     pub action: Action,
-    /// When, by the kernel; of a gesture, when its last press ended, or had lasted long enough.
+    /// When, by the kernel, or when it was heard of the emulator; of a gesture, when its last press ended, or had lasted long enough.
     pub time: Monotonic,
     /// How long it was pushed until then; `None` of a press.
     pub held: Option<Duration>,

@@ -1,4 +1,5 @@
-//! The stick (the HAT's joystick): what the kernel tells of five keys becomes presses, releases and gestures.
+//! The stick (the HAT's joystick): what the kernel, or the Sense HAT emulator, tells of five keys becomes presses,
+//! releases and gestures.
 //!
 //! - Holds which keys are down and since when, what a gesture is waiting for, and the open device.
 //! - Never enters: MQTT, the configuration's text, tasks. The pure part is handed its time; only [`device`] asks the
@@ -16,7 +17,9 @@ mod gestures;
 mod keys;
 mod recogniser;
 
-pub use device::{Control, Device, DeviceEvent, Input, KeyState, Machine, Open, Stamps, StickError};
+use std::path::PathBuf;
+
+pub use device::{Control, Device, DeviceEvent, EmulatedStick, Input, KeyState, Machine, Open, Stamps, StickError};
 pub use direction::Direction;
 pub use event::{Action, Event};
 pub use gestures::GestureTimes;
@@ -34,11 +37,16 @@ pub struct Options {
 }
 
 /// Where events come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum StickSource {
     /// The kernel's input device.
     #[default]
     Input,
+    /// The window of the Sense HAT emulator. Nobody else can see or grab anything there: [`Grab`] says nothing of it.
+    Emulator {
+        /// Where the emulator has its socket.
+        directory: PathBuf,
+    },
 }
 
 /// Who sees the events of an input device that is read here.

@@ -19,7 +19,9 @@ impl Health {
     /// What `error` says of it.
     pub(super) fn of(error: &StickError) -> Self {
         match error {
-            StickError::Absent { .. } | StickError::Lost { .. } => Self::Absent(error.to_string()),
+            StickError::Absent { .. } | StickError::NoEmulator { .. } | StickError::Lost { .. } => {
+                Self::Absent(error.to_string())
+            }
             _ => Self::Refused(error.to_string()),
         }
     }

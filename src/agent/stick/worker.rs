@@ -11,10 +11,12 @@ use super::door::StickDoor;
 use super::health::Health;
 use crate::base::backoff::Backoff;
 use crate::base::clock::{self, Monotonic};
-use crate::stick::{Action, Device, Event, Open, Options, Recogniser, StickError};
+use crate::stick::{Action, Device, Event, Open, Options, Recogniser, StickError, StickSource};
 
 /// Waits between two looks for a stick.
 const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// As above, for the emulator: a look is a look for one file, and somebody sits before its window.
+const WAITS_FOR_EMULATOR: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2));
 
 /// Events on their way to the agent. When that many wait, the device is not read from: the kernel keeps what comes, and
 /// says when it could not.
@@ -113,7 +115,8 @@ impl Worker {
 
     /// Reads the stick whenever it is there, until there is another usage.
     async fn read(&mut self, options: &Options) {
-        let mut backoff = Backoff::new(WAITS.0, WAITS.1, fastrand::u64(..));
+        let waits = waits(&options.source);
+        let mut backoff = Backoff::new(waits.0, waits.1, fastrand::u64(..));
         loop {
             let error = match self.opener.open(options) {
                 Ok(device) => {
@@ -174,6 +177,13 @@ impl Worker {
             health.log();
             self.health = Some(health);
         }
+    }
+}
+
+const fn waits(source: &StickSource) -> (Duration, Duration) {
+    match source {
+        StickSource::Input => WAITS,
+        StickSource::Emulator { .. } => WAITS_FOR_EMULATOR,
     }
 }
 

@@ -31,7 +31,7 @@ use crate::config::Settings;
 use crate::sensors::bus::Bus;
 use crate::sensors::{self, Chip, SourceOptions};
 use crate::server::ListenerAddress;
-use crate::stick::Grab;
+use crate::stick::{Options, StickSource};
 
 /// Prints what was found. 0 when there is no problem, 1 otherwise; a warning is none.
 ///
@@ -49,7 +49,7 @@ fn examine(settings: &Settings, origin: &impl fmt::Display, root: &Path) -> Repo
     if settings.leds.is_some() {
         findings.push(leds::check_framebuffer(root));
     }
-    findings.extend(settings.stick.as_ref().and_then(|options| examine_stick(root, options.grab)));
+    findings.extend(settings.stick.as_ref().and_then(|options| examine_stick(root, options)));
     findings.extend(examine_broker(settings, root));
     findings.push(place::check_clock(clock::wall(), clock::is_synchronised()));
     findings.push(place::check_directory(&settings.storage.directory, std::process::id()));
@@ -58,10 +58,13 @@ fn examine(settings: &Settings, origin: &impl fmt::Display, root: &Path) -> Repo
 }
 
 /// The stick; whoever reads it waits for it on a runtime, so one is made. `None` where the system gives none.
-fn examine_stick(root: &Path, grab: Grab) -> Option<Finding> {
+fn examine_stick(root: &Path, options: &Options) -> Option<Finding> {
+    if let StickSource::Emulator { directory } = &options.source {
+        return Some(stick::check_emulator(directory));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().ok()?;
     let _context = runtime.enter();
-    Some(stick::check_stick(root, grab))
+    Some(stick::check_stick(root, options.grab))
 }
 
 /// Of the HAT: the bus, its drivers and its chips, on the machine whose files are below `root`.

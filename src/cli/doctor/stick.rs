@@ -1,4 +1,4 @@
-//! The stick: whether it is there, whether this user may read it, and who has it.
+//! The stick: whether it is there, whether this user may read it, and who has it; or whether the emulator's is there.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use super::super::others::{self, Other};
 use super::finding::Finding;
 use crate::stick::device::NAME;
-use crate::stick::{Grab, Machine, StickError};
+use crate::stick::{EmulatedStick, Grab, Machine, StickError};
 
 const SUBJECT: &str = "stick";
 
@@ -16,6 +16,14 @@ pub(super) fn check_stick(root: &Path, grab: Grab) -> Finding {
     match Machine::new(root.into()).open_input(grab) {
         Ok(stick) => Finding::ok(SUBJECT, stick.path().display().to_string()),
         Err(error) => advise(root, &error),
+    }
+}
+
+/// Whether the emulator's window listens in `directory`; nothing is said to it.
+pub(super) fn check_emulator(directory: &Path) -> Finding {
+    match EmulatedStick::find(directory) {
+        Ok(socket) => Finding::ok(SUBJECT, format!("the Sense HAT emulator's, at {}", socket.display())),
+        Err(error) => advise(directory, &error),
     }
 }
 
@@ -48,6 +56,16 @@ fn advise(root: &Path, error: &StickError) -> Finding {
             format!("{} is not there, though the kernel has the stick", path.display()),
             "in a container, hand the device in; else look at dmesg: the HAT may be loose",
         ),
+        StickError::NoEmulator { path } => Finding::warning(
+            SUBJECT,
+            format!("the Sense HAT emulator does not listen at {}: nothing is heard of it", path.display()),
+            "start it: sense_emu_gui; sense_play has no stick; or say enabled = false in [stick]",
+        ),
+        StickError::EmulatorPermission { path } => Finding::warning(
+            SUBJECT,
+            format!("{} is another user's Sense HAT emulator, and may not be written to", path.display()),
+            "run both as one user; or, after each start of the emulator, chmod o+w on that socket",
+        ),
         StickError::Io { path, source } => {
             Finding::warning(SUBJECT, format!("{} cannot be used: {source}", path.display()), "look at dmesg")
         }
@@ -79,6 +97,7 @@ fn advise_busy(root: &Path, device: &Path) -> Finding {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixDatagram;
 
     use super::super::finding::Verdict;
     use super::*;
@@ -106,6 +125,19 @@ mod tests {
         check(&[("sys/class/input/input5/name", NAMED.1)], &["modprobe evdev"]);
         check(&[NAMED], &["dev/input/event3 is not there", "container"]);
         check(&[NAMED, ("dev/input/event3", "")], &["no input device", "ls -l"]);
+    }
+
+    #[test]
+    fn an_emulator_is_there_while_somebody_listens_and_is_told_to_be_started_else() {
+        let directory = tempfile::tempdir().unwrap();
+        expect(&check_emulator(directory.path()), &["does not listen", "rpi-sense-emu-stick", "sense_emu_gui"]);
+        let socket = UnixDatagram::bind(directory.path().join("rpi-sense-emu-stick")).unwrap();
+        let finding = check_emulator(directory.path());
+        assert_eq!((finding.verdict, finding.text.contains("emulator's, at")), (Verdict::Ok, true), "{finding}");
+        drop(socket);
+        expect(&check_emulator(directory.path()), &["does not listen"]);
+        let error = StickError::EmulatorPermission { path: "/dev/shm/x".into() };
+        expect(&advise(Path::new("/"), &error), &["another user's", "chmod o+w"]);
     }
 
     #[test]

@@ -39,6 +39,18 @@ pub enum StickError {
         /// The device.
         path: PathBuf,
     },
+    /// Nobody is behind the emulator's socket, or there is none.
+    #[error("no stick: the Sense HAT emulator does not listen at `{}`; is it running?", .path.display())]
+    NoEmulator {
+        /// The emulator's socket.
+        path: PathBuf,
+    },
+    /// The emulator's socket may not be written to by this user.
+    #[error("no permission to speak to the Sense HAT emulator at `{}`: it is another user's", .path.display())]
+    EmulatorPermission {
+        /// The emulator's socket.
+        path: PathBuf,
+    },
     /// Any other failure.
     #[error("cannot use the stick at `{}`: {source}", .path.display())]
     Io {

@@ -4,8 +4,10 @@
 //! - Never enters: what events mean, retries.
 //!
 //! [`Machine`] opens the device of a machine; [`Input`] reads a descriptor that bears the kernel's records, whoever
-//! opened it. Another source of events is another [`Device`] behind a variant of [`super::StickSource`].
+//! opened it; [`EmulatedStick`] hears the Sense HAT emulator. Another source of events is another [`Device`] behind a
+//! variant of [`super::StickSource`].
 
+mod emulator;
 mod error;
 mod find;
 mod input;
@@ -14,6 +16,7 @@ mod record;
 #[cfg(feature = "sensehat-stick")]
 mod sensehat;
 
+pub use emulator::EmulatedStick;
 pub use error::StickError;
 pub use find::{NAME, find};
 pub use input::{Control, Input, Stamps};

@@ -10,7 +10,7 @@ use evdev::KeyCode;
 use evdev::raw_stream::RawDevice;
 
 use super::input::Stamps;
-use super::{Control, Device, Input, Open, StickError, find};
+use super::{Control, Device, EmulatedStick, Input, Open, StickError, find};
 use crate::base::sys;
 use crate::stick::{Direction, Grab, Options, StickSource};
 
@@ -47,8 +47,9 @@ impl Machine {
 
 impl Open for Machine {
     fn open(&mut self, options: &Options) -> Result<Box<dyn Device>, StickError> {
-        match options.source {
+        match &options.source {
             StickSource::Input => Ok(Box::new(self.open_input(options.grab)?)),
+            StickSource::Emulator { directory } => Ok(Box::new(EmulatedStick::open(directory)?)),
         }
     }
 }

@@ -36,6 +36,12 @@ impl Record {
         bytes.chunks_exact(RECORD_BYTES).filter_map(|bytes| Self::decode(bytes, LONG))
     }
 
+    /// The one record that `datagram` consists of, of a program of 64 or of 32 bits; `None` for anything else.
+    pub(super) fn decode_datagram(datagram: &[u8]) -> Option<Self> {
+        let long = [8, 4].into_iter().find(|long| record_bytes(*long) == datagram.len())?;
+        Self::decode(datagram, long)
+    }
+
     /// Seconds and microseconds of `long` bytes each, 16 bits of type, 16 of code, 32 of value.
     fn decode(bytes: &[u8], long: usize) -> Option<Self> {
         let (seconds, microseconds) = (long_at(bytes, 0, long)?, long_at(bytes, long, long)?);
@@ -125,7 +131,9 @@ mod tests {
         let expected = Record { time: Duration::from_millis(81_250), kind: EV_KEY, code: 103, value: 2 };
         for (bytes, long) in [(wide, 8), (narrow, 4)] {
             assert_eq!((bytes.len(), Record::decode(&bytes, long)), (record_bytes(long), Some(expected)));
+            assert_eq!(Record::decode_datagram(&bytes), Some(expected));
             assert_eq!(Record::decode(&bytes[1..], long), None);
+            assert_eq!(Record::decode_datagram(&bytes[1..]), None);
         }
     }
 

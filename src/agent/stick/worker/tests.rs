@@ -49,8 +49,12 @@ fn key(direction: Direction, state: KeyState) -> DeviceEvent {
 }
 
 fn start(devices: &[Option<&[DeviceEvent]>]) -> (Stick, StickDoor) {
+    start_with(Options::default(), devices)
+}
+
+fn start_with(options: Options, devices: &[Option<&[DeviceEvent]>]) -> (Stick, StickDoor) {
     let devices = devices.iter().map(|events| events.map(<[_]>::to_vec)).collect();
-    spawn_stick(Box::new(Script(devices)), Some(Options::default()))
+    spawn_stick(Box::new(Script(devices)), Some(options))
 }
 
 async fn check(door: &mut StickDoor, expected: &[(Direction, Action)]) {
@@ -68,6 +72,16 @@ async fn a_busy_stick_is_looked_for_again_and_one_that_goes_is_let_go() {
     let expected = [(Direction::Up, Action::Press), (Direction::Up, Action::Release), (Direction::Left, Action::Press)];
     check(&mut door, &expected).await;
     assert_eq!(door.try_next_event(), None, "the second device had nothing to release");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_emulator_is_looked_for_every_two_seconds() {
+    let pressed = [key(Direction::Up, KeyState::Pressed)];
+    let devices = [&[None; 20][..], &[Some(&pressed[..])]].concat();
+    let options = Options { source: StickSource::Emulator { directory: "/dev/shm".into() }, ..Options::default() };
+    let (_stick, mut door) = start_with(options, &devices);
+    let found = tokio::time::timeout(Duration::from_secs(41), door.next_event()).await;
+    assert_eq!(found.map(|event| event.action), Ok(Action::Press));
 }
 
 #[tokio::test(start_paused = true)]
