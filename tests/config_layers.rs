@@ -10,6 +10,7 @@ use sensegate::config::{LogFormat, LogLevel, Origin, Settings, load, parse};
 use sensegate::mqtt::QoS;
 use sensegate::sensors::{Quantity, SourceOptions};
 use sensegate::server::{ListenerAddress, ListenerOptions};
+use sensegate::stick::StickSource;
 use sensegate::{base, broker, config};
 
 /// `text` with `variables`, each `NAME=value`, in a home at /home/pi.
@@ -248,6 +249,28 @@ fn simulate_on_the_command_line_wins_over_the_source_of_the_file() {
     assert_eq!(settings.sensors.source, SourceOptions::Simulated);
     settings.simulate(Some(Path::new("hat.toml")));
     assert_eq!(settings.sensors.source, SourceOptions::Dump("hat.toml".into()));
+}
+
+#[test]
+fn the_stick_is_the_emulators_with_the_emulator_and_the_kernels_else() {
+    let check = |settings: &Settings, expected: &StickSource| {
+        assert_eq!(settings.stick.as_ref().map(|stick| &stick.source), Some(expected));
+    };
+    for text in ["", "sensors.source = \"i2c\"", "sensors.source = \"simulated\""] {
+        check(&settings(text), &StickSource::Input);
+    }
+    check(&settings("[sensors]\nsource = \"replay\"\nreplay.file = \"/x\""), &StickSource::Input);
+    let emulated = "[sensors]\nsource = \"emulator\"\nemulator.directory = \"/tmp\"\n";
+    let emulator = StickSource::Emulator { directory: "/tmp".into() };
+    check(&settings(emulated), &emulator);
+    assert_eq!(settings(&format!("{emulated}[stick]\nenabled = false")).stick, None);
+
+    let mut simulated = settings(emulated);
+    simulated.simulate(None);
+    check(&simulated, &StickSource::Input);
+    let mut reloaded = settings("");
+    reloaded.set_stick_source(&settings(emulated).sensors.source);
+    check(&reloaded, &emulator);
 }
 
 #[test]

@@ -222,6 +222,8 @@ impl Gateway {
         level.set(new.log.level);
         self.sampling.set_options(new.sensors.clone());
         self.leds.set_options(new.leds.clone());
+        // with the source in force, as the readings
+        new.set_stick_source(&self.settings.sensors.source);
         self.stick.set_options(new.stick.clone());
         if let (Some(access), Some(broker)) = (&self.access, &new.broker) {
             send_if_new(access, &broker.server.access);

@@ -94,6 +94,14 @@ impl Settings {
     /// Takes the simulated HAT instead of the configured source (`--simulate`), with the registers of `dump` if given.
     pub fn simulate(&mut self, dump: Option<&Path>) {
         self.sensors.source = dump.map_or(SourceOptions::Simulated, |dump| SourceOptions::Dump(dump.to_owned()));
+        self.set_stick_source(&self.sensors.source.clone());
+    }
+
+    /// Takes the stick that goes with `source`, which after a reload is the one in force until the next start.
+    pub fn set_stick_source(&mut self, source: &SourceOptions) {
+        if let Some(stick) = &mut self.stick {
+            stick.source = stick::source_for(source);
+        }
     }
 
     /// What is no problem and still good to know, one line each.
@@ -198,7 +206,7 @@ pub(super) fn read(root: &mut Section<'_>, variables: &Variables) -> Read<Settin
     let (samples, _) = (samples?, clock_wait?);
     let connection = connection(&broker, &storage);
     let interval = sensors.interval;
-    Ok(Settings {
+    let mut settings = Settings {
         sensors,
         agent: agent::Options {
             quantities,
@@ -219,7 +227,9 @@ pub(super) fn read(root: &mut Section<'_>, variables: &Variables) -> Read<Settin
         outboxes,
         storage,
         log: log?,
-    })
+    };
+    settings.set_stick_source(&settings.sensors.source.clone());
+    Ok(settings)
 }
 
 /// Quantities that somebody wants beside those that are always there.

@@ -1,4 +1,4 @@
-//! `[stick]`: where the stick's events go, and which there are.
+//! `[stick]`: where the stick's events go, and which there are. Where they come from follows from `sensors.source`.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use super::publish::Topics;
 use super::section::{Read, Section};
 use super::value::{boolean, duration, qos};
 use crate::agent::StickTopic;
+use crate::sensors::SourceOptions;
 use crate::stick::{GestureTimes, Grab, Options, StickSource};
 
 /// Nobody presses twice in less, and nobody waits longer for a click.
@@ -19,7 +20,18 @@ pub(super) struct Stick {
     pub(super) options: Options,
 }
 
-/// Reads `[stick]`; `None` when it is switched off.
+/// Whose stick goes with a source of readings: the emulator's with the emulator, else that of the kernel. Nothing else
+/// has one, and a HAT that is plugged in beside a simulation is pushed by somebody who is there.
+pub(super) fn source_for(source: &SourceOptions) -> StickSource {
+    match source {
+        SourceOptions::Emulator { directory } => StickSource::Emulator { directory: directory.clone() },
+        SourceOptions::I2c { .. } | SourceOptions::Simulated | SourceOptions::Dump(_) | SourceOptions::Replay(_) => {
+            StickSource::Input
+        }
+    }
+}
+
+/// Reads `[stick]`; `None` when it is switched off. The source is the default one: `settings` knows which it has to be.
 pub(super) fn read(section: &mut Section<'_>, topics: &mut Topics) -> Read<Option<Stick>> {
     let enabled = section.required("enabled", boolean);
     let topic = topics.read_plain(section, enabled);
@@ -30,7 +42,7 @@ pub(super) fn read(section: &mut Section<'_>, topics: &mut Topics) -> Read<Optio
     let long_after = section.required("long_after", duration(LONG_AFTER));
     let times = GestureTimes { double_within: double_within?, long_after: long_after? };
     let options = Options {
-        source: StickSource::Input,
+        source: StickSource::default(),
         grab: if grab? { Grab::Exclusive } else { Grab::Shared },
         gestures: gestures?.then_some(times),
     };

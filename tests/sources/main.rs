@@ -10,6 +10,7 @@ mod documents;
 mod emulator;
 mod recording;
 mod replay;
+mod stick;
 
 use std::fs;
 use std::path::{Path, PathBuf};
