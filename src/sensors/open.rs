@@ -60,8 +60,8 @@ pub enum OpenError {
 /// Opens what `options` ask for; `clock` drives the simulated HAT. No chip is touched.
 ///
 /// # Errors
-/// A dump or a recording that cannot be read. A missing bus or HAT is none: its readings are absent with the reason, and it is
-/// looked for again with backoff.
+/// A dump or a recording that cannot be read. A missing bus or HAT is none: its readings are absent with the reason, and
+/// it is looked for again with backoff.
 pub fn open(options: &Options, clock: fn() -> Monotonic) -> Result<Sensor, OpenError> {
     let kind = match &options.source {
         SourceOptions::I2c { bus } => Kind::Real(Box::new(RealHat::new(*bus, options.clone()))),

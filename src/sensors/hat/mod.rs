@@ -49,9 +49,9 @@ impl<I2C: I2c<Error = BusError>> Hat<I2C> {
     /// Does what is due with each chip and tells what is known now.
     ///
     /// It never waits: it takes as long as its transactions, which are two for two running chips (about 1.7 ms at
-    /// 100 kHz), eleven more every ten seconds, and up to a second each on a bus that hangs. It never fails: each quantity is valid, or absent with
-    /// the reason and since when. The first call sets the chips up, so values come with a later one; see
-    /// [`Self::next_deadline`].
+    /// 100 kHz), eleven more every ten seconds, and up to a second each on a bus that hangs. It never fails: each
+    /// quantity is valid, or absent with the reason and since when. The first call sets the chips up, so values come
+    /// with a later one; see [`Self::next_deadline`].
     pub fn sample(&mut self, now: Monotonic) -> Readings {
         self.hts221.step(&mut self.i2c, now);
         self.lps25h.step(&mut self.i2c, now);
