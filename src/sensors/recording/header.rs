@@ -8,8 +8,9 @@ pub const HEADER_BYTES: usize = 24;
 const MAGIC: [u8; 8] = *b"SENSEHAT";
 const VERSION: i8 = 1;
 const PADDING_BYTES: usize = 7;
-/// Seconds since 1970 that a start may be at: up to the year 5138, and no double that is read the wrong way round.
-const START_MAX_S: f64 = 1e11;
+/// Seconds since 1970 that a start or a record may be at: up to the year 5138, which is before the years that cannot be
+/// shown, and no double that is read the wrong way round.
+const MOMENT_MAX_S: f64 = 1e11;
 
 /// The header: when the recording was begun.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,13 +45,18 @@ impl Header {
             found => return Err(RecordingError::Version { found }),
         }
         // a date that is read the wrong way round is a tiny number, or none that is a date
-        let is_date = |start_s: f64| (1.0..=START_MAX_S).contains(&start_s);
+        let is_date = |start_s: f64| (1.0..=MOMENT_MAX_S).contains(&start_s);
         match (f64::from_le_bytes(start), f64::from_be_bytes(start)) {
             (start_s, reversed) if !is_date(start_s) && is_date(reversed) => Err(RecordingError::BigEndian),
-            (start_s, _) if (0.0..=START_MAX_S).contains(&start_s) => Ok(Self { start_s }),
+            (start_s, _) if is_moment(start_s) => Ok(Self { start_s }),
             (found, _) => Err(RecordingError::Start { found }),
         }
     }
+}
+
+/// Whether these are seconds since 1970 that can be shown as a date.
+pub(super) fn is_moment(time_s: f64) -> bool {
+    (0.0..=MOMENT_MAX_S).contains(&time_s)
 }
 
 #[cfg(test)]

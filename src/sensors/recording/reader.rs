@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use super::error::RecordingError;
-use super::header::{HEADER_BYTES, Header};
+use super::header::{HEADER_BYTES, Header, is_moment};
 use super::record::{RECORD_BYTES, Record};
 
 /// Reads records, and holds none of them.
@@ -54,7 +54,7 @@ impl<R: Read> Reader<R> {
 
     fn check_time(&self, found: f64) -> Result<(), RecordingError> {
         let record = self.records;
-        if !found.is_finite() {
+        if !is_moment(found) {
             return Err(RecordingError::Time { record, found });
         }
         if found < self.last_s {
@@ -113,10 +113,12 @@ mod tests {
     fn record_that_goes_back_or_has_no_time_is_named() {
         let error = times(&recording(&[1000.0, 1000.0, 999.5])).unwrap_err().to_string();
         assert_eq!(error, "record 3 is of 999.5, which is before 1000: times that do not go back are expected");
-        for wrong in [f64::NAN, f64::INFINITY] {
+        for wrong in [f64::NAN, f64::INFINITY, 253_402_300_800.0, 1e300] {
             let error = times(&recording(&[1000.0, wrong])).unwrap_err().to_string();
-            assert!(error.starts_with("record 2 is of "), "{error}");
+            assert!(error.starts_with("record 2 is of ") && error.ends_with("since 1970 are expected"), "{error}");
         }
+        let error = times(&recording(&[-0.5])).unwrap_err().to_string();
+        assert_eq!(error, "record 1 is of -0.5, seconds since 1970 are expected");
     }
 
     /// Gives one byte at a time, and is interrupted before each.

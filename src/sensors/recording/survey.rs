@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::error::RecordingError;
-use super::header::HEADER_BYTES;
+use super::header::{HEADER_BYTES, is_moment};
 use super::reader::Reader;
 use super::record::{RECORD_BYTES, Record};
 use crate::base::clock::Wall;
@@ -49,7 +49,7 @@ pub fn survey(path: &Path) -> Result<Survey, RecordingError> {
     let bytes = metadata.len().saturating_sub(header_bytes);
     let (records, torn_bytes) = (bytes / record_bytes, bytes % record_bytes);
     let last_s = last_time(&mut file, header_bytes + records.saturating_sub(1) * record_bytes)?;
-    if !last_s.is_finite() {
+    if !is_moment(last_s) {
         return Err(RecordingError::Time { record: records, found: last_s });
     }
     if last_s < first_s {
@@ -137,14 +137,25 @@ mod tests {
     }
 
     #[test]
+    fn time_that_is_no_date_is_refused_wherever_it_is_looked_at() {
+        assert!(survey_of(&[1e11], 0).unwrap().to_string().ends_with("from 5138-11-16T09:46:40.000Z on"));
+        // the first second of the year 10000, which has no date here
+        let many: Vec<f64> = (1..=200).map(f64::from).chain([253_402_300_800.0]).collect();
+        for (times, record) in [(&[253_402_300_800.0][..], 1), (&many, 201)] {
+            let error = survey_of(times, 0).unwrap_err().to_string();
+            assert_eq!(error, format!("record {record} is of 253402300800, seconds since 1970 are expected"));
+        }
+    }
+
+    #[test]
     fn what_cannot_be_played_is_refused() {
         let check = |times: &[f64], torn, expected| {
             assert_eq!(survey_of(times, torn).unwrap_err().to_string(), expected);
         };
         check(&[], 0, "holds no record");
         check(&[], 135, "holds no record");
-        let many: Vec<f64> = (0..200).map(f64::from).chain([-1.0]).collect();
-        check(&many, 0, "record 201 is of -1, which is before 0: times that do not go back are expected");
+        let many: Vec<f64> = (1..=200).map(f64::from).chain([0.5]).collect();
+        check(&many, 0, "record 201 is of 0.5, which is before 1: times that do not go back are expected");
         assert_eq!(survey(Path::new("/")).unwrap_err().to_string(), "is no regular file");
         assert!(survey(Path::new("/nowhere")).unwrap_err().to_string().starts_with("cannot be read: "));
     }
