@@ -162,10 +162,20 @@ proptest! {
         for moment_s in moments {
             // as the clock has it: whole nanoseconds
             let moment_s = Duration::from_secs_f64(moment_s).as_secs_f64();
-            if let Ok(pressure) = recording.reading(moment_s, Quantity::Pressure) {
-                let found = records.iter().rfind(|record| record.time_s - records[0].time_s <= moment_s).unwrap();
-                prop_assert_eq!(Some(pressure), found.pressure);
-            }
+            let told = recording.reading(moment_s, Quantity::Pressure).map_err(|absence| absence.reason);
+            prop_assert_eq!(told, searched(&records, moment_s, recording.replay.survey().interval), "{}", moment_s);
         }
+    }
+}
+
+/// The last record at or before the moment, as long as it holds.
+fn searched(records: &[Record], moment_s: f64, interval: Duration) -> Result<f64, Reason> {
+    let offset_s = |record: &Record| record.time_s - records[0].time_s;
+    let found = records.iter().rposition(|record| offset_s(record) <= moment_s).unwrap();
+    let (is_last, age_s) = (found + 1 == records.len(), moment_s - offset_s(&records[found]));
+    match age_s {
+        age_s if is_last && age_s > interval.as_secs_f64() => Err(Reason::Ended),
+        age_s if age_s > (3 * interval).as_secs_f64().max(1.0) => Err(Reason::NotRecorded),
+        _ => Ok(records[found].pressure.unwrap()),
     }
 }
