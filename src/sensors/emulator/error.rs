@@ -49,6 +49,25 @@ pub enum EmulatorError {
         /// Why.
         cause: String,
     },
+    /// A file of it is a pipe, a link, a directory, or the like.
+    #[error("{} is no regular file, as the emulator's are", path.display())]
+    Irregular {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file of it may have been put there by somebody else.
+    #[error(
+        "{} belongs to user {found}, and the emulator's lock to user {expected}: one user is expected",
+        path.display()
+    )]
+    Owner {
+        /// The file.
+        path: PathBuf,
+        /// The user id of its owner.
+        found: u32,
+        /// The user id of the lock's owner.
+        expected: u32,
+    },
     /// A file of it has another size than the emulator gives it.
     #[error("{} has {bytes} bytes, {expected} are expected", path.display())]
     Size {
@@ -109,7 +128,9 @@ impl EmulatorError {
             Self::NotStarted { .. } => Reason::NoChip,
             Self::Ended { .. } | Self::Closed { .. } => Reason::Ended,
             Self::Permission { .. } => Reason::Permission,
-            Self::Size { .. } | Self::Identity { .. } => Reason::WrongIdentity,
+            Self::Size { .. } | Self::Identity { .. } | Self::Irregular { .. } | Self::Owner { .. } => {
+                Reason::WrongIdentity
+            }
             Self::Empty { .. } => Reason::Starting,
             Self::Invalid { .. } => Reason::Stale,
             Self::Lock { .. } | Self::Unreadable { .. } | Self::Unsteady { .. } => Reason::Bus,

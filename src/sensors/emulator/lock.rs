@@ -1,32 +1,45 @@
 //! Who is behind the memory.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process};
+use rustix::process::Pid;
 
 use super::HUMIDITY_FILE;
 use super::error::EmulatorError;
+use super::file::open_regular;
+use super::process::Process;
 
 const LOCK_FILE: &str = "rpi-sense-emu-pid";
 /// More than a process id and the end of its line.
 const LOCK_BYTES_MAX: u64 = 32;
-/// More than what stands before the state of a process.
-const STAT_BYTES_MAX: u64 = 256;
-/// What all files of the emulator begin with, in a process's list of what it has mapped.
-const NAME: &str = "rpi-sense-emu-";
-/// Of such a list, so much is looked through; an emulator's has about a hundred kilobytes.
-const MAPS_BYTES_MAX: u64 = 4 << 20;
+
+/// A lock, as it was found. Another one is told by its file, since process ids come again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lock {
+    pid: Pid,
+    /// The user id of who made it.
+    pub(super) owner: u32,
+    inode: u64,
+    /// When it was written, in seconds and nanoseconds.
+    written: (i64, i64),
+}
+
+impl Lock {
+    /// The process id in it.
+    pub(super) const fn id(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+}
 
 /// The process that holds the lock.
 #[derive(Debug)]
 pub(super) struct Holder {
     directory: PathBuf,
-    /// Who was found to be an emulator. It is forgotten as soon as it does not run, since its number is then free for
-    /// others.
-    known: Option<Pid>,
+    /// The lock that was seen last, and whose it is: an emulator that runs, or one that has ended. Of somebody else
+    /// nothing is kept, since an emulator takes its lock before it has its memory.
+    known: Option<(Lock, Process)>,
 }
 
 impl Holder {
@@ -34,20 +47,17 @@ impl Holder {
         Self { directory: directory.to_owned(), known: None }
     }
 
-    /// The process id of the emulator.
+    /// The lock of an emulator that runs.
     ///
     /// # Errors
     /// When there is no lock, or nobody who runs holds it.
-    pub(super) fn find(&mut self) -> Result<i32, EmulatorError> {
+    pub(super) fn find(&mut self) -> Result<Lock, EmulatorError> {
         let path = self.directory.join(LOCK_FILE);
-        let pid = match read_id(&path) {
-            Ok(Some(pid)) => pid,
-            Ok(None) => return Err(EmulatorError::Lock { path }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(self.missing(path)),
-            Err(error) => return Err(EmulatorError::of_file(&path, &error)),
+        let lock = match read(&path) {
+            Err(EmulatorError::NotStarted { path }) => return Err(self.missing(path)),
+            read => read?,
         };
-        let id = pid.as_raw_nonzero().get();
-        if self.is_emulator(pid) { Ok(id) } else { Err(EmulatorError::Ended { path, id }) }
+        if self.is_held(lock) { Ok(lock) } else { Err(EmulatorError::Ended { path, id: lock.id() }) }
     }
 
     /// Without a lock: it has ended where it left its memory, and was never there else.
@@ -56,41 +66,64 @@ impl Holder {
         if left { EmulatorError::Closed { path } } else { EmulatorError::NotStarted { path } }
     }
 
-    fn is_emulator(&mut self, pid: Pid) -> bool {
-        let is_known = self.known == Some(pid);
-        self.known = (is_running(pid) && (is_known || has_mapped_it(pid))).then_some(pid);
-        self.known.is_some()
+    fn is_held(&mut self, lock: Lock) -> bool {
+        let known = self.known.take().filter(|(known, _)| *known == lock);
+        let process = match known {
+            Some((_, process)) => Some(process.look_again()),
+            None => Process::recognise(lock.pid),
+        };
+        self.known = process.map(|process| (lock, process));
+        self.known.as_ref().is_some_and(|(_, process)| process.runs())
     }
 }
 
-/// The process id in the lock; `None` when there is none.
-fn read_id(path: &Path) -> io::Result<Option<Pid>> {
+fn read(path: &Path) -> Result<Lock, EmulatorError> {
+    let (file, metadata) = open_regular(path)?;
     let mut text = String::new();
-    File::open(path)?.take(LOCK_BYTES_MAX).read_to_string(&mut text)?;
-    let id = text.lines().next().and_then(|line| line.trim().parse().ok());
-    Ok(id.filter(|&id: &i32| id > 0).and_then(Pid::from_raw))
+    let read = file.take(LOCK_BYTES_MAX).read_to_string(&mut text);
+    read.map_err(|error: io::Error| EmulatorError::of_file(path, &error))?;
+    let pid = process_id(&text).ok_or_else(|| EmulatorError::Lock { path: path.to_owned() })?;
+    let written = (metadata.mtime(), metadata.mtime_nsec());
+    Ok(Lock { pid, owner: metadata.uid(), inode: metadata.ino(), written })
 }
 
-/// Asked of the kernel, and not of `/proc`, which a sandbox may show without the processes of others.
-fn is_running(pid: Pid) -> bool {
-    !matches!(test_kill_process(pid), Err(Errno::SRCH)) && !is_dead(pid)
+fn process_id(text: &str) -> Option<Pid> {
+    let id = text.lines().next()?.trim().parse().ok();
+    id.filter(|&id: &i32| id > 0).and_then(Pid::from_raw)
 }
 
-/// Whether the process has ended, and only its parent has not taken note of it: state `Z` or `X` behind the name in
-/// parentheses (proc(5)).
-fn is_dead(pid: Pid) -> bool {
-    let mut stat = Vec::new();
-    let file = File::open(format!("/proc/{}/stat", pid.as_raw_nonzero()));
-    let read = file.and_then(|file| file.take(STAT_BYTES_MAX).read_to_end(&mut stat));
-    let text = String::from_utf8_lossy(&stat);
-    let state = text.rsplit_once(')').map(|(_, behind)| behind.trim_start());
-    read.is_ok() && state.is_some_and(|state| state.starts_with(['Z', 'X']))
-}
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::process::Command;
 
-/// Whether the process has the emulator's memory mapped: the number in a lock that was left behind may belong to
-/// somebody else by now. Where the system does not tell, the lock is believed.
-fn has_mapped_it(pid: Pid) -> bool {
-    let Ok(maps) = File::open(format!("/proc/{}/maps", pid.as_raw_nonzero())) else { return true };
-    let mut lines = BufReader::new(maps.take(MAPS_BYTES_MAX)).split(b'\n');
-    lines.any(|line| line.map_or(true, |line| String::from_utf8_lossy(&line).contains(NAME)))
+    use super::super::tests::Machine;
+    use super::*;
+
+    /// A process that is watched and has ended.
+    fn ended() -> Process {
+        let mut child = Command::new("/bin/sleep").arg("600").spawn().unwrap();
+        let process = Process::watch(Pid::from_child(&child)).unwrap();
+        assert!(process.runs());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        process
+    }
+
+    #[test]
+    fn number_of_an_emulator_that_has_ended_is_not_believed_when_it_comes_again_until_the_lock_is_another() {
+        let machine = Machine::new();
+        let path = machine.directory.path().join(LOCK_FILE);
+        let mut holder = Holder::new(machine.directory.path());
+        let lock = holder.find().unwrap();
+        // the lock's number belongs to an emulator that runs, and did to another one before
+        holder.known = Some((lock, ended()));
+        for _ in 0..2 {
+            assert!(matches!(holder.find(), Err(EmulatorError::Ended { .. })));
+        }
+        let text = fs::read(&path).unwrap();
+        fs::write(machine.directory.path().join("next"), text).unwrap();
+        fs::rename(machine.directory.path().join("next"), &path).unwrap();
+        assert_eq!(holder.find().unwrap().id(), lock.id());
+    }
 }

@@ -2,20 +2,26 @@
 //!
 //! - Holds the directory, and which process was found to be the emulator.
 //! - Never enters: writing. Nothing is opened but for reading, and nobody is sent anything.
-//! - Uses the drivers' conversions and ranges, and files; `kill(2)` with no signal says whether a process runs.
+//! - Uses the drivers' conversions and ranges, and files; a process is watched by a descriptor of it (`pidfd_open(2)`).
 //! - Follows `sense_emu` 1.2: `rpi-sense-emu-humidity`, `rpi-sense-emu-pressure` and the lock `rpi-sense-emu-pid`.
 //!
-//! The memory stays when the emulator ends, and while nobody moves a slider it may not change for hours, so that its age
-//! says nothing. What says that somebody is behind it is the lock: the emulator and its player write their process id
-//! there and take the file away at the end. Where it is missing, or names nobody who runs, every quantity is absent.
+//! The memory stays when the emulator ends, and while nobody moves a slider it may not change for hours, so that its
+//! age says nothing. What says that somebody is behind it is the lock: the emulator and its player write their process
+//! id there and take the file away at the end. Where it is missing, or names nobody who runs, every quantity is absent.
 //! A process that is stopped, and does not end, looks like one that has nothing to change.
 //!
-//! Start reading at [`Emulator::sample`]; `lock` is who is there, `memory` reads the bytes, `layout` says what they mean.
+//! Everybody may put files where the emulator's are. So nothing but a regular file is opened, and memory counts only
+//! when it belongs to the user who made the lock.
+//!
+//! Start reading at [`Emulator::sample`]; `lock` is which process the lock names, `process` whether it is an emulator
+//! that runs, `memory` reads the bytes, `layout` says what they mean.
 
 mod error;
+mod file;
 mod layout;
 mod lock;
 mod memory;
+mod process;
 #[cfg(test)]
 mod tests;
 
@@ -47,11 +53,12 @@ impl Emulator {
 
     /// Reads what the emulator shows now. Some small reads of files in memory; it never waits.
     pub(super) fn sample(&mut self, now: Monotonic) -> Readings {
-        if let Err(error) = self.holder.find() {
-            return Measured::nothing(&absence(&error, now)).readings();
-        }
-        let humidity = self.read(HUMIDITY_FILE, HumidityChip::decode);
-        let pressure = self.read(PRESSURE_FILE, PressureChip::decode);
+        let owner = match self.holder.find() {
+            Ok(found) => found.owner,
+            Err(error) => return Measured::nothing(&absence(&error, now)).readings(),
+        };
+        let humidity = self.read(HUMIDITY_FILE, owner, HumidityChip::decode);
+        let pressure = self.read(PRESSURE_FILE, owner, PressureChip::decode);
         let reading = |value: Result<f64, EmulatorError>| value.map_err(|error| absence(&error, now));
         let of_humidity = |value: fn(&HumidityChip) -> Result<f64, EmulatorError>| -> Reading {
             reading(humidity.as_ref().map_err(Clone::clone).and_then(value))
@@ -71,10 +78,11 @@ impl Emulator {
     fn read<T>(
         &self,
         file: &str,
+        owner: u32,
         decode: impl FnOnce(&Path, &[u8]) -> Result<T, EmulatorError>,
     ) -> Result<T, EmulatorError> {
         let path = self.directory.join(file);
-        decode(&path, &memory::read(&path)?)
+        decode(&path, &memory::read(&path, owner)?)
     }
 }
 
@@ -83,11 +91,11 @@ impl Emulator {
 /// # Errors
 /// When none runs, or what it shows cannot be read; a value that is no reading is no such error.
 pub fn find(directory: &Path) -> Result<i32, EmulatorError> {
-    let id = Holder::new(directory).find()?;
-    let emulator = Emulator::new(directory.to_owned());
-    emulator.read(HUMIDITY_FILE, HumidityChip::decode)?;
-    emulator.read(PRESSURE_FILE, PressureChip::decode)?;
-    Ok(id)
+    let mut emulator = Emulator::new(directory.to_owned());
+    let found = emulator.holder.find()?;
+    emulator.read(HUMIDITY_FILE, found.owner, HumidityChip::decode)?;
+    emulator.read(PRESSURE_FILE, found.owner, PressureChip::decode)?;
+    Ok(found.id())
 }
 
 fn absence(error: &EmulatorError, now: Monotonic) -> Absence {

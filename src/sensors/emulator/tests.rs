@@ -15,13 +15,13 @@ const PRESSURE: [u8; 28] =
     [3, 5, b'L', b'P', b'S', b'2', b'5', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 0x3f, 0, 0, 0, 0, 0, 0x20, 0xe0, 1, 1];
 
 /// A directory with the emulator's files, and a process that has one of them mapped, if only as its program.
-struct Machine {
-    directory: TempDir,
+pub(super) struct Machine {
+    pub(super) directory: TempDir,
     process: Child,
 }
 
 impl Machine {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let program = directory.path().join("rpi-sense-emu-program");
         fs::copy("/bin/sleep", &program).unwrap();
@@ -175,4 +175,39 @@ fn lock_that_names_somebody_else_is_not_believed() {
     }
     machine.write("rpi-sense-emu-pid", format!("{}\n", machine.process.id()).as_bytes());
     assert_eq!(value(&mut emulator, Quantity::Humidity), Ok(45.0));
+}
+
+#[test]
+fn pipe_or_link_in_the_place_of_a_file_is_told_and_not_waited_for() {
+    let machine = Machine::new();
+    let mut emulator = machine.emulator();
+    let place = |file: &str| machine.directory.path().join(file);
+    let make_pipe = |path: &Path| {
+        fs::remove_file(path).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+    };
+    make_pipe(&place(PRESSURE_FILE));
+    assert_eq!(value(&mut emulator, Quantity::Pressure), Err(Reason::WrongIdentity));
+    assert_eq!(value(&mut emulator, Quantity::Humidity), Ok(45.0));
+    fs::rename(place(HUMIDITY_FILE), place("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(place("elsewhere"), place(HUMIDITY_FILE)).unwrap();
+    assert_eq!(value(&mut emulator, Quantity::Humidity), Err(Reason::WrongIdentity));
+    make_pipe(&place("rpi-sense-emu-pid"));
+    let (reason, text) = reason(&mut emulator);
+    assert_eq!(reason, Reason::WrongIdentity);
+    assert!(text.ends_with("rpi-sense-emu-pid is no regular file, as the emulator's are"), "{text}");
+    assert!(matches!(find(machine.directory.path()), Err(EmulatorError::Irregular { .. })));
+}
+
+#[test]
+fn memory_of_another_user_than_the_locks_is_not_read() {
+    let machine = Machine::new();
+    let path = machine.directory.path().join(HUMIDITY_FILE);
+    let owner = rustix::process::getuid().as_raw();
+    assert_eq!(memory::read(&path, owner).unwrap(), HUMIDITY);
+    let error = memory::read(&path, owner + 1).unwrap_err();
+    assert_eq!(error.reason(), Reason::WrongIdentity);
+    let expected =
+        format!("belongs to user {owner}, and the emulator's lock to user {}: one user is expected", owner + 1);
+    assert!(error.to_string().ends_with(&expected), "{error}");
 }
