@@ -1,5 +1,10 @@
 //! `sensegate record`.
 
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use rustix::io::ioctl_fionbio;
+
 use super::*;
 
 #[test]
@@ -69,19 +74,99 @@ fn existing_file_is_not_overwritten_unasked() {
 
 #[test]
 fn signal_ends_a_recording_with_all_records_whole() {
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let place = Place::new();
         let file = place.path("a.hat");
         let mut command = place.command("record", "source = \"simulated\"");
         let mut process = Process::spawn(command.args(["--interval", "40ms", "--flush"]).arg(&file));
         let length = || fs::metadata(&file).map_or(0, |metadata| metadata.len());
         eventually("three records", || (length() > 24 + 3 * 136).then_some(()));
-        kill_process(Pid::from_raw(process.id().try_into().unwrap()).unwrap(), signal).unwrap();
+        send(process.id(), signal);
         assert!(process.wait().success());
         assert_eq!((length() - 24) % 136, 0);
         let expected = format!("sensegate: {} records over ", (length() - 24) / 136);
         assert!(process.printed().contains(&expected), "{}", process.printed());
     }
+}
+
+fn send(process: u32, signal: Signal) {
+    kill_process(Pid::from_raw(process.try_into().unwrap()).unwrap(), signal).unwrap();
+}
+
+#[test]
+fn recording_that_is_not_to_mind_a_lost_session_goes_on() {
+    let place = Place::new();
+    let file = place.path("a.hat");
+    let record = place.command("record", "source = \"simulated\"");
+    let mut command = Command::new("nohup");
+    command.arg(record.get_program()).args(record.get_args()).args(["--interval", "40ms", "--flush"]).arg(&file);
+    let mut process = Process::spawn(&mut command);
+    let length = || fs::metadata(&file).map_or(0, |metadata| metadata.len());
+    eventually("three records", || (length() > 24 + 3 * 136).then_some(()));
+    send(process.id(), Signal::HUP);
+    let before = length();
+    eventually("three more records", || (length() > before + 3 * 136).then_some(()));
+    send(process.id(), Signal::TERM);
+    assert!(process.wait().success());
+}
+
+#[test]
+fn duration_ends_a_recording_within_an_interval() {
+    let place = Place::new();
+    let mut command = place.command("record", "source = \"simulated\"");
+    command.args(["--interval", "1h", "--duration", "100ms"]).arg(place.path("a.hat"));
+    let mut process = Process::spawn(&mut command);
+    eventually("its end", || process.printed().contains("1 record over 0s, no gaps").then_some(()));
+    assert!(process.wait().success());
+}
+
+#[test]
+fn recording_that_is_replayed_is_not_overwritten_by_itself() {
+    let place = Place::new();
+    let file = place.path("a.hat");
+    let mut record = place.command("record", "source = \"simulated\"");
+    said(&record.args(["--duration", "1ms"]).arg(&file).output().unwrap());
+    let before = fs::read(&file).unwrap();
+    let mut again = place.command("record", &place.replay("a.hat", ""));
+    let refused = again.arg("--force").arg(place.path("./a.hat")).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("a.hat is the recording that is replayed"), "{refused:?}");
+    assert_eq!(fs::read(&file).unwrap(), before);
+}
+
+#[test]
+fn signal_ends_a_recording_whose_reader_takes_nothing() {
+    let place = Place::new();
+    let (mut reader, mut writer) = std::io::pipe().unwrap();
+    ioctl_fionbio(&writer, true).unwrap();
+    let filled = std::iter::from_fn(|| writer.write(&[0; 4096]).ok()).sum::<usize>();
+    ioctl_fionbio(&writer, false).unwrap();
+    let mut command = place.command("record", "source = \"simulated\"");
+    let mut process = command.args(["--interval", "40ms", "-"]).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    drop(command);
+    let status = format!("/proc/{}/status", process.id());
+    let catches_terminate = |status: &str| {
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        u64::from_str_radix(mask.trim(), 16).unwrap() >> 14 & 1 == 1
+    };
+    eventually("that SIGTERM is heard", || catches_terminate(&fs::read_to_string(&status).unwrap()).then_some(()));
+    send(process.id(), Signal::TERM);
+    let ended = within_patience(&mut process);
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes).unwrap();
+    assert_eq!((ended.map(|status| status.success()), bytes.len()), (Some(true), filled));
+}
+
+/// How it ended; `None` when it did not, and was killed.
+fn within_patience(process: &mut std::process::Child) -> Option<std::process::ExitStatus> {
+    let ended = std::iter::repeat_with(|| {
+        std::thread::sleep(Duration::from_millis(20));
+        process.try_wait().unwrap()
+    });
+    let ended = ended.take(500).flatten().next();
+    process.kill().unwrap();
+    process.wait().unwrap();
+    ended
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::output::{Existing, Flush};
+use super::open::Existing;
+use super::output::Flush;
 use crate::cli::arguments::SourceArgs;
 
 /// Shorter intervals than the fastest chip converts in are refused by the configuration too.
@@ -39,8 +40,9 @@ impl RecordArgs {
         if self.force { Existing::Overwrite } else { Existing::Keep }
     }
 
-    pub(super) fn flush(&self) -> Flush {
-        if self.flush { Flush::EachRecord } else { Flush::WhenFull }
+    /// With `interval` between two records.
+    pub(super) fn flush(&self, interval: Duration) -> Flush {
+        if self.flush { Flush::EachRecord } else { Flush::WhenFull { interval } }
     }
 }
 
