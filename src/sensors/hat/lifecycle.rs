@@ -4,7 +4,9 @@
 //! |---|---|---|
 //! | down until `at` | identity and configuration | settling; on failure down, with backoff |
 //! | settling until 100 ms later | calibration | running |
-//! | running | one burst; calibration again, with backoff, while it is useless; every ten seconds the control registers | down when the chip falls silent, or is not set as it was |
+//! | running | one burst; calibration again, with backoff, while it is useless | down when the chip falls silent |
+//!
+//! Every ten seconds of running the control registers are read back; a chip that is not set as it was is down too.
 //!
 //! A chip that converted and then fell silent, because it was switched off behind our back, is set up again in the
 //! same step, and so is one that was reset or set otherwise; one that never converted after its set-up waits.
