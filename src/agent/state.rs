@@ -28,9 +28,9 @@ const DECIMALS: f64 = 10_000.0;
 /// `chips` counts since the start of the gateway: bursts read, times that a chip recovered, and failures by their
 /// reasons. `since` is when the present run of values, or the absence, began.
 ///
-/// `health` is `ok` when every quantity has a value, `degraded` when some have, `absent` when none has. `boot_id` and
-/// `sequence` together name the sample: it begins at the milliseconds since boot at which the process started, and
-/// counts by one. Times are as right as `synchronised` says. `started` is when the gateway started.
+/// `health` is `ok` when every quantity has a value, `degraded` when some have, `absent` when none has; the tendency does
+/// not count. `boot_id` and `sequence` together name the sample: it begins at the milliseconds since boot at which the
+/// process started, and counts by one. Times are as right as `synchronised` says. `started` is when the gateway started.
 pub fn state_json(sample: &Sample, started: Monotonic) -> String {
     json(&State::new(sample, started))
 }
@@ -183,10 +183,11 @@ fn entry<'a>(sample: &Sample, quantity: Quantity, reading: &'a Reading) -> Entry
 }
 
 fn health(sample: &Sample) -> &'static str {
-    let readings: Vec<&Reading> = sample.readings.iter().map(|(_, reading)| reading).collect();
-    match readings.iter().filter(|reading| reading.is_ok()).count() {
+    // what looks back for hours has no value for hours, and nothing is wrong
+    let readings = sample.readings.of_one_cycle();
+    match readings.iter().filter(|(_, reading)| reading.is_ok()).count() {
         0 => "absent",
-        valid if valid == readings.len() => "ok",
+        valid if valid == readings.iter().count() => "ok",
         _ => "degraded",
     }
 }
@@ -220,6 +221,17 @@ mod tests {
         assert_eq!((&state["source"], &state["health"]), (&json!("simulated"), &json!("ok")));
         assert_eq!((&state["sequence"], &state["boot_id"]), (&json!(12), &json!("a-boot")));
         assert_eq!((&state["uptime_s"], &state["synchronised"]), (&json!(10.0), &json!(true)));
+    }
+
+    #[test]
+    fn a_tendency_that_has_not_looked_back_for_long_enough_is_nothing_wrong() {
+        let mut sample = sample(12, |_| Ok(1.0));
+        sample.readings = crate::sensors::Readings::of(|quantity| match quantity {
+            Quantity::Pressure => Some(Ok(1013.0)),
+            Quantity::PressureTendency => Some(absent(Reason::Starting, 1)),
+            _ => None,
+        });
+        assert_eq!(state_of(&sample)["health"], json!("ok"));
     }
 
     #[test]
