@@ -97,7 +97,11 @@ pub(super) fn check_driver(root: &Path, bus: u8, address: u8) -> Finding {
         return Finding::ok("kernel driver", format!("none at 0x{address:02x}"));
     };
     let text = format!("{} owns the chip at 0x{address:02x}", driver.name);
-    let cure = format!("now: {}; for good: {}", driver.unbind_command(), driver.blacklist_command());
+    let cure = format!(
+        "now: {}; for good: {}; a newer overlay of the HAT (sudo apt full-upgrade) leaves its chips alone",
+        driver.unbind_command(),
+        driver.blacklist_command()
+    );
     Finding::problem("kernel driver", text, cure)
 }
 
@@ -175,7 +179,7 @@ mod tests {
         let humidity = check_driver(root.path(), 1, 0x5f);
         assert_eq!(humidity.verdict, Verdict::Problem);
         assert!(humidity.cure.contains("echo 1-005f | sudo tee /sys/bus/i2c/drivers/hts221/unbind"), "{humidity}");
-        assert!(humidity.cure.contains("blacklist hts221_i2c "), "{humidity}");
+        assert!(humidity.cure.contains("blacklist hts221_i2c ") && humidity.cure.contains("overlay"), "{humidity}");
         let pressure = check_driver(root.path(), 1, 0x5c);
         assert!(pressure.cure.contains("blacklist st_pressure_i2c "), "{pressure}");
         assert_eq!(check_driver(root.path(), 0, 0x5c).verdict, Verdict::Ok);

@@ -114,7 +114,7 @@ class Checks:
         self.machine.must("hat press up")
         self.client().wait_for_stick("up", "press")
         output = self.machine.run(f"SENSEGATE__SENSORS__BUS={self.bus} gateway doctor").output
-        expect("open in sensegate (" in output, f"doctor does not say who has the stick:\n{output}")
+        expect("is read by sensegate (process" in output, f"doctor does not say who has the stick:\n{output}")
         self.machine.must("hat stick out")
         self.client().wait_for_stick("up", "release")
         self.machine.must("hat stick in")
