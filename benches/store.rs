@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use sensegate::base::clock::{Monotonic, Wall, monotonic};
 use sensegate::base::ids::BootId;
-use sensegate::broker::{Change, Delivery, Message};
+use sensegate::broker::{Change, Delivery, Message, Owner};
 use sensegate::mqtt::{ClientId, QoS, TopicName};
 use sensegate::store::{Answer, Clocks, Options, Request, Store, StoreThread, Sync, ThreadOptions};
 
@@ -151,7 +151,8 @@ fn retained(name: &str, qos: QoS) {
     for second in 0..COMMITS {
         let now = Monotonic::from_boot(Duration::from_secs(second));
         let topics = ["s/temperature", "s/pressure", "s/humidity"];
-        let changes: Vec<_> = topics.map(|topic| Change::Retained { message: message(topic), qos }).into();
+        let changes: Vec<_> =
+            topics.map(|topic| Change::Retained { message: message(topic), qos, owner: Owner::Anonymous }).into();
         store.commit(&changes, now).unwrap();
     }
     meter.print(name, COMMITS);
@@ -192,7 +193,11 @@ fn open(name: &str) {
                 (first..first + 1_000).map(|n| enqueued(client(n % 20), n, &message("a/b"))).collect();
             store.commit(&changes, Monotonic::ZERO).unwrap();
         }
-        let retained = |n| Change::Retained { message: message(&format!("r/{n}")), qos: QoS::AtLeastOnce };
+        let retained = |n| Change::Retained {
+            message: message(&format!("r/{n}")),
+            qos: QoS::AtLeastOnce,
+            owner: Owner::Anonymous,
+        };
         store.commit(&(0..kept).map(retained).collect::<Vec<_>>(), Monotonic::ZERO).unwrap();
         drop(store);
         let before = monotonic();

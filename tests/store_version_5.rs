@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use sensegate::base::clock::{Monotonic, Wall};
-use sensegate::broker::{Change, Delivery, Granted, Marks, Message, Terms};
+use sensegate::broker::{Change, Delivery, Granted, Marks, Message, Owner, Terms};
 use sensegate::mqtt::{MessageFields, MessageProperties, QoS, SubscriptionId, TopicFilter, TopicName};
 use sensegate::store::{Kept, KeptWill, Options, Phase, Retained, Sent, State};
 use store_support::*;
@@ -84,10 +84,10 @@ fn everything_that_version_5_adds_comes_back() {
     let mut changes = vec![
         kept("one", terms(60, Some(at(61)))),
         kept("two", Terms::forever()),
-        Change::Subscribed { client_id: client("one"), filter: filter("a/#"), granted },
-        Change::Subscribed { client_id: client("one"), filter: filter("b"), granted: published },
+        Change::Subscribed { client_id: client("one"), filter: filter("a/#"), granted, replay: false },
+        Change::Subscribed { client_id: client("one"), filter: filter("b"), granted: published, replay: false },
         marked("two", &other),
-        Change::Retained { message: retained.clone(), qos: QoS::AtLeastOnce },
+        Change::Retained { message: retained.clone(), qos: QoS::AtLeastOnce, owner: Owner::Anonymous },
         will_set("one"),
         delayed("one", at(65)),
         will_set("two"),
@@ -101,7 +101,7 @@ fn everything_that_version_5_adds_comes_back() {
     assert_eq!((&one.terms, &two.terms), (&terms(60, Some(at(61))), &Terms::forever()));
     assert_eq!(one.subscriptions, [(filter("a/#"), granted), (filter("b"), published)]);
     assert_eq!((queue(&state, 0), queue(&state, 1)), (deliveries.to_vec(), vec![other]));
-    assert_eq!(state.retained, [Retained { message: retained, qos: QoS::AtLeastOnce }]);
+    assert_eq!(state.retained, [Retained { message: retained, qos: QoS::AtLeastOnce, owner: Owner::Anonymous }]);
     let user = || Some("bert".into());
     let wills = [
         KeptWill { client_id: client("one"), user: user(), will: will("w"), due: Some(at(65)) },
@@ -171,7 +171,7 @@ fn with_moments(expires: Monotonic) -> [Change; 5] {
     [
         kept("c", terms(60, Some(expires))),
         marked("c", &delivery(1, &rich("t", b"x", expires), None)),
-        Change::Retained { message: rich("r", b"x", expires), qos: QoS::AtLeastOnce },
+        Change::Retained { message: rich("r", b"x", expires), qos: QoS::AtLeastOnce, owner: Owner::Anonymous },
         will_set("c"),
         delayed("c", expires),
     ]
@@ -304,7 +304,10 @@ fn check_what_format_1_held(state: &State) {
     let second = Kept { delivery: plain(7, &message("t", b"own"), QoS::AtLeastOnce), sent: None };
     assert_eq!(one.deliveries, [first, second]);
     assert_eq!(two.deliveries, [Kept { delivery: plain(6, &shared, QoS::AtLeastOnce), sent: None }]);
-    assert_eq!(state.retained, [Retained { message: message("r", b"kept"), qos: QoS::ExactlyOnce }]);
+    assert_eq!(
+        state.retained,
+        [Retained { message: message("r", b"kept"), qos: QoS::ExactlyOnce, owner: Owner::Anonymous }]
+    );
     assert_eq!(state.wills, [KeptWill { client_id: client("three"), user: None, will: will("w"), due: None }]);
     assert_eq!(state.next_arrival, 8);
 }

@@ -324,11 +324,11 @@ impl Life {
             match output {
                 Output::RequestPersist { ticket, changes } => {
                     self.changes.push(changes);
-                    self.broker.handle_persisted(ticket);
+                    self.broker.handle_persisted(ticket, Monotonic::ZERO);
                 }
                 Output::RequestAuthenticate { connection, .. } => {
                     let rights = Acl::everything().rights(None, "");
-                    self.broker.handle_verdict(connection, Verdict::Accepted { user: None, rights });
+                    self.broker.handle_verdict(connection, Verdict::Accepted { user: None, rights }, Monotonic::ZERO);
                 }
                 _ => {}
             }

@@ -7,6 +7,7 @@ use super::machine::{Broker, WillFate};
 use super::output::{CloseReason, ConnectionId, Output};
 use super::session::{Session, SessionKey};
 use crate::access::Rights;
+use crate::base::clock::Monotonic;
 use crate::mqtt::ConnectReturnCode;
 
 /// The broker's own topics, which nobody may write to.
@@ -39,7 +40,8 @@ pub enum Standing {
 
 impl Broker {
     /// Who the client of `connection` is. One whose connection has ended meanwhile is passed over.
-    pub fn handle_verdict(&mut self, connection: ConnectionId, verdict: Verdict) {
+    pub fn handle_verdict(&mut self, connection: ConnectionId, verdict: Verdict, now: Monotonic) {
+        self.now = now;
         let record = self.connections.get_mut(connection);
         let Some(connect) = record.and_then(|record| record.asking.take()) else { return };
         match verdict {
@@ -51,7 +53,8 @@ impl Broker {
     /// Passwords or rights have changed: asks `judge` about the user name and client identifier of every session,
     /// connected or not, but for the house's own. Subscriptions stay as they are; what may not be read any more does
     /// not come.
-    pub fn handle_access(&mut self, mut judge: impl FnMut(Option<&str>, &str) -> Standing) {
+    pub fn handle_access(&mut self, mut judge: impl FnMut(Option<&str>, &str) -> Standing, now: Monotonic) {
+        self.now = now;
         let keys: Vec<SessionKey> = self.sessions.keys().collect();
         for key in keys {
             let Some(session) = self.sessions.get(key) else { continue };
@@ -73,7 +76,7 @@ impl Broker {
         }
     }
 
-    fn is_of_the_house(&self, session: &Session) -> bool {
+    pub(super) fn is_of_the_house(&self, session: &Session) -> bool {
         let connection = session.connection.and_then(|connection| self.connections.get(connection));
         let is_connected = connection.is_some_and(|record| record.origin == Origin::House);
         is_connected || session.client_id.as_str().starts_with(RESERVED_CLIENT_ID_PREFIX)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::message::{Delivery, Granted, Message, Terms};
+use super::message::{Delivery, Granted, Message, Owner, Terms};
 use crate::base::clock::Monotonic;
 use crate::mqtt::{ClientId, PacketId, QoS, TopicFilter, TopicName, Will};
 
@@ -29,6 +29,8 @@ pub enum Change {
         filter: TopicFilter,
         /// With what.
         granted: Granted,
+        /// Whether retained messages that match it are still to be sent.
+        replay: bool,
     },
     /// A subscription is gone.
     Unsubscribed {
@@ -87,6 +89,8 @@ pub enum Change {
         message: Arc<Message>,
         /// Its quality of service. Those of QoS 0 may be written late.
         qos: QoS,
+        /// Whose share of the retained messages it counts towards.
+        owner: Owner,
     },
     /// A topic has no retained message any more.
     RetainedCleared {

@@ -27,6 +27,8 @@ pub(super) struct Connection {
     pub(super) heard: Monotonic,
     /// One and a half keep-alive times; `None` when the mechanism is off.
     pub(super) silence_max: Option<Duration>,
+    /// Whether the server reads nothing from it for a reason of its own: the client's silence proves nothing then.
+    pub(super) is_paused: bool,
     /// The deadline of its live entry in the timers.
     pub(super) timer: Option<Monotonic>,
     /// A CONNECT that awaits its verdict.
@@ -66,6 +68,7 @@ impl Connection {
             opened: now,
             heard: now,
             silence_max: None,
+            is_paused: false,
             timer: None,
             asking: None,
             session: None,
@@ -77,9 +80,11 @@ impl Connection {
         }
     }
 
-    /// When to look after it next; `None` for never.
+    /// Returns when the connection times out: without a CONNECT after `connect_timeout`, else after the silence that its
+    /// keep-alive allows. `None` while a login is being verified and while the server reads nothing from the client.
     pub(super) fn deadline(&self, connect_timeout: Duration) -> Option<Monotonic> {
         match self.session {
+            _ if self.is_paused || self.asking.is_some() => None,
             None => Some(self.opened + connect_timeout),
             Some(_) => self.silence_max.map(|silence_max| self.heard + silence_max),
         }

@@ -170,9 +170,28 @@ impl Broker {
         self.forget(connection, WillFate::Publish);
     }
 
+    /// The server reads nothing from this connection until [`Broker::handle_resumed`], because of its own limits: the
+    /// client's keep-alive is suspended (section 3.1.2.10).
+    pub fn handle_paused(&mut self, connection: ConnectionId, now: Monotonic) {
+        self.now = now;
+        if let Some(record) = self.connections.get_mut(connection) {
+            record.is_paused = true;
+        }
+    }
+
+    /// The server reads from this connection again; its keep-alive starts anew.
+    pub fn handle_resumed(&mut self, connection: ConnectionId, now: Monotonic) {
+        self.now = now;
+        if let Some(record) = self.connections.get_mut(connection) {
+            (record.is_paused, record.heard) = (false, now);
+        }
+        self.arm(connection);
+    }
+
     /// What `ticket` stands for is durable. As long as that has not been said, what waits for it is not sent: nothing is
     /// acknowledged that is not durable. Tickets may be answered in any order.
-    pub fn handle_persisted(&mut self, ticket: Ticket) {
+    pub fn handle_persisted(&mut self, ticket: Ticket, now: Monotonic) {
+        self.now = now;
         let held = self.persist.settle(ticket);
         self.outputs.extend(held);
     }

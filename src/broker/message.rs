@@ -127,3 +127,14 @@ impl Terms {
         Self { user: None, expiry_interval_s: Self::FOREVER_S, ends: None }
     }
 }
+
+/// The account that a retained message counts towards.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Owner {
+    /// The gateway's internal clients.
+    Internal,
+    /// All clients without a verified user name together.
+    Anonymous,
+    /// A verified user.
+    User(Box<str>),
+}

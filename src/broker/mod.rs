@@ -38,7 +38,7 @@ pub use authenticate::{Standing, Verdict};
 pub use change::Change;
 pub use connection::Origin;
 pub use machine::{Broker, Disk};
-pub use message::{Delivery, Granted, Marks, Message, Terms};
+pub use message::{Delivery, Granted, Marks, Message, Owner, Terms};
 pub use output::{CloseReason, ConnectionId, Output, SendClass, Ticket};
 
 use std::time::Duration;

@@ -7,7 +7,7 @@ use super::authenticate::Standing;
 use super::change::Change;
 use super::inflight::{Awaits, Inflight};
 use super::machine::Broker;
-use super::message::{Delivery, Terms};
+use super::message::{Delivery, Owner, Terms};
 use super::output::Ticket;
 use super::retained::Retained;
 use super::route::Publication;
@@ -28,8 +28,8 @@ impl Broker {
         for session in sessions {
             self.restore_session(session, &mut judge);
         }
-        for state::Retained { message, qos } in retained {
-            self.retained.set(Retained { message, qos }, &self.options);
+        for state::Retained { message, qos, owner } in retained {
+            self.retained.set(Retained { message, qos, owner }, &self.options);
         }
         self.expire_retained();
         for will in wills {
@@ -42,7 +42,8 @@ impl Broker {
     }
 
     /// A piece of a queue was read; an empty one means that there is no more.
-    pub fn handle_loaded(&mut self, client_id: &ClientId, deliveries: Vec<Delivery>) {
+    pub fn handle_loaded(&mut self, client_id: &ClientId, deliveries: Vec<Delivery>, now: Monotonic) {
+        self.now = now;
         let Some(&key) = self.sessions_by_client.get(client_id) else { return };
         let Some(session) = self.sessions.get_mut(key) else { return };
         let limits = self.options.queue(session.limits);
@@ -52,7 +53,7 @@ impl Broker {
     }
 
     fn restore_session(&mut self, state: SessionState, judge: &mut dyn FnMut(Option<&str>, &str) -> Standing) {
-        let SessionState { client_id, terms, subscriptions, received, deliveries, rest } = state;
+        let SessionState { client_id, terms, subscriptions, received, deliveries, rest, .. } = state;
         let Some(rights) = rights(judge, terms.user.as_deref(), &client_id) else {
             // nobody who is given the name later inherits it
             return self.persist.record(Change::SessionEnded { client_id });
@@ -94,7 +95,8 @@ impl Broker {
         let rights = rights(judge, user.as_deref(), &client_id);
         self.persist.record(Change::WillCleared { client_id });
         if rights.is_some_and(|rights| rights.may_write(will.topic.as_str())) {
-            self.route(&Publication { from: key, ..Publication::from_will(&will) }, false);
+            let owner = Some(user.map_or(Owner::Anonymous, Owner::User));
+            self.route(&Publication { from: key, owner, ..Publication::from_will(&will) }, false);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Options;
-use super::message::Message;
+use super::message::{Message, Owner};
 use crate::base::clock::Monotonic;
 use crate::mqtt::{QoS, TopicFilter, TopicName};
 
@@ -13,6 +13,8 @@ use crate::mqtt::{QoS, TopicFilter, TopicName};
 pub(super) struct Retained {
     pub(super) message: Arc<Message>,
     pub(super) qos: QoS,
+    /// Whose share of the retained messages it counts towards.
+    pub(super) owner: Owner,
 }
 
 /// All retained messages.
@@ -167,7 +169,7 @@ mod tests {
 
     fn retained(topic: &str) -> Retained {
         let message = Message::new(TopicName::new(topic).unwrap(), "x".into());
-        Retained { message: Arc::new(message), qos: QoS::AtMostOnce }
+        Retained { message: Arc::new(message), qos: QoS::AtMostOnce, owner: Owner::Anonymous }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::change::Change;
 use super::deliver::Way;
 use super::forms::{Content, Forms, Own};
 use super::machine::{Behind, Broker};
-use super::message::{Delivery, Granted, Marks};
+use super::message::{Delivery, Granted, Marks, Owner};
 use super::output::{Output, Ticket};
 use super::retained::Retained;
 use super::session::{Session, SessionKey};
@@ -20,6 +20,8 @@ pub(super) struct Publication<'a> {
     pub(super) retain: bool,
     /// Whose it is, where it may not come back to [MQTT-3.8.3-3].
     pub(super) from: Option<SessionKey>,
+    /// Whose retained message it becomes, where that does not follow from `from`.
+    pub(super) owner: Option<Owner>,
 }
 
 /// What came of a publication.
@@ -39,7 +41,7 @@ impl<'a> Publication<'a> {
             properties: publish.properties.message,
             expiry_s: publish.properties.message_expiry_interval_s,
         };
-        Self { content, qos: publish.qos, retain: publish.retain, from: Some(from) }
+        Self { content, qos: publish.qos, retain: publish.retain, from: Some(from), owner: None }
     }
 
     pub(super) fn from_will(will: &'a Will) -> Self {
@@ -49,7 +51,7 @@ impl<'a> Publication<'a> {
             properties: will.properties.as_ref(),
             expiry_s: will.message_expiry_interval_s,
         };
-        Self { content, qos: will.qos, retain: will.retain, from: None }
+        Self { content, qos: will.qos, retain: will.retain, from: None, owner: None }
     }
 }
 
@@ -103,7 +105,7 @@ impl Broker {
     /// when everything recorded so far is durable.
     pub(super) fn route(&mut self, publication: &Publication<'_>, held: bool) -> Routed {
         let mut forms = Forms::new(publication.content, self.now);
-        let mut must_wait = publication.retain && self.retain(&mut forms, publication.qos);
+        let mut must_wait = publication.retain && self.retain(&mut forms, publication);
         let mut found = std::mem::take(&mut self.found);
         self.collect(publication.content.topic, &mut found);
         let has_receivers = !found.own.is_empty() || !found.shared.is_empty();
@@ -183,20 +185,32 @@ impl Broker {
         }
     }
 
-    fn retain(&mut self, forms: &mut Forms<'_>, qos: QoS) -> bool {
+    fn retain(&mut self, forms: &mut Forms<'_>, publication: &Publication<'_>) -> bool {
+        let qos = publication.qos;
+        let owner = publication.owner.clone().unwrap_or_else(|| self.owner_of(publication.from));
         let Some(message) = forms.message() else { return false };
         if message.payload.is_empty() {
             // [MQTT-3.3.1-6], [MQTT-3.3.1-7]
             return self.clear_retained(&message.topic);
         }
-        if !self.retained.set(Retained { message: message.clone(), qos }, &self.options) {
+        if !self.retained.set(Retained { message: message.clone(), qos, owner: owner.clone() }, &self.options) {
             self.outputs.push_back(Output::NotifyRetainedFull { topic: message.topic.clone() });
             // an older one would be taken for the newest [MQTT-3.3.1-5]
             return self.clear_retained(&message.topic);
         }
         self.arm_retained();
-        self.persist.record(Change::Retained { message, qos });
+        self.persist.record(Change::Retained { message, qos, owner });
         qos != QoS::AtMostOnce
+    }
+
+    /// Returns the account that retained messages of this session count towards.
+    fn owner_of(&self, session: Option<SessionKey>) -> Owner {
+        let Some(session) = session.and_then(|key| self.sessions.get(key)) else { return Owner::Anonymous };
+        match &session.user {
+            _ if self.is_of_the_house(session) => Owner::Internal,
+            Some(user) => Owner::User(user.clone()),
+            None => Owner::Anonymous,
+        }
     }
 
     /// Forgets what is retained under `topic`; tells whether there was anything.

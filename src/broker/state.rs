@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::message::{Delivery, Granted, Message, Terms};
+use super::message::{Delivery, Granted, Message, Owner, Terms};
 use crate::base::clock::Monotonic;
 use crate::mqtt::{ClientId, PacketId, QoS, TopicFilter, Will};
 
@@ -29,6 +29,8 @@ pub struct SessionState {
     pub terms: Terms,
     /// What it subscribes to.
     pub subscriptions: Vec<(TopicFilter, Granted)>,
+    /// Those of its subscriptions whose retained messages are still to be sent.
+    pub replays: Vec<TopicFilter>,
     /// Identifiers of QoS 2 messages taken but not yet released.
     pub received: Vec<PacketId>,
     /// All that is in flight and the first of what waits, by arrival.
@@ -93,4 +95,6 @@ pub struct Retained {
     pub message: Arc<Message>,
     /// Its quality of service.
     pub qos: QoS,
+    /// Whose share of the retained messages it counts towards.
+    pub owner: Owner,
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::forms::Content;
 use super::machine::{Broker, Disk};
-use super::message::Message;
+use super::message::{Message, Owner};
 use super::retained::Retained;
 use super::route::Publication;
 use super::timers::Timer;
@@ -135,7 +135,8 @@ impl Broker {
 
     /// Since the start: bytes that came from sockets, bytes that went to them, and messages of QoS 0 that were left out
     /// because their receivers did not read.
-    pub fn handle_traffic(&mut self, received: u64, sent: u64, left_out: u64) {
+    pub fn handle_traffic(&mut self, received: u64, sent: u64, left_out: u64, now: Monotonic) {
+        self.now = now;
         let counters = &mut self.system.counters;
         (counters.bytes_received, counters.bytes_sent) = (received, sent);
         counters.publish_messages_dropped += left_out - counters.left_out;
@@ -223,7 +224,8 @@ impl Broker {
 
     /// How the disk takes what is asked to be persisted. As long as it does not, a PUBLISH of version 5 that would have
     /// to be kept is refused; one of 3.1.1 waits for its acknowledgement.
-    pub fn handle_disk(&mut self, disk: Disk) {
+    pub fn handle_disk(&mut self, disk: Disk, now: Monotonic) {
+        self.now = now;
         self.disk = disk;
         if self.options.system_interval.is_some() {
             self.tell_disk();
@@ -239,8 +241,9 @@ impl Broker {
             Content { topic, payload: value.as_bytes(), properties: MessagePropertiesRef::NONE, expiry_s: None };
         if let Ok(name) = TopicName::new(topic) {
             let message = Arc::new(Message::new(name, value.as_bytes().to_vec().into()));
-            self.retained.set(Retained { message, qos: QoS::AtMostOnce }, &self.options);
+            let retained = Retained { message, qos: QoS::AtMostOnce, owner: Owner::Internal };
+            self.retained.set(retained, &self.options);
         }
-        self.route(&Publication { content, qos: QoS::AtMostOnce, retain: false, from: None }, false);
+        self.route(&Publication { content, qos: QoS::AtMostOnce, retain: false, from: None, owner: None }, false);
     }
 }

@@ -12,6 +12,7 @@ use super::hub::{Hub, Shared};
 use super::peers::Peer;
 use super::{ListenerOptions, Tls};
 use crate::access::{self, Acl, Passwords};
+use crate::base::clock;
 use crate::broker::{ConnectionId, Origin, Standing, Verdict};
 use crate::mqtt::{ClientId, ConnectReturnCode, Password};
 
@@ -124,7 +125,7 @@ impl Hub {
         let Some(peer) = self.peers.get_mut(connection) else { return false };
         if let Some(user) = peer.stream.user() {
             let verdict = self.gate.accepted(Some(user.into()), &client_id);
-            self.broker.handle_verdict(connection, verdict);
+            self.broker.handle_verdict(connection, verdict, clock::monotonic());
             return false;
         }
         let verdict = match user_name.filter(|_| self.gate.access.passwords.is_some()) {
@@ -137,7 +138,7 @@ impl Hub {
                 return true;
             }
         };
-        self.broker.handle_verdict(connection, verdict);
+        self.broker.handle_verdict(connection, verdict, clock::monotonic());
         false
     }
 
@@ -168,7 +169,7 @@ impl Hub {
     }
 
     fn settle_login(&mut self, connection: ConnectionId, verdict: Verdict) {
-        self.broker.handle_verdict(connection, verdict);
+        self.broker.handle_verdict(connection, verdict, clock::monotonic());
         if let Some(peer) = self.peers.get_mut(connection) {
             peer.is_asking = false;
             peer.resume();
@@ -211,7 +212,10 @@ pub(super) async fn reload(shared: Rc<Shared>, mut news: watch::Receiver<Access>
         let earlier = std::mem::replace(&mut gate.access, access);
         let certified: HashSet<&str> =
             peers.iter().filter(|peer| !peer.is_closing && peer.stream.user().is_some()).map(Peer::name).collect();
-        broker.handle_access(|user, client_id| gate.standing(&earlier, user, client_id, certified.contains(client_id)));
+        let judge = |user: Option<&str>, client_id: &str| {
+            gate.standing(&earlier, user, client_id, certified.contains(client_id))
+        };
+        broker.handle_access(judge, clock::monotonic());
         shared.carry_out(&mut hub);
         info!("passwords and rights were read again");
     }

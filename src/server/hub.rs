@@ -195,7 +195,7 @@ impl Shared {
             hub.peers.remove(connection).iter().for_each(|peer| peer.stop());
         }
         let left_out = hub.left_out;
-        hub.broker.handle_traffic(self.received.get(), self.sent.get(), left_out);
+        hub.broker.handle_traffic(self.received.get(), self.sent.get(), left_out, now);
         hub.broker.handle_timeout(now);
         self.carry_out(&mut hub);
         hub.armed = hub.next_deadline();
@@ -227,10 +227,11 @@ impl Shared {
     /// Takes an answer of the store's thread.
     pub(super) fn answered(&self, answer: Answer<Ticket>) {
         let mut hub = self.hub.borrow_mut();
+        let now = clock::monotonic();
         match durable::read(answer) {
-            Meaning::Written(ticket) => hub.broker.handle_persisted(ticket),
-            Meaning::Loaded(client_id, deliveries) => hub.broker.handle_loaded(&client_id, deliveries),
-            Meaning::Disk(disk) => hub.broker.handle_disk(disk),
+            Meaning::Written(ticket) => hub.broker.handle_persisted(ticket, now),
+            Meaning::Loaded(client_id, deliveries) => hub.broker.handle_loaded(&client_id, deliveries, now),
+            Meaning::Disk(disk) => hub.broker.handle_disk(disk, now),
             Meaning::None => {}
         }
         let was_choked = hub.durable.is_choked();
@@ -263,7 +264,7 @@ impl Shared {
                 self.perform(hub, output);
             }
             let Some(ticket) = hub.durable.poll_settled() else { break };
-            hub.broker.handle_persisted(ticket);
+            hub.broker.handle_persisted(ticket, clock::monotonic());
         }
         if !hub.dirty.is_empty() && !self.flush_asked.replace(true) {
             self.ready.ask();

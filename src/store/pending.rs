@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::book::Book;
 use crate::base::clock::Monotonic;
 use crate::broker::state::{Kept, KeptWill, Phase, Retained, Sent};
-use crate::broker::{Change, Delivery, Granted, Message, Terms};
+use crate::broker::{Change, Delivery, Granted, Message, Owner, Terms};
 use crate::mqtt::{ClientId, PacketId, QoS, TopicFilter, TopicName};
 
 /// Facts by what they are about, the last one wins.
@@ -78,7 +78,7 @@ impl Pending {
         match change {
             Change::SessionKept { client_id, terms } => self.session(client_id).kept = Some(terms.clone()),
             Change::SessionEnded { client_id } => self.end_session(client_id),
-            Change::Subscribed { client_id, filter, granted } => {
+            Change::Subscribed { client_id, filter, granted, .. } => {
                 self.session(client_id).subscriptions.insert(filter.clone(), Some(*granted));
             }
             Change::Unsubscribed { client_id, filter } => {
@@ -111,7 +111,7 @@ impl Pending {
             Change::Sent { client_id, arrival, packet_id } => self.send(client_id, *arrival, *packet_id),
             Change::Released { client_id, arrival } => self.release(client_id, *arrival),
             Change::Dequeued { client_id, arrival } => self.remove(client_id, *arrival),
-            Change::Retained { message, qos } => self.retain(message, *qos, now),
+            Change::Retained { message, qos, .. } => self.retain(message, *qos, now),
             Change::RetainedCleared { topic } => {
                 self.late.remove(topic);
                 self.retained.insert(topic.clone(), None);
@@ -180,7 +180,7 @@ impl Pending {
             self.late_since.get_or_insert(now);
         } else {
             self.late.remove(&topic);
-            self.retained.insert(topic, Some(Retained { message: message.clone(), qos }));
+            self.retained.insert(topic, Some(Retained { message: message.clone(), qos, owner: Owner::Anonymous }));
         }
     }
 
@@ -193,7 +193,7 @@ impl Pending {
     pub(super) fn take_late(&mut self) {
         self.late_since = None;
         for (topic, message) in std::mem::take(&mut self.late) {
-            self.retained.insert(topic, Some(Retained { message, qos: QoS::AtMostOnce }));
+            self.retained.insert(topic, Some(Retained { message, qos: QoS::AtMostOnce, owner: Owner::Anonymous }));
         }
     }
 
@@ -327,7 +327,10 @@ mod tests {
         let mut pending = Pending::default();
         let at = |s| Monotonic::from_boot(Duration::from_secs(s));
         for (s, payload) in [(5, "a"), (6, "b"), (7, "c")] {
-            pending.record(&Change::Retained { message: message(payload), qos: QoS::AtMostOnce }, at(s));
+            pending.record(
+                &Change::Retained { message: message(payload), qos: QoS::AtMostOnce, owner: Owner::Anonymous },
+                at(s),
+            );
         }
         assert!(pending.is_empty());
         assert_eq!(pending.late_due(Duration::from_secs(30)), Some(at(35)));
@@ -339,8 +342,8 @@ mod tests {
 
     #[test]
     fn an_acknowledged_retained_message_is_not_swallowed_by_a_late_one_and_ends_an_older_late_one() {
-        let acknowledged = Change::Retained { message: message("1"), qos: QoS::AtLeastOnce };
-        let late = |text| Change::Retained { message: message(text), qos: QoS::AtMostOnce };
+        let acknowledged = Change::Retained { message: message("1"), qos: QoS::AtLeastOnce, owner: Owner::Anonymous };
+        let late = |text| Change::Retained { message: message(text), qos: QoS::AtMostOnce, owner: Owner::Anonymous };
         let mut both = pending(&[late("0"), acknowledged, late("2")]);
         let now: Vec<_> = both.retained.values().flatten().map(|kept| kept.message.payload.clone()).collect();
         assert_eq!(now, ["1"]);

@@ -146,7 +146,7 @@ impl<'a> Reader<'a> {
             let (qos, _) = unflags(row::integer(row, 1)?)?;
             reader.book.note_key(id);
             reader.book.retained.insert(message.topic.clone(), id);
-            reader.state.retained.push(Retained { message, qos });
+            reader.state.retained.push(Retained { message, qos, owner: crate::broker::Owner::Anonymous });
             Some(())
         })
     }
@@ -220,7 +220,7 @@ impl<'a> Reader<'a> {
 impl SessionState {
     fn new(client_id: ClientId, terms: Terms) -> Self {
         let (subscriptions, received, deliveries) = (Vec::new(), Vec::new(), Vec::new());
-        Self { client_id, terms, subscriptions, received, deliveries, rest: Backlog::default() }
+        Self { client_id, terms, subscriptions, replays: Vec::new(), received, deliveries, rest: Backlog::default() }
     }
 
     /// Once one was left on disk, all later ones are: what is handed over has no holes.

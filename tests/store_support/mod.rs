@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sensegate::base::clock::{Monotonic, Wall};
 use sensegate::base::ids::BootId;
-use sensegate::broker::{Change, Delivery, Granted, Message, Terms};
+use sensegate::broker::{Change, Delivery, Granted, Message, Owner, Terms};
 use sensegate::mqtt::{ClientId, MessageFields, MessageProperties, PacketId, QoS, TopicFilter, TopicName, Will};
 use sensegate::store::{Clocks, Damage, Options, State, Store, StoreError};
 
@@ -99,6 +99,7 @@ pub(crate) fn subscribed(name: &str, filter: &str, qos: QoS) -> Change {
         client_id: client(name),
         filter: TopicFilter::new(filter).unwrap(),
         granted: Granted::new(qos),
+        replay: false,
     }
 }
 
@@ -120,7 +121,7 @@ pub(crate) fn dequeued(name: &str, arrival: u64) -> Change {
 }
 
 pub(crate) fn retained(topic: &str, payload: &[u8], qos: QoS) -> Change {
-    Change::Retained { message: message(topic, payload), qos }
+    Change::Retained { message: message(topic, payload), qos, owner: Owner::Anonymous }
 }
 
 pub(crate) fn will(topic: &str) -> Will {

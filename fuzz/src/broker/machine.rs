@@ -256,7 +256,7 @@ impl Machine {
         {
             self.disk.write(entry.remove());
         }
-        self.broker.handle_persisted(request.ticket);
+        self.broker.handle_persisted(request.ticket, self.time.now());
         self.drain();
     }
 
@@ -266,7 +266,7 @@ impl Machine {
         self.write_all();
         let loaded = self.disk.store(&self.time).load(&client_id, after, count).expect("what is in memory can be read");
         assert!(loaded.damaged.is_empty(), "what was written cannot be read");
-        self.broker.handle_loaded(&client_id, loaded.deliveries);
+        self.broker.handle_loaded(&client_id, loaded.deliveries, self.time.now());
         self.drain();
     }
 
@@ -286,18 +286,18 @@ impl Machine {
         if let Some(peer) = self.peers.get_mut(&connection) {
             peer.is_asking = false;
         }
-        self.broker.handle_verdict(connection, verdict(bits, user));
+        self.broker.handle_verdict(connection, verdict(bits, user), self.time.now());
         self.drain();
     }
 
     fn reload(&mut self, bits: u8) {
-        self.broker.handle_access(standings(bits));
+        self.broker.handle_access(standings(bits), self.time.now());
         self.drain();
     }
 
     fn fill(&mut self, is_full: bool) {
         self.is_disk_full = is_full;
-        self.broker.handle_disk(if is_full { broker::Disk::Full } else { broker::Disk::Writes });
+        self.broker.handle_disk(if is_full { broker::Disk::Full } else { broker::Disk::Writes }, self.time.now());
         self.drain();
     }
 

@@ -73,7 +73,7 @@ fn take(broker: &mut Broker, key: SessionKey, wanted: &Subscription, id: Option<
     session.subscriptions.insert(filter.clone(), granted);
     if session.is_persistent() {
         let client_id = session.client_id.clone();
-        broker.persist.record(Change::Subscribed { client_id, filter: filter.clone(), granted });
+        broker.persist.record(Change::Subscribed { client_id, filter: filter.clone(), granted, replay: false });
     }
     broker.subscriptions.insert(filter, key, granted);
     Ok(is_new)
@@ -99,7 +99,7 @@ fn brings(wanted: &Subscription, is_new: bool) -> bool {
 /// filters meet, a message comes once, with the highest quality of service: else one packet full of filters would call
 /// for a multiple of all that is retained.
 fn replay(broker: &mut Broker, key: SessionKey, filters: &BTreeSet<&TopicFilter>, id: Option<SubscriptionId>) {
-    for Retained { message, qos } in found(broker, key, filters) {
+    for Retained { message, qos, .. } in found(broker, key, filters) {
         if message.is_expired(broker.now) {
             continue;
         }

@@ -37,11 +37,11 @@ fn nobody_is_seated_before_the_verdict() {
     let mut world = unanswered();
     let client = world.connect(user("bob", "c"));
     assert!(world.take(client).is_empty() && world.asking == [client]);
-    world.broker.handle_verdict(client, accepted("bob"));
+    world.broker.handle_verdict(client, accepted("bob"), world.now);
     world.drain();
     assert_eq!(world.take(client), ["connack 0 present=false"]);
     // a second verdict is none
-    world.broker.handle_verdict(client, Verdict::Refused(ConnectReturnCode::NotAuthorized));
+    world.broker.handle_verdict(client, Verdict::Refused(ConnectReturnCode::NotAuthorized), world.now);
     world.drain();
     assert!(world.take(client).is_empty() && world.reason(client).is_none());
 }
@@ -50,12 +50,12 @@ fn nobody_is_seated_before_the_verdict() {
 fn a_refusal_is_told_in_connack_and_leaves_nothing_behind() {
     let mut world = unanswered();
     let client = world.connect(Connect { will: Some(will("will", "gone")), ..user("bob", "c") });
-    world.broker.handle_verdict(client, Verdict::Refused(ConnectReturnCode::NotAuthorized));
+    world.broker.handle_verdict(client, Verdict::Refused(ConnectReturnCode::NotAuthorized), world.now);
     world.drain();
     assert_eq!(world.take(client), ["connack 5 present=false"]);
     assert_eq!(world.reason(client), Some(&CloseReason::Refused(ReasonCode::NotAuthorized)));
     let next = world.connect(user("ann", "c"));
-    world.broker.handle_verdict(next, accepted("ann"));
+    world.broker.handle_verdict(next, accepted("ann"), world.now);
     world.drain();
     assert_eq!(world.take(next), ["connack 0 present=false"]);
 }
@@ -65,15 +65,40 @@ fn while_a_verdict_is_awaited_a_connection_may_end_but_not_speak() {
     let mut world = unanswered();
     let gone = world.connect(user("bob", "gone"));
     world.cut(gone);
-    world.broker.handle_verdict(gone, accepted("bob"));
+    world.broker.handle_verdict(gone, accepted("bob"), world.now);
     world.drain();
     assert!(world.take(gone).is_empty());
     let hasty = world.connect(user("bob", "hasty"));
     world.send(hasty, Packet::PingReq);
     assert!(matches!(world.reason(hasty), Some(CloseReason::Violation { .. })));
-    let slow = world.connect(user("bob", "slow"));
+}
+
+#[test]
+fn the_time_that_the_verification_of_a_login_takes_does_not_count_towards_the_connect_timeout() {
+    let mut world = unanswered();
+    let client = world.connect(user("bob", "patient"));
+    world.pass(Duration::from_secs(3600));
+    assert_eq!(world.reason(client), None);
+    world.broker.handle_verdict(client, accepted("bob"), world.now);
+    world.drain();
+    assert_eq!(world.take(client), ["connack 0 present=false"]);
+    let silent = world.open();
     world.pass(Duration::from_secs(10));
-    assert_eq!(world.reason(slow), Some(&CloseReason::ConnectTimeout));
+    assert_eq!(world.reason(silent), Some(&CloseReason::ConnectTimeout));
+}
+
+#[test]
+fn a_client_that_the_server_does_not_read_from_is_not_taken_for_silent() {
+    let mut world = World::new();
+    let client = world.join("c", true);
+    world.broker.handle_paused(client, world.now);
+    world.pass(Duration::from_secs(3600));
+    assert_eq!(world.reason(client), None);
+    world.broker.handle_resumed(client, world.now);
+    world.pass(Duration::from_secs(89));
+    assert_eq!(world.reason(client), None);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.reason(client), Some(&CloseReason::KeepAlive));
 }
 
 #[test]
@@ -83,7 +108,7 @@ fn a_takeover_waits_for_the_verdict_and_the_house_for_none() {
     world.acl = None;
     let second = world.connect(user("bob", "c"));
     assert!(world.reason(first).is_none());
-    world.broker.handle_verdict(second, accepted("bob"));
+    world.broker.handle_verdict(second, accepted("bob"), world.now);
     world.drain();
     assert_eq!(world.reason(first), Some(&CloseReason::TakenOver));
     assert_eq!(world.take(second), ["connack 0 present=true"]);
@@ -196,11 +221,12 @@ fn new_rights_reach_those_who_are_connected_and_expel_those_who_are_gone() {
     world.subscribe(ann, "#", 0);
     world.take(ann);
     let acl = Acl::parse("user ann\ntopic read b\ntopic write #\n").unwrap();
-    world.broker.handle_access(|user, client_id| match user {
+    let judge = |user: Option<&str>, client_id: &str| match user {
         Some("ann") => Standing::Stays(acl.rights(user, client_id)),
         Some("bob") => Standing::Unproven,
         _ => Standing::Gone,
-    });
+    };
+    world.broker.handle_access(judge, world.now);
     world.drain();
     assert_eq!((world.reason(bob), world.reason(eve)), (Some(&CloseReason::Expelled), Some(&CloseReason::Expelled)));
     for topic in ["a", "b"] {

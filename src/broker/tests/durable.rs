@@ -104,11 +104,11 @@ fn only_what_depends_on_a_failing_ticket_waits_for_it() {
     world.publish(second, "t", "y", 1, 8);
     let [failing, written] = world.requested[..] else { panic!("{:?}", world.requested) };
     world.publish(first, "nobody", "z", 1, 9);
-    world.broker.handle_persisted(written);
+    world.broker.handle_persisted(written, world.now);
     world.drain();
     assert_eq!(world.take(second), ["puback 8"]);
     assert!(world.take(first).is_empty(), "acknowledgements keep their order");
-    world.broker.handle_persisted(failing);
+    world.broker.handle_persisted(failing, world.now);
     world.drain();
     assert_eq!(world.take(first), ["puback 7", "puback 9"]);
 }
@@ -118,7 +118,7 @@ fn while_the_disk_is_full_clients_come_and_are_heard() {
     let mut world = slow();
     let publisher = world.join("p", true);
     world.is_durable_at_once = false;
-    world.broker.handle_disk(Disk::Full);
+    world.broker.handle_disk(Disk::Full, world.now);
     world.publish(publisher, "t", "x", 1, 7);
     world.send(publisher, Packet::PingReq);
     assert_eq!(world.take(publisher), ["pingresp"]);

@@ -275,14 +275,14 @@ fn a_full_disk_refuses_what_it_would_have_to_keep() {
     world.cut(absent);
     let (five, old) = (world.join_5("five", 0), world.join("old", true));
     world.is_durable_at_once = false;
-    world.broker.handle_disk(Disk::Full);
+    world.broker.handle_disk(Disk::Full, world.now);
     world.publish_5(five, Publish::new("t", b"x"), 1);
     world.publish_5(five, Publish::new("u", b"x"), 1);
     world.publish_5(five, Publish { retain: true, ..Publish::new("u", b"x") }, 2);
     assert_eq!(world.take(five), ["puback 9 97", "puback 9 10", "pubrec 9 97"]);
     world.publish(old, "t", "x", 1, 4);
     assert!(world.take(old).is_empty());
-    world.broker.handle_disk(Disk::Writes);
+    world.broker.handle_disk(Disk::Writes, world.now);
     world.persist();
     assert_eq!(world.take(old), ["puback 4"]);
     world.publish_5(five, Publish::new("t", b"x"), 1);

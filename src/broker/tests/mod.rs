@@ -77,7 +77,7 @@ impl World {
                 }
                 Output::RequestClose { connection, reason } => self.closed.push((connection, reason)),
                 Output::RequestPersist { ticket, .. } if self.is_durable_at_once => {
-                    self.broker.handle_persisted(ticket);
+                    self.broker.handle_persisted(ticket, self.now);
                 }
                 Output::RequestPersist { ticket, .. } => self.requested.push(ticket),
                 Output::RequestLoad { after, count, .. } => self.loads.push((after, count)),
@@ -86,7 +86,7 @@ impl World {
                     Some(acl) => {
                         let rights = acl.rights(user_name.as_deref(), client_id.as_str());
                         let user = user_name.map(Into::into);
-                        self.broker.handle_verdict(connection, Verdict::Accepted { user, rights });
+                        self.broker.handle_verdict(connection, Verdict::Accepted { user, rights }, self.now);
                     }
                 },
                 Output::NotifyDenied { topic, .. } => self.denied.push(topic.into()),
@@ -98,7 +98,7 @@ impl World {
     /// Answers every open request to persist.
     fn persist(&mut self) {
         for ticket in std::mem::take(&mut self.requested) {
-            self.broker.handle_persisted(ticket);
+            self.broker.handle_persisted(ticket, self.now);
         }
         self.drain();
     }

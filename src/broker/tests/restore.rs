@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::state::{Backlog, Kept, KeptWill, Phase, Retained, Sent, SessionState, State};
-use super::super::{Delivery, Granted, Message, Standing, Terms};
+use super::super::{Delivery, Granted, Message, Owner, Standing, Terms};
 use super::*;
 use crate::access::Rights;
 
@@ -30,6 +30,7 @@ fn state(deliveries: Vec<Kept>, rest: Backlog) -> State {
         client_id: ClientId::new("s"),
         terms: Terms::forever(),
         subscriptions: vec![(TopicFilter::new("t").unwrap(), Granted::new(qos(2)))],
+        replays: Vec::new(),
         received: vec![id(7)],
         deliveries,
         rest,
@@ -64,7 +65,7 @@ fn retained_messages_are_there_and_wills_of_the_dead_are_published() {
     let message = Arc::new(Message::new(TopicName::new("r").unwrap(), "kept".into()));
     let last = Will { retain: true, qos: QoS::AtLeastOnce, ..will("w", "gone") };
     world.restore(State {
-        retained: vec![Retained { message, qos: qos(1) }],
+        retained: vec![Retained { message, qos: qos(1), owner: Owner::Anonymous }],
         wills: vec![KeptWill { client_id: ClientId::new("dead"), user: None, will: last, due: None }],
         ..State::default()
     });
@@ -77,7 +78,7 @@ fn retained_messages_are_there_and_wills_of_the_dead_are_published() {
 fn serve_loads(world: &mut World, disk: &[Delivery]) {
     while let Some((after, count)) = world.loads.pop() {
         let piece = disk.iter().filter(|delivery| delivery.arrival > after).take(count).cloned().collect();
-        world.broker.handle_loaded(&ClientId::new("s"), piece);
+        world.broker.handle_loaded(&ClientId::new("s"), piece, world.now);
         world.drain();
     }
 }

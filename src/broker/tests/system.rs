@@ -34,9 +34,9 @@ fn a_value_is_published_when_it_has_changed_and_retained() {
 fn what_slow_receivers_miss_counts_as_dropped() {
     let topic = "$SYS/broker/publish/messages/dropped";
     let (mut world, reader, _) = World::telling(topic);
-    world.broker.handle_traffic(10, 20, 3);
+    world.broker.handle_traffic(10, 20, 3, world.now);
     world.pass_interval();
-    world.broker.handle_traffic(10, 20, 4);
+    world.broker.handle_traffic(10, 20, 4, world.now);
     world.pass_interval();
     assert_eq!(world.take(reader), [format!("{topic}=3 q0"), format!("{topic}=4 q0")]);
 }
@@ -59,7 +59,7 @@ fn a_disk_that_does_not_write_is_told_at_once_and_by_its_name() {
     let (mut world, reader, first) = World::telling(topic);
     assert_eq!(first, format!("{topic}=ok q0 retain"));
     for disk in [Disk::Full, Disk::Fails, Disk::Writes] {
-        world.broker.handle_disk(disk);
+        world.broker.handle_disk(disk, world.now);
         world.drain();
     }
     assert_eq!(world.take(reader), ["full", "failing", "ok"].map(|word| format!("{topic}={word} q0")));

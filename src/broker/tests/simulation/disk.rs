@@ -71,9 +71,9 @@ impl Disk {
 
 fn apply(state: &mut State, change: &Change) {
     match change.clone() {
-        Change::Retained { message, qos } => {
+        Change::Retained { message, qos, owner } => {
             state.retained.retain(|kept| kept.message.topic != message.topic);
-            state.retained.push(Retained { message, qos });
+            state.retained.push(Retained { message, qos, owner });
         }
         Change::RetainedCleared { topic } => state.retained.retain(|kept| kept.message.topic != topic),
         Change::WillSet { client_id, user, will } => {
@@ -98,7 +98,15 @@ fn keep_session(state: &mut State, client_id: ClientId, terms: Terms) {
     }
     let (subscriptions, received, deliveries) = (Vec::new(), Vec::new(), Vec::new());
     let rest = Backlog::default();
-    state.sessions.push(SessionState { client_id, terms, subscriptions, received, deliveries, rest });
+    state.sessions.push(SessionState {
+        client_id,
+        terms,
+        subscriptions,
+        replays: Vec::new(),
+        received,
+        deliveries,
+        rest,
+    });
 }
 
 /// Whose change it is, if it is a session's.

@@ -138,7 +138,7 @@ impl Simulation {
                         self.model.admit(serial, client, &asked);
                     }
                     let user = user_name.map(Into::into);
-                    self.broker.handle_verdict(connection, Verdict::Accepted { user, rights });
+                    self.broker.handle_verdict(connection, Verdict::Accepted { user, rights }, self.now);
                 }
                 Output::RequestLoad { client_id, after, count } => {
                     self.disk.loads.push_back((self.disk.newest, client_id, after, count));
@@ -197,12 +197,12 @@ impl Simulation {
         for _ in 0..most {
             let Some(ticket) = (!self.disk.is_full).then(|| self.disk.commit()).flatten() else { break };
             self.snapshots = self.snapshots.split_off(&ticket.0);
-            self.broker.handle_persisted(ticket);
+            self.broker.handle_persisted(ticket, self.now);
             self.absorb();
         }
         if let Some((client_id, deliveries)) = self.disk.load() {
             self.say(|| format!("load {client_id:?} {}", deliveries.len()));
-            self.broker.handle_loaded(&client_id, deliveries);
+            self.broker.handle_loaded(&client_id, deliveries, self.now);
             self.absorb();
         }
     }
@@ -210,11 +210,8 @@ impl Simulation {
     pub(super) fn fill_disk(&mut self, is_full: bool) {
         self.say(|| format!("disk full: {is_full}"));
         (self.disk.is_full, self.model.is_disk_full) = (is_full, is_full);
-        self.broker.handle_disk(if is_full {
-            super::super::super::Disk::Full
-        } else {
-            super::super::super::Disk::Writes
-        });
+        let disk = if is_full { super::super::super::Disk::Full } else { super::super::super::Disk::Writes };
+        self.broker.handle_disk(disk, self.now);
         self.absorb();
     }
 
@@ -243,7 +240,7 @@ impl Simulation {
         self.say(|| format!("rights {place} {expelled:?}"));
         self.model.judge(rights);
         let acl = self.acl.clone();
-        self.broker.handle_access(|user, client_id| Standing::Stays(acl.rights(user, client_id)));
+        self.broker.handle_access(|user, client_id| Standing::Stays(acl.rights(user, client_id)), self.now);
         self.absorb();
         let Some((client, standing)) = expelled else { return };
         let serial = self.model.sessions.get(&client).and_then(|session| session.connection);
@@ -252,10 +249,11 @@ impl Simulation {
             self.model.remove_session(client);
         }
         let name = format!("c{client}");
-        self.broker.handle_access(|user, client_id| {
+        let judge = |user: Option<&str>, client_id: &str| {
             let stays = Standing::Stays(acl.rights(user, client_id));
             if client_id == name { standing.clone() } else { stays }
-        });
+        };
+        self.broker.handle_access(judge, self.now);
         self.absorb();
     }
 
