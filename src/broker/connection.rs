@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::alias::{Incoming, Outgoing};
-use super::persist::Place;
+use super::lane::Lanes;
 use super::session::SessionKey;
 use crate::base::clock::Monotonic;
 use crate::mqtt::{Connect, ProtocolVersion, Will};
@@ -38,12 +38,10 @@ pub(super) struct Connection {
     pub(super) will: Option<Box<Will>>,
     /// What only a client of version 5 has.
     pub(super) five: Option<Box<Five>>,
-    /// Where CONNACK is held.
-    pub(super) greeting: Place,
-    /// Where its latest answer is held.
-    pub(super) answers_until: Place,
-    /// Where its latest delivery is held.
-    pub(super) deliveries_until: Place,
+    /// Outputs that wait for durability; `None` while there are none.
+    pub(super) lanes: Option<Box<Lanes>>,
+    /// Whether so many outputs are held that the client is not read from.
+    pub(super) is_congested: bool,
 }
 
 /// A connection of version 5, as its CONNECT asked for it.
@@ -74,9 +72,8 @@ impl Connection {
             session: None,
             will: None,
             five: None,
-            greeting: Place::default(),
-            answers_until: Place::default(),
-            deliveries_until: Place::default(),
+            lanes: None,
+            is_congested: false,
         }
     }
 
@@ -88,6 +85,11 @@ impl Connection {
             None => Some(self.opened + connect_timeout),
             Some(_) => self.silence_max.map(|silence_max| self.heard + silence_max),
         }
+    }
+
+    /// Returns whether it is one of the gateway's internal clients.
+    pub(super) fn is_internal(&self) -> bool {
+        self.origin == Origin::House
     }
 
     /// Whether its client takes a packet of this size.

@@ -3,29 +3,36 @@
 use super::change::Change;
 use super::forms::{Content, Forms, Own};
 use super::inflight::{Awaits, Inflight};
-use super::machine::{Behind, Broker};
+use super::lane::Lane;
+use super::machine::Broker;
 use super::message::Delivery;
 use super::output::{ConnectionId, Output, SendClass, Ticket};
+use super::persist::Barrier;
 use super::session::SessionKey;
 use crate::mqtt::{Acknowledgement, Frame, Packet, PacketId, ProtocolVersion, QoS};
 
-/// How a delivery comes.
-pub(super) struct Way<'f, 'a> {
-    /// Behind what it goes onward.
-    pub(super) behind: Behind,
-    /// Its bytes for other receivers, where there are any.
+/// What a delivery waits for, and how it is encoded.
+pub(super) struct DeliveryContext<'f, 'a> {
+    /// What must be durable before the message is sent to its receiver.
+    pub(super) barrier: Barrier,
+    /// The encoded variants of the publication, shared with its other receivers; `None` for a single receiver.
     pub(super) forms: Option<&'f mut Forms<'a>>,
 }
 
-impl Way<'_, '_> {
-    /// On its own, later than others had it.
-    pub(super) const LATE: Self = Self { behind: Behind::Deliveries, forms: None };
+impl DeliveryContext<'_, '_> {
+    /// A message for one receiver that waits for nothing.
+    pub(super) const SINGLE: Self = Self { barrier: Barrier::None, forms: None };
 }
 
 impl Broker {
     /// QoS 1 and 2: into the window when there is room and nobody waits before it, else into the queue. QoS 0 goes out
     /// when the client is there. Returns whether an acknowledgement has to wait for durability.
-    pub(super) fn deliver(&mut self, key: SessionKey, mut delivery: Delivery, way: Way<'_, '_>) -> bool {
+    pub(super) fn deliver(
+        &mut self,
+        key: SessionKey,
+        mut delivery: Delivery,
+        context: DeliveryContext<'_, '_>,
+    ) -> bool {
         let Some(session) = self.sessions.get_mut(key) else { return false };
         if let Some(age_max) = self.options.queue(session.limits).age_max {
             delivery.marks.get_or_insert_default().stale = Some(self.now + age_max);
@@ -34,7 +41,7 @@ impl Broker {
             return false;
         }
         if delivery.qos == QoS::AtMostOnce {
-            self.send_unnumbered(key, &delivery, way.behind);
+            self.send_unnumbered(key, &delivery, context.barrier);
             return false;
         }
         let is_persistent = session.is_persistent();
@@ -42,12 +49,12 @@ impl Broker {
             let client_id = session.client_id.clone();
             self.persist.record(Change::Enqueued { client_id, delivery: delivery.clone() });
         }
-        if way.behind != Behind::Deliveries {
+        if context.barrier != Barrier::None {
             session.held_until = self.persist.open_ticket();
         }
         let has_room = session.queue.is_empty() && session.has_room(&self.options);
         if session.connection.is_some() && has_room {
-            self.start(key, delivery, way);
+            self.start(key, delivery, context);
         } else {
             self.queue(key, delivery);
         }
@@ -55,14 +62,14 @@ impl Broker {
     }
 
     /// Sends a retained or reassigned message of QoS 0.
-    fn send_unnumbered(&mut self, key: SessionKey, delivery: &Delivery, behind: Behind) {
+    fn send_unnumbered(&mut self, key: SessionKey, delivery: &Delivery, barrier: Barrier) {
         let Some(connection) = self.sessions.get(key).and_then(|session| session.connection) else { return };
         let Some(record) = self.connections.get_mut(connection) else { return };
         let content = Content::of(&delivery.message, self.now);
         if let Some((frame, _)) = record.encode(&content, &Own::of(delivery, None)) {
             self.count_sent(delivery.message.payload.len());
             // not dropped: the server handles nothing more from a client that does not take its answers
-            self.send(connection, frame, SendClass::Must, behind);
+            self.send(connection, frame, SendClass::Must, Lane::Deliveries, barrier);
         }
     }
 
@@ -108,9 +115,8 @@ impl Broker {
         {
             let is_readable = session.rights.may_read(delivery.message.topic.as_str());
             if is_readable && !delivery.is_over(self.now) {
-                let is_settled = self.persist.is_settled(session.held_until);
-                let behind = if is_settled { Behind::Deliveries } else { Behind::Settled };
-                self.start(key, delivery, Way { behind, forms: None });
+                let barrier = self.persist.everything_up_to(session.held_until);
+                self.start(key, delivery, DeliveryContext { barrier, forms: None });
             } else {
                 self.dequeued(key, delivery.arrival);
             }
@@ -130,30 +136,33 @@ impl Broker {
 
     /// Gives a delivery its identifier and sends it. A QoS 2 identifier of a persistent session is durable first. What
     /// the client does not take because of its size counts as delivered [MQTT-3.1.2-25].
-    fn start(&mut self, key: SessionKey, delivery: Delivery, way: Way<'_, '_>) {
+    fn start(&mut self, key: SessionKey, delivery: Delivery, context: DeliveryContext<'_, '_>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Some(connection) = session.connection else { return };
         let Some(record) = self.connections.get_mut(connection) else { return };
         let packet_id = session.window.claim();
         let own = Own::of(&delivery, Some(packet_id));
-        let encoded = match way.forms {
+        let encoded = match context.forms {
             Some(forms) => forms.frame(record, &own),
             None => record.encode(&Content::of(&delivery.message, self.now), &own),
         };
         let (arrival, qos, bytes) = (delivery.arrival, delivery.qos, delivery.message.payload.len());
         let Some((frame, _)) = encoded else { return self.dequeued(key, arrival) };
         session.window.start(packet_id, delivery);
-        let mut behind = way.behind;
+        let mut barrier = context.barrier;
         if session.is_persistent() {
             let client_id = session.client_id.clone();
             self.persist.record(Change::Sent { client_id, arrival, packet_id });
             if qos == QoS::ExactlyOnce {
                 session.held_until = self.persist.open_ticket();
-                behind = if behind == Behind::Deliveries { Behind::Origin } else { behind };
+                barrier = match barrier {
+                    Barrier::None | Barrier::ThisInput => Barrier::ThisInput,
+                    Barrier::Change(_) | Barrier::Everything(_) => Barrier::Everything(session.held_until),
+                };
             }
         }
         self.count_sent(bytes);
-        self.answer(connection, frame, behind);
+        self.answer(connection, frame, Lane::Deliveries, barrier);
     }
 
     /// A PUBLISH with so many bytes of payload goes out.
@@ -194,25 +203,24 @@ impl Broker {
     }
 
     fn repeat(&mut self, connection: ConnectionId, key: SessionKey, again: &Again) {
-        let held_until = self.sessions.get(key).map_or_else(Ticket::default, |session| session.held_until);
-        let is_settled = self.persist.is_settled(held_until);
+        let Some(session) = self.sessions.get(key) else { return };
+        let durable = self.persist.everything_up_to(session.held_until);
         let Some(record) = self.connections.get_mut(connection) else { return };
-        let (frame, behind) = match again {
-            Again::Release(packet_id) => {
-                (pub_rel(Acknowledgement::success(*packet_id), record.version), Behind::Deliveries)
+        let (frame, barrier) = match again {
+            Again::Release(packet_id, ticket) => {
+                (pub_rel(Acknowledgement::success(*packet_id), record.version), Barrier::Change(*ticket))
             }
             Again::Publish(packet_id, delivery) => {
                 // [MQTT-3.3.1-1]
                 let own = Own { dup: true, ..Own::of(delivery, Some(*packet_id)) };
                 match record.encode(&Content::of(&delivery.message, self.now), &own) {
-                    // not behind later deliveries [MQTT-4.6.0-6], nor before its identifier is durable
-                    Some((frame, _)) if is_settled => (frame, Behind::Deliveries),
-                    Some((frame, _)) => (frame, Behind::Settled),
+                    // its identifier must be durable
+                    Some((frame, _)) => (frame, durable),
                     None => return self.give_up(key, *packet_id),
                 }
             }
         };
-        self.answer(connection, frame, behind);
+        self.answer(connection, frame, Lane::Deliveries, barrier);
     }
 
     /// A delivery whose client takes only smaller packets now.
@@ -227,13 +235,13 @@ impl Broker {
 /// What is sent once more.
 enum Again {
     Publish(PacketId, Delivery),
-    Release(PacketId),
+    Release(PacketId, Ticket),
 }
 
 impl Again {
     fn of(entry: &Inflight) -> Self {
         match entry.awaits {
-            Awaits::Complete => Self::Release(entry.packet_id),
+            Awaits::Complete => Self::Release(entry.packet_id, entry.released),
             Awaits::Ack | Awaits::Received => Self::Publish(entry.packet_id, entry.delivery.clone()),
         }
     }

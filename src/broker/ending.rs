@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::change::Change;
 use super::inflight::Awaits;
-use super::machine::{Behind, Broker, Disk, WillFate};
+use super::lane::{Lane, Lanes};
+use super::machine::{Broker, Disk, WillFate};
 use super::message::{Delivery, Terms};
 use super::output::{CloseReason, ConnectionId, Output};
-use super::persist::Place;
+use super::persist::Barrier;
 use super::session::SessionKey;
 use super::timers::Timer;
 use crate::base::clock::Monotonic;
@@ -23,7 +24,10 @@ impl Broker {
         for connection in connections {
             self.say_why(connection, &CloseReason::ShuttingDown);
         }
-        self.connections.clear();
+        let ended: Vec<_> = self.connections.drain().map(|(connection, record)| (connection, record.lanes)).collect();
+        for (connection, lanes) in ended {
+            self.keep_closing(connection, lanes);
+        }
     }
 
     /// Ends a connection whose client broke a rule.
@@ -42,17 +46,20 @@ impl Broker {
         self.end(connection, CloseReason::Violation { code, what, clause }, WillFate::Publish);
     }
 
-    /// Ends a connection from this side, behind the answers it still gets.
+    /// Ends a connection from this side, after everything that it is still to be sent. While the disk does not write,
+    /// what is held is dropped: nobody knows how long it would wait.
     pub(super) fn end(&mut self, connection: ConnectionId, reason: CloseReason, will: WillFate) {
         self.say_why(connection, &reason);
-        let behind = self.behind_all(connection);
-        self.put(connection, Output::RequestClose { connection, reason }, behind);
+        self.put(connection, Output::RequestClose { connection, reason }, Lane::Close, Barrier::None);
+        let lanes = self.connections.get_mut(connection).and_then(|record| record.lanes.take());
+        self.keep_closing(connection, lanes);
         self.forget(connection, will);
     }
 
     /// DISCONNECT with its reason, for a client of version 5 that was let in [MQTT-3.14.0-1].
     fn say_why(&mut self, connection: ConnectionId, reason: &CloseReason) {
-        let Some(record) = self.connections.get(connection) else { return };
+        let is_told = self.drop_held(connection);
+        let Some(record) = self.connections.get(connection).filter(|_| is_told) else { return };
         let (Some(code), Some(_), true) = (reason.code(), record.session, record.version.has_properties()) else {
             return;
         };
@@ -65,14 +72,17 @@ impl Broker {
         if !record.takes(frame.wire_len()) {
             return;
         }
-        let behind = self.behind_all(connection);
-        self.answer(connection, frame, behind);
+        self.answer(connection, frame, Lane::Close, Barrier::None);
     }
 
-    /// An end waits for what is still to be sent, but for what a disk holds up that does not write, who knows how long.
-    fn behind_all(&self, connection: ConnectionId) -> Behind {
-        let greeting = self.connections.get(connection).map_or_else(Place::default, |record| record.greeting);
-        if self.disk != Disk::Writes && !self.persist.is_held(greeting) { Behind::Greeting } else { Behind::All }
+    /// Drops what is held for a connection that ends while the disk does not write. Returns whether the client may be
+    /// sent DISCONNECT: not before CONNACK [MQTT-3.14.0-1].
+    fn drop_held(&mut self, connection: ConnectionId) -> bool {
+        let Some(record) = self.connections.get_mut(connection) else { return false };
+        if self.disk == Disk::Writes {
+            return true;
+        }
+        record.lanes.take().is_none_or(|lanes| !Lanes::holds_conn_ack(&lanes))
     }
 
     /// Forgets a connection: its session stays or goes, its will is published, waits or is void.
@@ -96,11 +106,17 @@ impl Broker {
             Terms::FOREVER_S => {}
             seconds => {
                 session.ends = Some(self.now + Duration::from_secs(seconds.into()));
-                let change = Change::SessionKept { client_id: session.client_id.clone(), terms: session.terms() };
-                self.persist.record(change);
+                self.record_terms(key);
             }
         }
         self.arm_session(key);
+    }
+
+    /// Records the terms on which a session is kept.
+    pub(super) fn record_terms(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let change = Change::SessionKept { client_id: session.client_id.clone(), terms: session.terms() };
+        session.recorded = self.persist.record(change);
     }
 
     /// Wakes for an absent client's session at its deadline.

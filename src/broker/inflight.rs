@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::message::Delivery;
+use super::output::Ticket;
 use crate::mqtt::{PacketId, QoS};
 
 /// What the receiver is expected to send next.
@@ -24,14 +25,27 @@ pub(super) struct Inflight {
     pub(super) delivery: Delivery,
     /// Whether it was not sent on this connection yet, because its client takes fewer at a time.
     pub(super) waits: bool,
+    /// The ticket that records PUBREC; 0 before, and where nothing has to be recorded.
+    pub(super) released: Ticket,
     /// The window's count of steps when the identifier was given.
     step: u64,
+}
+
+/// What PUBREC has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Released {
+    /// The delivery with this arrival number was released now.
+    Now(u64),
+    /// It was released before, which this ticket records.
+    Earlier(Ticket),
+    /// No delivery of QoS 2 with that identifier is in flight.
+    Unknown,
 }
 
 impl Inflight {
     /// One from before a restart; it counts as the oldest there can be.
     pub(super) const fn restored(packet_id: PacketId, awaits: Awaits, delivery: Delivery) -> Self {
-        Self { packet_id, awaits, delivery, waits: false, step: 0 }
+        Self { packet_id, awaits, delivery, waits: false, released: Ticket(0), step: 0 }
     }
 }
 
@@ -95,7 +109,14 @@ impl Window {
     pub(super) fn start(&mut self, packet_id: PacketId, delivery: Delivery) {
         let awaits = if delivery.qos == QoS::ExactlyOnce { Awaits::Received } else { Awaits::Ack };
         self.bytes += delivery.bytes();
-        self.entries.push_back(Inflight { packet_id, awaits, delivery, waits: false, step: self.steps });
+        self.entries.push_back(Inflight {
+            packet_id,
+            awaits,
+            delivery,
+            waits: false,
+            released: Ticket::default(),
+            step: self.steps,
+        });
     }
 
     /// Takes out the deliveries that `is_taken`, oldest first.
@@ -115,17 +136,15 @@ impl Window {
         Some(delivery)
     }
 
-    /// Moves a delivery of QoS 2 from its first to its second half; gives its arrival number.
-    pub(super) fn release(&mut self, packet_id: PacketId) -> Option<u64> {
-        let place = self.position(packet_id, Awaits::Received)?;
-        let entry = self.entries.get_mut(place)?;
-        entry.awaits = Awaits::Complete;
-        Some(entry.delivery.arrival)
-    }
-
-    /// Whether a delivery goes under this identifier.
-    pub(super) fn is_in_flight(&self, packet_id: PacketId) -> bool {
-        self.entries.iter().any(|entry| entry.packet_id == packet_id)
+    /// Moves a delivery of QoS 2 from its first to its second half (section 4.3.3); `ticket` records that.
+    pub(super) fn release(&mut self, packet_id: PacketId, ticket: Ticket) -> Released {
+        let is_it = |entry: &&mut Inflight| entry.packet_id == packet_id && entry.awaits != Awaits::Ack;
+        let Some(entry) = self.entries.iter_mut().find(is_it) else { return Released::Unknown };
+        if entry.awaits == Awaits::Complete {
+            return Released::Earlier(entry.released);
+        }
+        (entry.awaits, entry.released) = (Awaits::Complete, ticket);
+        Released::Now(entry.delivery.arrival)
     }
 
     fn position(&self, packet_id: PacketId, awaits: Awaits) -> Option<usize> {
@@ -204,8 +223,8 @@ mod tests {
         let packet_id = start(&mut window, 7, QoS::ExactlyOnce);
         assert!(window.finish(packet_id, Awaits::Ack).is_none());
         assert!(window.finish(packet_id, Awaits::Complete).is_none());
-        assert_eq!(window.release(packet_id), Some(7));
-        assert_eq!(window.release(packet_id), None);
+        assert_eq!(window.release(packet_id, Ticket(3)), Released::Now(7));
+        assert_eq!(window.release(packet_id, Ticket(4)), Released::Earlier(Ticket(3)));
         assert!(window.finish(packet_id, Awaits::Complete).is_some());
         assert_eq!((window.entries.len(), window.bytes), (0, 0));
     }

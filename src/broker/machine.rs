@@ -1,13 +1,14 @@
 //! The machine's state, its inputs and its outputs. What each packet does stands in `handle/`, one file a verb.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use foldhash::fast::FixedState;
 use slotmap::SlotMap;
 
 use super::connection::{Connection, Origin};
-use super::output::{CloseReason, ConnectionId, Output, SendClass, Ticket};
-use super::persist::{Need, Persist};
+use super::lane::Lanes;
+use super::output::{CloseReason, ConnectionId, Output, Ticket};
+use super::persist::Persist;
 use super::retained::RetainedMessages;
 use super::session::{Session, SessionKey};
 use super::subscriptions::{Found, Subscriptions};
@@ -15,7 +16,7 @@ use super::system::System;
 use super::timers::{Timer, Timers};
 use super::{Options, handle};
 use crate::base::clock::Monotonic;
-use crate::mqtt::{ClientId, DecodeError, Frame, Packet, ProtocolVersion};
+use crate::mqtt::{ClientId, DecodeError, Packet, ProtocolVersion};
 
 /// Deadlines without a connection that are not worth tidying up.
 const DEAD_TIMERS_MAX: usize = 64;
@@ -34,6 +35,10 @@ pub struct Broker {
     pub(super) subscriptions: Subscriptions,
     pub(super) retained: RetainedMessages,
     pub(super) persist: Persist,
+    /// Outputs of connections that the broker has ended, while they wait for durability.
+    pub(super) closing: HashMap<ConnectionId, Box<Lanes>, FixedState>,
+    /// Connections with held outputs, by the tickets that these wait for.
+    pub(super) held: BTreeMap<Ticket, Vec<ConnectionId>>,
     pub(super) outputs: VecDeque<Output>,
     /// Requests to load; they go out behind the request to persist what they may read.
     pub(super) loads: VecDeque<Output>,
@@ -63,34 +68,6 @@ pub enum Disk {
     Fails,
 }
 
-/// Behind what a frame has to wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Behind {
-    /// CONNACK alone: what promises nothing and has no order to keep.
-    Greeting,
-    /// CONNACK and earlier deliveries that wait: deliveries keep their order [MQTT-4.6.0-6].
-    Deliveries,
-    /// As well as what was just recorded: deliveries of a message that goes onward only when it is durable, and those of
-    /// QoS 2 whose identifier must be durable first.
-    Origin,
-    /// As well as everything recorded so far: deliveries whose origin was recorded before.
-    Settled,
-    /// All earlier answers to this connection: acknowledgements keep their order [MQTT-4.6.0-2].
-    Answers,
-    /// As well as what was just recorded: what promises it.
-    Durability,
-    /// As well as everything recorded so far: what promises something that was recorded once.
-    Everything,
-    /// Everything that this connection still gets: its end.
-    All,
-}
-
-impl Behind {
-    const fn is_delivery(self) -> bool {
-        matches!(self, Self::Deliveries | Self::Origin | Self::Settled)
-    }
-}
-
 /// What becomes of the will when a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WillFate {
@@ -112,7 +89,9 @@ impl Broker {
             sessions_by_client: HashMap::with_hasher(hasher),
             subscriptions: Subscriptions::default(),
             retained: RetainedMessages::default(),
-            persist: Persist::new(),
+            persist: Persist::new(seed),
+            closing: HashMap::with_hasher(FixedState::with_seed(seed)),
+            held: BTreeMap::new(),
             outputs: VecDeque::new(),
             loads: VecDeque::new(),
             timers: Timers::default(),
@@ -164,9 +143,10 @@ impl Broker {
         handle::malformed(self, connection, error, version);
     }
 
-    /// A client's transport is gone without a DISCONNECT.
+    /// A client's transport is gone without a DISCONNECT. Outputs that are held for it are dropped.
     pub fn handle_close(&mut self, connection: ConnectionId, now: Monotonic) {
         self.now = now;
+        self.closing.remove(&connection);
         self.forget(connection, WillFate::Publish);
     }
 
@@ -192,8 +172,8 @@ impl Broker {
     /// acknowledged that is not durable. Tickets may be answered in any order.
     pub fn handle_persisted(&mut self, ticket: Ticket, now: Monotonic) {
         self.now = now;
-        let held = self.persist.settle(ticket);
-        self.outputs.extend(held);
+        self.persist.settle(ticket);
+        self.release(ticket);
     }
 
     /// Time has passed: ends connections that were silent for too long, and sessions and messages that have expired;
@@ -278,41 +258,5 @@ impl Broker {
         let mut timers = std::mem::take(&mut self.timers);
         timers.retain(|deadline, timer| self.live_deadline(timer) == Some(deadline));
         self.timers = timers;
-    }
-
-    /// Sends a frame that must arrive.
-    pub(super) fn answer(&mut self, connection: ConnectionId, frame: Frame, behind: Behind) {
-        self.send(connection, frame, SendClass::Must, behind);
-    }
-
-    pub(super) fn send(&mut self, connection: ConnectionId, frame: Frame, class: SendClass, behind: Behind) {
-        self.system.counters.messages_sent += 1;
-        let output = Output::RequestSend { connection, frame, class };
-        self.put(connection, output, behind);
-    }
-
-    /// Puts `output` behind what it has to wait for.
-    pub(super) fn put(&mut self, connection: ConnectionId, output: Output, behind: Behind) {
-        let Some(record) = self.connections.get_mut(connection) else { return };
-        let before = match behind {
-            Behind::Greeting => record.greeting,
-            Behind::Deliveries | Behind::Origin | Behind::Settled => record.deliveries_until,
-            Behind::Answers | Behind::Durability | Behind::Everything => record.answers_until,
-            Behind::All => record.answers_until.max(record.deliveries_until),
-        };
-        let need = match behind {
-            Behind::Greeting | Behind::Deliveries | Behind::Answers | Behind::All => Need::Nothing,
-            Behind::Origin | Behind::Durability => self.persist.latest(),
-            Behind::Settled | Behind::Everything => self.persist.everything(),
-        };
-        if self.persist.is_free(before, need) {
-            return self.outputs.push_back(output);
-        }
-        let place = self.persist.hold(before, need, output);
-        if behind.is_delivery() {
-            record.deliveries_until = place;
-        } else if behind != Behind::Greeting {
-            record.answers_until = place;
-        }
     }
 }

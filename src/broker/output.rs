@@ -33,7 +33,13 @@ pub enum Output {
         /// Why.
         reason: CloseReason,
     },
-    /// Make these changes durable together, then answer with `handle_persisted`. Tickets are answered in order.
+    /// Read from this connection again: `accepts_input` is true again.
+    RequestRead {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// Make these changes durable together, all or none, then answer with `handle_persisted`. A ticket may be answered
+    /// before an earlier one that waits for room on the disk.
     RequestPersist {
         /// The name for the answer.
         ticket: Ticket,

@@ -1,109 +1,170 @@
-//! What waits for durability: changes gathered into tickets, and the outputs that a ticket holds back.
+//! What is being made durable: changes gathered into tickets, the tickets that were answered, and the barriers that
+//! outputs wait for.
 //!
-//! Changes pile up in one open ticket until the outputs are drained; then the ticket is requested and the next one
-//! opens. A held output waits for its own ticket, and for what its connection has to send before it; nothing else waits.
+//! Changes gather in one open ticket until the outputs are drained; then the ticket is requested and the next one opens.
+//! What was removed and is not durably gone yet is remembered with its ticket: an acknowledgement of a request that found
+//! nothing to remove promises that nothing is there, so it waits for the earlier removal.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
+
+use foldhash::fast::FixedState;
 
 use super::change::Change;
 use super::output::{Output, Ticket};
+use crate::mqtt::{ClientId, PacketId, TopicFilter, TopicName};
 
-/// The open ticket, the requested ones, and what waits for them.
+/// What an output waits for, beside the outputs before it in its lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Barrier {
+    /// Nothing: it promises nothing that is kept.
+    None,
+    /// The changes that this input has recorded.
+    ThisInput,
+    /// The last change to one key, whatever becomes of earlier tickets. See [`Persist::last_removal`].
+    Change(Ticket),
+    /// Every change up to this ticket.
+    Everything(Ticket),
+}
+
+/// A barrier with its ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Awaited {
+    /// No ticket.
+    Nothing,
+    /// One ticket.
+    One(Ticket),
+    /// A ticket and all earlier ones.
+    UpTo(Ticket),
+}
+
+impl Awaited {
+    pub(super) const fn ticket(self) -> Option<Ticket> {
+        match self {
+            Self::Nothing => None,
+            Self::One(ticket) | Self::UpTo(ticket) => Some(ticket),
+        }
+    }
+}
+
+/// Durable state that can be removed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Key {
+    /// A session.
+    Session(ClientId),
+    /// A session's subscription.
+    Subscription(ClientId, TopicFilter),
+    /// The identifier of a QoS 2 message that a client has published and not released.
+    Received(ClientId, PacketId),
+    /// A topic's retained message.
+    Retained(TopicName),
+}
+
+/// The open ticket, and what has become of the requested ones.
 #[derive(Debug)]
 pub(super) struct Persist {
     open: Vec<Change>,
     open_ticket: Ticket,
     /// Every ticket up to this one is answered.
     answered: Ticket,
-    /// Those beyond it that are answered too: an earlier one still fails.
-    early: BTreeSet<Ticket>,
-    /// In the order of their places.
-    held: VecDeque<Held>,
-    /// The place that was given last.
-    last: Place,
-}
-
-/// Where an output is held; 0 for one that is not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place(u64);
-
-/// What an output has to wait for, beside what goes before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Need {
-    /// Nothing.
-    Nothing,
-    /// One ticket, whatever becomes of earlier ones.
-    One(Ticket),
-    /// A ticket and all earlier ones.
-    UpTo(Ticket),
-}
-
-#[derive(Debug)]
-struct Held {
-    place: Place,
-    /// What goes before it.
-    behind: Place,
-    need: Need,
-    output: Output,
+    /// The tickets requested beyond it, in order: the number of changes, or `None` once the ticket is answered. One that
+    /// waits for room on the disk may be answered after later ones.
+    requested: VecDeque<Option<usize>>,
+    /// The sum of the numbers in `requested`.
+    unanswered: usize,
+    /// The ticket of the last removal of each key, for tickets beyond `answered`.
+    removed: HashMap<Key, Ticket, FixedState>,
+    /// The same by ticket.
+    removals: VecDeque<(Ticket, Key)>,
 }
 
 impl Persist {
-    pub(super) fn new() -> Self {
+    /// Equal seeds hash alike.
+    pub(super) fn new(seed: u64) -> Self {
         Self {
             open: Vec::new(),
             open_ticket: Ticket(1),
             answered: Ticket(0),
-            early: BTreeSet::new(),
-            held: VecDeque::new(),
-            last: Place::default(),
+            requested: VecDeque::new(),
+            unanswered: 0,
+            removed: HashMap::with_hasher(FixedState::with_seed(seed)),
+            removals: VecDeque::new(),
         }
     }
 
-    /// Adds a change to the open ticket.
-    pub(super) fn record(&mut self, change: Change) {
+    /// Adds a change to the open ticket; returns that ticket.
+    pub(super) fn record(&mut self, change: Change) -> Ticket {
+        if let Some(key) = removed_key(&change) {
+            self.removed.insert(key.clone(), self.open_ticket);
+            self.removals.push_back((self.open_ticket, key));
+        }
         self.open.push(change);
+        self.open_ticket
     }
 
-    /// The ticket that the next change goes with.
+    /// Returns the ticket of the next change.
     pub(super) const fn open_ticket(&self) -> Ticket {
         self.open_ticket
     }
 
-    /// The need of what promises the changes that were just recorded.
-    pub(super) fn latest(&self) -> Need {
-        if self.open.is_empty() { Need::Nothing } else { Need::One(self.open_ticket) }
+    /// Returns the barrier of an acknowledgement that promises the absence of `key`.
+    pub(super) fn last_removal(&self, key: &Key) -> Barrier {
+        self.removed.get(key).map_or(Barrier::None, |ticket| Barrier::Change(*ticket))
     }
 
-    /// The need of what promises something that may have been recorded at any time.
-    pub(super) fn everything(&self) -> Need {
-        Need::UpTo(if self.open.is_empty() { Ticket(self.open_ticket.0 - 1) } else { self.open_ticket })
+    /// Returns what an output behind `barrier` has to wait for now.
+    pub(super) fn awaited(&self, barrier: Barrier) -> Awaited {
+        let awaited = match barrier {
+            Barrier::None => Awaited::Nothing,
+            Barrier::ThisInput if self.open.is_empty() => Awaited::Nothing,
+            Barrier::ThisInput => Awaited::One(self.open_ticket),
+            Barrier::Change(ticket) => Awaited::One(ticket),
+            Barrier::Everything(ticket) => Awaited::UpTo(ticket),
+        };
+        if self.is_met(awaited) { Awaited::Nothing } else { awaited }
     }
 
-    /// Whether an output waits neither for its need nor for what goes before it.
-    pub(super) fn is_free(&self, behind: Place, need: Need) -> bool {
-        !self.is_held(behind) && self.is_met(need)
+    /// Returns the barrier of an output that waits for everything up to `ticket`.
+    pub(super) fn everything_up_to(&self, ticket: Ticket) -> Barrier {
+        if ticket <= self.answered { Barrier::None } else { Barrier::Everything(ticket) }
     }
 
-    /// Whether `ticket` was answered.
+    /// Returns the barrier of an output that promises what two others promise.
+    pub(super) fn both(&self, one: Barrier, other: Barrier) -> Barrier {
+        match (self.awaited(one), self.awaited(other)) {
+            (Awaited::Nothing, _) => other,
+            (_, Awaited::Nothing) => one,
+            (one, other) if one == other => match one {
+                Awaited::Nothing => Barrier::None,
+                Awaited::One(ticket) => Barrier::Change(ticket),
+                Awaited::UpTo(ticket) => Barrier::Everything(ticket),
+            },
+            (one, other) => Barrier::Everything(one.ticket().max(other.ticket()).unwrap_or_default()),
+        }
+    }
+
+    /// Returns whether `ticket` was answered.
     pub(super) fn is_answered(&self, ticket: Ticket) -> bool {
-        ticket <= self.answered || self.early.contains(&ticket)
+        let place = ticket.0.checked_sub(self.answered.0 + 1).and_then(|place| usize::try_from(place).ok());
+        place.is_none_or(|place| matches!(self.requested.get(place), Some(None)))
     }
 
-    /// Whether `ticket` and all earlier ones were answered.
-    pub(super) fn is_settled(&self, ticket: Ticket) -> bool {
-        ticket <= self.answered
+    /// Returns the last ticket of those that are answered without a gap.
+    pub(super) const fn answered(&self) -> Ticket {
+        self.answered
     }
 
-    /// Whether the output at this place still waits.
-    pub(super) fn is_held(&self, place: Place) -> bool {
-        place > Place::default() && self.held.binary_search_by_key(&place, |held| held.place).is_ok()
+    /// Returns the number of changes that were requested and are not durable yet.
+    pub(super) const fn unanswered(&self) -> usize {
+        self.unanswered
     }
 
-    /// Holds `output` back until its need is met and what is at `behind` has gone.
-    pub(super) fn hold(&mut self, behind: Place, need: Need, output: Output) -> Place {
-        self.last = Place(self.last.0 + 1);
-        self.held.push_back(Held { place: self.last, behind, need, output });
-        self.last
+    /// Returns whether an output that waits for this may pass.
+    pub(super) fn is_met(&self, awaited: Awaited) -> bool {
+        match awaited {
+            Awaited::Nothing => true,
+            Awaited::One(ticket) => self.is_answered(ticket),
+            Awaited::UpTo(ticket) => ticket <= self.answered,
+        }
     }
 
     /// Closes the open ticket, if it has changes, and opens the next.
@@ -113,42 +174,36 @@ impl Persist {
         }
         let ticket = self.open_ticket;
         self.open_ticket = Ticket(ticket.0 + 1);
+        self.requested.push_back(Some(self.open.len()));
+        self.unanswered += self.open.len();
         Some(Output::RequestPersist { ticket, changes: std::mem::take(&mut self.open) })
     }
 
-    /// Takes an answer: what `ticket` stands for is durable. Gives the outputs that wait for nothing more, in order.
-    /// Cost: those, and while an earlier ticket fails all that are held.
-    pub(super) fn settle(&mut self, ticket: Ticket) -> Vec<Output> {
-        self.early.insert(ticket);
-        while self.early.remove(&Ticket(self.answered.0 + 1)) {
+    /// Takes note that the changes of `ticket` are durable.
+    pub(super) fn settle(&mut self, ticket: Ticket) {
+        let place = ticket.0.checked_sub(self.answered.0 + 1).and_then(|place| usize::try_from(place).ok());
+        let Some(changes) = place.and_then(|place| self.requested.get_mut(place)) else { return };
+        self.unanswered -= changes.take().unwrap_or(0);
+        while let Some(None) = self.requested.front() {
+            self.requested.pop_front();
             self.answered = Ticket(self.answered.0 + 1);
         }
-        if self.early.is_empty() { self.release_first() } else { self.release_any() }
-    }
-
-    /// While tickets are answered in order, needs are met in the order of their places.
-    fn release_first(&mut self) -> Vec<Output> {
-        let count = self.held.iter().take_while(|held| self.is_met(held.need)).count();
-        self.held.drain(..count).map(|held| held.output).collect()
-    }
-
-    fn release_any(&mut self) -> Vec<Output> {
-        let mut released = Vec::new();
-        for held in std::mem::take(&mut self.held) {
-            if self.is_free(held.behind, held.need) {
-                released.push(held.output);
-            } else {
-                self.held.push_back(held);
+        while self.removals.front().is_some_and(|(ticket, _)| *ticket <= self.answered) {
+            let Some((ticket, key)) = self.removals.pop_front() else { break };
+            if self.removed.get(&key) == Some(&ticket) {
+                self.removed.remove(&key);
             }
         }
-        released
     }
+}
 
-    fn is_met(&self, need: Need) -> bool {
-        match need {
-            Need::Nothing => true,
-            Need::One(ticket) => self.is_answered(ticket),
-            Need::UpTo(ticket) => ticket <= self.answered,
-        }
-    }
+/// Returns what `change` removes.
+fn removed_key(change: &Change) -> Option<Key> {
+    Some(match change {
+        Change::SessionEnded { client_id } => Key::Session(client_id.clone()),
+        Change::Unsubscribed { client_id, filter } => Key::Subscription(client_id.clone(), filter.clone()),
+        Change::Forgotten { client_id, packet_id } => Key::Received(client_id.clone(), *packet_id),
+        Change::RetainedCleared { topic } => Key::Retained(topic.clone()),
+        _ => return None,
+    })
 }

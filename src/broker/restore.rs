@@ -9,6 +9,7 @@ use super::inflight::{Awaits, Inflight};
 use super::machine::Broker;
 use super::message::{Delivery, Owner, Terms};
 use super::output::Ticket;
+use super::persist::Barrier;
 use super::retained::Retained;
 use super::route::Publication;
 use super::session::{Session, WaitingWill};
@@ -56,18 +57,19 @@ impl Broker {
         let SessionState { client_id, terms, subscriptions, received, deliveries, rest, .. } = state;
         let Some(rights) = rights(judge, terms.user.as_deref(), &client_id) else {
             // nobody who is given the name later inherits it
-            return self.persist.record(Change::SessionEnded { client_id });
+            self.persist.record(Change::SessionEnded { client_id });
+            return;
         };
         let mut session = Session::new(client_id.clone(), terms.expiry_interval_s, &self.options);
-        (session.is_kept, session.since, session.rights) = (true, Some(Ticket::default()), rights);
+        (session.is_kept, session.rights) = (true, rights);
         (session.user, session.ends) = (terms.user, terms.ends);
         if session.ends.is_none() && session.expiry_interval_s < Terms::FOREVER_S {
             // its client was connected
             session.ends = Some(self.now + Duration::from_secs(session.expiry_interval_s.into()));
             let change = Change::SessionKept { client_id: client_id.clone(), terms: session.terms() };
-            self.persist.record(change);
+            session.recorded = self.persist.record(change);
         }
-        session.received.extend(received);
+        session.received.extend(received.into_iter().map(|packet_id| (packet_id, Ticket::default())));
         session.subscriptions.extend(subscriptions.iter().cloned());
         let (sent, first): (Vec<_>, Vec<_>) = deliveries.into_iter().partition(|kept| kept.sent.is_some());
         session.window.restore(sent.into_iter().filter_map(inflight).collect());
@@ -90,13 +92,14 @@ impl Broker {
         {
             let due = due.unwrap_or_else(|| self.now + delay);
             session.will = Some(Box::new(WaitingWill { will, due }));
-            return self.persist.record(Change::WillDelayed { client_id, due });
+            self.persist.record(Change::WillDelayed { client_id, due });
+            return;
         }
         let rights = rights(judge, user.as_deref(), &client_id);
         self.persist.record(Change::WillCleared { client_id });
         if rights.is_some_and(|rights| rights.may_write(will.topic.as_str())) {
             let owner = Some(user.map_or(Owner::Anonymous, Owner::User));
-            self.route(&Publication { from: key, owner, ..Publication::from_will(&will) }, false);
+            self.route(&Publication { from: key, owner, ..Publication::from_will(&will) }, Barrier::None);
         }
     }
 }

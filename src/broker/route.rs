@@ -1,11 +1,13 @@
 //! From one publication to its receivers.
 
 use super::change::Change;
-use super::deliver::Way;
+use super::deliver::DeliveryContext;
 use super::forms::{Content, Forms, Own};
-use super::machine::{Behind, Broker};
+use super::lane::Lane;
+use super::machine::Broker;
 use super::message::{Delivery, Granted, Marks, Owner};
 use super::output::{Output, Ticket};
+use super::persist::{Barrier, Key};
 use super::retained::Retained;
 use super::session::{Session, SessionKey};
 use super::share::Rank;
@@ -25,10 +27,10 @@ pub(super) struct Publication<'a> {
 }
 
 /// What came of a publication.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Routed {
-    /// Whether an acknowledgement has to wait for durability.
-    pub(super) must_wait: bool,
+    /// What an acknowledgement has to wait for.
+    pub(super) barrier: Barrier,
     /// Whether anybody subscribes to it.
     pub(super) has_receivers: bool,
 }
@@ -85,11 +87,6 @@ impl Share {
     }
 }
 
-/// Behind what a publication goes onward that is `held` until it is durable.
-const fn behind(held: bool) -> Behind {
-    if held { Behind::Origin } else { Behind::Deliveries }
-}
-
 /// Who of a group is to get what is published under `topic`.
 fn rank(member: Option<&Session>, topic: &str) -> Rank {
     match member {
@@ -101,11 +98,12 @@ fn rank(member: Option<&Session>, topic: &str) -> Rank {
 }
 
 impl Broker {
-    /// Gives a publication to everyone it concerns, and keeps it when it is retained. With `held`, it goes onward only
-    /// when everything recorded so far is durable.
-    pub(super) fn route(&mut self, publication: &Publication<'_>, held: bool) -> Routed {
+    /// Delivers a publication to everyone who subscribes to it, and keeps it when it is retained. Receivers are sent it
+    /// once `barrier` is met.
+    pub(super) fn route(&mut self, publication: &Publication<'_>, barrier: Barrier) -> Routed {
         let mut forms = Forms::new(publication.content, self.now);
-        let mut must_wait = publication.retain && self.retain(&mut forms, publication);
+        let retained = if publication.retain { self.retain(&mut forms, publication) } else { Barrier::None };
+        let mut must_wait = false;
         let mut found = std::mem::take(&mut self.found);
         self.collect(publication.content.topic, &mut found);
         let has_receivers = !found.own.is_empty() || !found.shared.is_empty();
@@ -113,17 +111,18 @@ impl Broker {
             let Some(first) = matches.first() else { continue };
             let is_own = publication.from == Some(first.session);
             if let Some(share) = Share::of(matches, is_own) {
-                must_wait |= self.hand_on(first.session, &share, publication, &mut forms, held);
+                must_wait |= self.hand_on(first.session, &share, publication, &mut forms, barrier);
             }
         }
         for (member, filter) in found.shared.drain(..) {
             let subscription_ids = member.granted.id.into_iter().collect();
             let share = Share { granted: member.granted, subscription_ids, filter: Some(filter) };
-            must_wait |= self.hand_on(member.session, &share, publication, &mut forms, held);
+            must_wait |= self.hand_on(member.session, &share, publication, &mut forms, barrier);
         }
         found.own.clear();
         self.found = found;
-        Routed { must_wait, has_receivers }
+        let delivered = if must_wait { Barrier::ThisInput } else { Barrier::None };
+        Routed { barrier: self.persist.both(retained, delivered), has_receivers }
     }
 
     fn collect(&mut self, topic: &str, found: &mut Found) {
@@ -138,21 +137,21 @@ impl Broker {
         share: &Share,
         publication: &Publication<'_>,
         forms: &mut Forms<'_>,
-        held: bool,
+        barrier: Barrier,
     ) -> bool {
         // [MQTT-3.3.1-12], [MQTT-3.3.1-13]
         let retain = share.granted.retain_as_published && publication.retain;
         // [MQTT-3.8.4-8]
         match share.granted.qos.min(publication.qos) {
             QoS::AtMostOnce => {
-                self.pass_on(session, share, retain, forms, held);
+                self.pass_on(session, share, retain, forms, barrier);
                 false
             }
             qos => {
                 let Some(message) = forms.message() else { return false };
                 self.arrivals += 1;
                 let delivery = Delivery { arrival: self.arrivals, message, qos, retain, marks: share.marks() };
-                self.deliver(session, delivery, Way { behind: behind(held), forms: Some(forms) })
+                self.deliver(session, delivery, DeliveryContext { barrier, forms: Some(forms) })
             }
         }
     }
@@ -170,7 +169,7 @@ impl Broker {
     }
 
     /// QoS 0: now or never.
-    fn pass_on(&mut self, session: SessionKey, share: &Share, retain: bool, forms: &mut Forms<'_>, held: bool) {
+    fn pass_on(&mut self, session: SessionKey, share: &Share, retain: bool, forms: &mut Forms<'_>, barrier: Barrier) {
         let Some(session) = self.sessions.get(session) else { return };
         let Some(connection) = session.connection else { return };
         if !session.rights.may_read(forms.content.topic) {
@@ -181,14 +180,15 @@ impl Broker {
         let own = Own { qos: QoS::AtMostOnce, retain, dup: false, packet_id: None, subscription_ids };
         if let Some((frame, class)) = forms.frame(record, &own) {
             self.count_sent(forms.content.payload.len());
-            self.send(connection, frame, class, behind(held));
+            self.send(connection, frame, class, Lane::Deliveries, barrier);
         }
     }
 
-    fn retain(&mut self, forms: &mut Forms<'_>, publication: &Publication<'_>) -> bool {
+    /// Keeps a retained message, or clears its topic. Returns what an acknowledgement has to wait for.
+    fn retain(&mut self, forms: &mut Forms<'_>, publication: &Publication<'_>) -> Barrier {
         let qos = publication.qos;
         let owner = publication.owner.clone().unwrap_or_else(|| self.owner_of(publication.from));
-        let Some(message) = forms.message() else { return false };
+        let Some(message) = forms.message() else { return Barrier::None };
         if message.payload.is_empty() {
             // [MQTT-3.3.1-6], [MQTT-3.3.1-7]
             return self.clear_retained(&message.topic);
@@ -200,7 +200,7 @@ impl Broker {
         }
         self.arm_retained();
         self.persist.record(Change::Retained { message, qos, owner });
-        qos != QoS::AtMostOnce
+        if qos == QoS::AtMostOnce { Barrier::None } else { Barrier::ThisInput }
     }
 
     /// Returns the account that retained messages of this session count towards.
@@ -213,13 +213,14 @@ impl Broker {
         }
     }
 
-    /// Forgets what is retained under `topic`; tells whether there was anything.
-    pub(super) fn clear_retained(&mut self, topic: &TopicName) -> bool {
-        let cleared = self.retained.clear(topic.as_str());
-        if cleared {
+    /// Clears what is retained under `topic`. Returns what an acknowledgement of that has to wait for: where nothing is
+    /// retained, for the last clearing of the topic.
+    pub(super) fn clear_retained(&mut self, topic: &TopicName) -> Barrier {
+        if self.retained.clear(topic.as_str()) {
             self.persist.record(Change::RetainedCleared { topic: topic.clone() });
+            return Barrier::ThisInput;
         }
-        cleared
+        self.persist.last_removal(&Key::Retained(topic.clone()))
     }
 
     /// Forgets what has expired [MQTT-3.3.2-5], and wakes for the next.
@@ -242,8 +243,7 @@ impl Broker {
     /// Gives what an absent member of a group would have had to another one. What is in flight with QoS 2 stays
     /// [MQTT-4.8.2-5]. It goes onward only when everything up to `held_until` is durable.
     pub(super) fn reassign(&mut self, deliveries: Vec<Delivery>, held_until: Ticket) {
-        let is_settled = self.persist.is_settled(held_until);
-        let behind = if is_settled { Behind::Deliveries } else { Behind::Settled };
+        let barrier = self.persist.everything_up_to(held_until);
         for delivery in deliveries {
             let Some(filter) = delivery.marks.as_ref().and_then(|marks| marks.share.clone()) else { continue };
             if delivery.is_over(self.now) {
@@ -256,7 +256,7 @@ impl Broker {
             let marks = Marks { subscription_ids: granted.id.into_iter().collect(), share: Some(filter), stale: None };
             let qos = delivery.qos.min(granted.qos);
             let again = Delivery { arrival: self.arrivals, qos, marks: Some(Box::new(marks)), ..delivery };
-            self.deliver(session, again, Way { behind, forms: None });
+            self.deliver(session, again, DeliveryContext { barrier, forms: None });
         }
     }
 }

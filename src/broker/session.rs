@@ -1,6 +1,6 @@
 //! What the broker remembers of one client (section 3.1.2.4).
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use foldhash::fast::FixedState;
 
@@ -34,8 +34,8 @@ pub(super) struct Session {
     pub(super) connection: Option<ConnectionId>,
     /// Whether it is kept on disk: it is, or was made to be, one that outlives its connection.
     pub(super) is_kept: bool,
-    /// The ticket with which that was said first; 0 for one from before the start.
-    pub(super) since: Option<Ticket>,
+    /// The ticket of the last change to its terms; 0 for one from before the start.
+    pub(super) recorded: Ticket,
     /// Seconds that it outlives its connection: [`Terms::FOREVER_S`] for ever.
     pub(super) expiry_interval_s: u32,
     /// Deliveries that may be in flight, as its client's connection and the options allow.
@@ -54,8 +54,9 @@ pub(super) struct Session {
     pub(super) queue: Queue,
     /// What those of its deliveries wait for that go onward only when they are durable.
     pub(super) held_until: Ticket,
-    /// Identifiers of QoS 2 messages taken but not yet released.
-    pub(super) received: HashSet<PacketId, FixedState>,
+    /// Identifiers of QoS 2 messages that the client has published and not released, each with the ticket that records
+    /// it; 0 where nothing has to be recorded.
+    pub(super) received: HashMap<PacketId, Ticket, FixedState>,
 }
 
 impl Session {
@@ -68,7 +69,7 @@ impl Session {
             rights: Rights::everything(),
             connection: None,
             is_kept: expiry_interval_s > 0,
-            since: None,
+            recorded: Ticket::default(),
             expiry_interval_s,
             inflight_max: u16::MAX,
             limits,
@@ -80,7 +81,7 @@ impl Session {
             window: Window::default(),
             queue: Queue::default(),
             held_until: Ticket::default(),
-            received: HashSet::with_hasher(FixedState::default()),
+            received: HashMap::with_hasher(FixedState::default()),
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::forms::Content;
 use super::machine::{Broker, Disk};
 use super::message::{Message, Owner};
+use super::persist::Barrier;
 use super::retained::Retained;
 use super::route::Publication;
 use super::timers::Timer;
@@ -227,6 +228,9 @@ impl Broker {
     pub fn handle_disk(&mut self, disk: Disk, now: Monotonic) {
         self.now = now;
         self.disk = disk;
+        if disk != Disk::Writes {
+            self.close_at_once();
+        }
         if self.options.system_interval.is_some() {
             self.tell_disk();
         }
@@ -244,6 +248,9 @@ impl Broker {
             let retained = Retained { message, qos: QoS::AtMostOnce, owner: Owner::Internal };
             self.retained.set(retained, &self.options);
         }
-        self.route(&Publication { content, qos: QoS::AtMostOnce, retain: false, from: None, owner: None }, false);
+        self.route(
+            &Publication { content, qos: QoS::AtMostOnce, retain: false, from: None, owner: None },
+            Barrier::None,
+        );
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::change::Change;
 use super::machine::{Broker, WillFate};
+use super::persist::Barrier;
 use super::route::Publication;
 use super::session::{SessionKey, WaitingWill};
 use crate::mqtt::Will;
@@ -44,7 +45,7 @@ impl Broker {
 
     fn publish_will(&mut self, key: SessionKey, will: &Will) {
         if self.may_write(key, will.topic.as_str()) {
-            self.route(&Publication { from: Some(key), ..Publication::from_will(will) }, false);
+            self.route(&Publication { from: Some(key), ..Publication::from_will(will) }, Barrier::None);
         }
     }
 }

@@ -104,9 +104,10 @@ pub(super) fn turn(shared: &Shared, connection: ConnectionId, bytes_max: usize) 
 fn begin(shared: &Shared, connection: ConnectionId) -> Option<(Input, Waker)> {
     let mut hub = shared.hub.borrow_mut();
     let is_choked = hub.durable.is_choked();
+    let is_accepted = hub.broker.accepts_input(connection);
     let peer = hub.peers.get_mut(connection)?;
     peer.knock.answer();
-    peer.is_paused = is_choked || peer.is_asking || peer.outbox.bytes() > shared.send_buffer_bytes_max;
+    peer.is_paused = is_choked || !is_accepted || peer.is_asking || peer.outbox.bytes() > shared.send_buffer_bytes_max;
     let is_read = !peer.is_paused && !peer.is_closing;
     is_read.then(|| (std::mem::take(&mut peer.input), Waker::from(peer.knock.clone())))
 }

@@ -163,6 +163,7 @@ impl Shared {
             Some(peer) if peer.outbox.bytes() > self.send_buffer_bytes_max => After::Pause,
             Some(peer) if peer.is_asking => After::Pause,
             Some(_) if hub.turn_outputs > TURN_OUTPUTS_MAX => After::Pause,
+            Some(_) if !hub.broker.accepts_input(connection) => After::Pause,
             Some(_) => After::Next,
         }
     }
@@ -231,7 +232,10 @@ impl Shared {
         match durable::read(answer) {
             Meaning::Written(ticket) => hub.broker.handle_persisted(ticket, now),
             Meaning::Loaded(client_id, deliveries) => hub.broker.handle_loaded(&client_id, deliveries, now),
-            Meaning::Disk(disk) => hub.broker.handle_disk(disk, now),
+            Meaning::Disk(disk) => {
+                hub.broker.handle_disk(disk, now);
+                hub.peers.resume();
+            }
             Meaning::None => {}
         }
         let was_choked = hub.durable.is_choked();
@@ -301,6 +305,11 @@ impl Hub {
                 self.send(connection, &frame, class, send_buffer_bytes_max);
             }
             Output::RequestClose { connection, reason } => self.close(connection, &reason),
+            Output::RequestRead { connection } => {
+                if let Some(peer) = self.peers.get_mut(connection) {
+                    peer.resume();
+                }
+            }
             Output::RequestPersist { ticket, changes } => self.durable.persist(ticket, changes),
             Output::RequestLoad { client_id, after, count } => self.durable.load(client_id, after, count),
             Output::NotifyConnected { connection, client_id, session_present } => {

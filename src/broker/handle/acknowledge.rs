@@ -2,11 +2,12 @@
 
 use super::answer;
 use crate::broker::change::Change;
-use crate::broker::inflight::Awaits;
-use crate::broker::machine::{Behind, Broker};
+use crate::broker::inflight::{Awaits, Released};
+use crate::broker::machine::Broker;
 use crate::broker::message::Delivery;
 use crate::broker::output::ConnectionId;
-use crate::broker::session::{Session, SessionKey};
+use crate::broker::persist::{Barrier, Key};
+use crate::broker::session::SessionKey;
 use crate::mqtt::{Acknowledgement, Packet, PacketId, ReasonCode};
 
 /// A delivery of QoS 1 has arrived, or is not wanted. One that nobody awaits changes nothing.
@@ -21,44 +22,44 @@ pub(super) fn pub_rec(broker: &mut Broker, connection: ConnectionId, key: Sessio
         return finish(broker, key, ack.packet_id, Awaits::Received);
     }
     let Some(session) = broker.sessions.get_mut(key) else { return };
-    // a repeated PUBREC is answered again
-    let is_known = session.window.is_in_flight(ack.packet_id);
-    let released = session.window.release(ack.packet_id);
-    let behind = promise(session, released.is_some());
-    if let (Some(arrival), true) = (released, session.is_persistent()) {
-        let client_id = session.client_id.clone();
-        broker.persist.record(Change::Released { client_id, arrival });
-    }
-    // also for an identifier that nobody awaits: the receiver can only forget it by PUBREL
+    let ticket = broker.persist.open_ticket();
+    let released = session.window.release(ack.packet_id, ticket);
+    let barrier = match released {
+        Released::Now(arrival) if session.is_persistent() => {
+            broker.persist.record(Change::Released { client_id: session.client_id.clone(), arrival });
+            Barrier::ThisInput
+        }
+        // a repeated PUBREC is answered again
+        Released::Earlier(ticket) => Barrier::Change(ticket),
+        Released::Now(_) | Released::Unknown => Barrier::None,
+    };
+    // also for an identifier that is not in flight: the receiver can only forget it by PUBREL
+    let is_known = !matches!(released, Released::Unknown);
     let reason = if is_known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
-    answer(broker, connection, Packet::PubRel(Acknowledgement::new(ack.packet_id, reason)), behind);
+    answer(broker, connection, Packet::PubRel(Acknowledgement::new(ack.packet_id, reason)), barrier);
 }
 
-/// A publisher lets go of a QoS 2 identifier; it is always told that this is done.
+/// Releases the identifier of a QoS 2 message that the client has published. PUBCOMP promises that the identifier is
+/// free, so for one that is free already it waits for the last release of that identifier.
 pub(super) fn pub_rel(broker: &mut Broker, connection: ConnectionId, key: SessionKey, packet_id: PacketId) {
     let Some(session) = broker.sessions.get_mut(key) else { return };
-    let was_known = session.received.remove(&packet_id);
-    let behind = promise(session, was_known);
-    if was_known && session.is_persistent() {
-        let client_id = session.client_id.clone();
-        broker.persist.record(Change::Forgotten { client_id, packet_id });
-    }
+    let was_known = session.received.remove(&packet_id).is_some();
+    let client_id = session.client_id.clone();
+    let barrier = match (session.is_persistent(), was_known) {
+        (false, _) => Barrier::None,
+        (true, true) => {
+            broker.persist.record(Change::Forgotten { client_id, packet_id });
+            Barrier::ThisInput
+        }
+        (true, false) => broker.persist.last_removal(&Key::Received(client_id, packet_id)),
+    };
     let reason = if was_known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
-    answer(broker, connection, Packet::PubComp(Acknowledgement::new(packet_id, reason)), behind);
+    answer(broker, connection, Packet::PubComp(Acknowledgement::new(packet_id, reason)), barrier);
 }
 
 /// A delivery of QoS 2 is complete.
 pub(super) fn pub_comp(broker: &mut Broker, session: SessionKey, packet_id: PacketId) {
     finish(broker, session, packet_id, Awaits::Complete);
-}
-
-/// What an answer waits for that promises what is recorded now, or was recorded before.
-fn promise(session: &Session, is_recorded: bool) -> Behind {
-    match (session.is_persistent(), is_recorded) {
-        (false, _) => Behind::Answers,
-        (true, true) => Behind::Durability,
-        (true, false) => Behind::Everything,
-    }
 }
 
 fn finish(broker: &mut Broker, key: SessionKey, packet_id: PacketId, awaits: Awaits) {

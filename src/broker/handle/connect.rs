@@ -8,9 +8,11 @@ use crate::access::Rights;
 use crate::broker::alias::{Incoming, Outgoing};
 use crate::broker::change::Change;
 use crate::broker::connection::{Five, Origin};
-use crate::broker::machine::{Behind, Broker, Disk, WillFate};
+use crate::broker::lane::Lane;
+use crate::broker::machine::{Broker, Disk, WillFate};
 use crate::broker::message::Terms;
 use crate::broker::output::{CloseReason, ConnectionId, Output};
+use crate::broker::persist::{Barrier, Key};
 use crate::broker::session::{Session, SessionKey};
 use crate::broker::{Options, RESERVED_CLIENT_ID_PREFIX};
 use crate::mqtt::{
@@ -101,13 +103,10 @@ pub(in crate::broker) fn admit(
         return refuse(broker, connection, code);
     }
     let (session, session_present) = seat(broker, connect, expiry_interval_s);
-    adopt(broker, session, user, rights, expiry_interval_s);
+    adopt(broker, session, user, rights, expiry_interval_s, !session_present);
     attach(broker, connection, session, connect);
-    let behind = promise(broker, session, connect);
-    greet(broker, connection, connect, session_present, behind);
-    // [MQTT-3.2.0-1]: whatever else goes to this client waits for CONNACK
-    let Some(record) = broker.connections.get_mut(connection) else { return };
-    (record.greeting, record.deliveries_until) = (record.answers_until, record.answers_until);
+    let barrier = conn_ack_barrier(broker, session, connect);
+    greet(broker, connection, connect, session_present, barrier);
     notify(broker, connection, session, session_present);
     broker.resume(session);
     broker.arm(connection);
@@ -127,7 +126,7 @@ pub(in crate::broker) fn malformed(
     if is_new && has_answer {
         record.version = version.unwrap_or(ProtocolVersion::V311);
         let code = error.reason();
-        broker.answer(connection, conn_ack(code, record_version(broker, connection)), Behind::Answers);
+        broker.answer(connection, conn_ack(code, record_version(broker, connection)), Lane::ConnAck, Barrier::None);
     }
     broker.end(connection, CloseReason::Malformed(error), WillFate::Publish);
 }
@@ -200,16 +199,21 @@ fn seat(broker: &mut Broker, connect: &Connect, expiry_interval_s: u32) -> (Sess
 }
 
 /// Gives the session to its client, on its terms. They are recorded when they are new, or other than before.
-fn adopt(broker: &mut Broker, key: SessionKey, user: Option<Box<str>>, rights: Rights, expiry_interval_s: u32) {
+fn adopt(
+    broker: &mut Broker,
+    key: SessionKey,
+    user: Option<Box<str>>,
+    rights: Rights,
+    expiry_interval_s: u32,
+    is_new: bool,
+) {
     let Some(session) = broker.sessions.get_mut(key) else { return };
     let earlier = session.terms();
     (session.user, session.rights) = (user, rights);
     (session.expiry_interval_s, session.ends, session.timer) = (expiry_interval_s, None, None);
     let terms = session.terms();
-    let is_new = session.since.is_none();
-    session.since.get_or_insert(broker.persist.open_ticket());
     if session.is_persistent() && (is_new || terms != earlier) {
-        broker.persist.record(Change::SessionKept { client_id: session.client_id.clone(), terms });
+        broker.record_terms(key);
     }
 }
 
@@ -261,21 +265,22 @@ fn needs_room(broker: &Broker, connect: &Connect, expiry_interval_s: u32) -> boo
     }
 }
 
-/// What CONNACK waits for: that the session is kept, and on which terms. While the disk does not write, a will is as
-/// durable as it can be: nobody waits for room that only others can make.
-fn promise(broker: &Broker, key: SessionKey, connect: &Connect) -> Behind {
-    let since = broker.sessions.get(key).filter(|session| session.is_persistent()).and_then(|session| session.since);
-    let is_settled = since.is_none_or(|since| broker.persist.is_answered(since));
-    match (broker.disk != Disk::Writes && connect.will.is_some(), is_settled) {
-        (true, true) => Behind::Answers,
-        (false, true) => Behind::Durability,
-        (_, false) if since == Some(broker.persist.open_ticket()) => Behind::Durability,
-        (_, false) => Behind::Everything,
+/// Returns what CONNACK waits for: the last change to the session's terms, its will, and the end of an earlier session
+/// of this client. While the disk does not write, a will is as durable as it can be: nobody waits for room that only
+/// others can make.
+fn conn_ack_barrier(broker: &Broker, key: SessionKey, connect: &Connect) -> Barrier {
+    let Some(session) = broker.sessions.get(key) else { return Barrier::None };
+    let ended = broker.persist.last_removal(&Key::Session(session.client_id.clone()));
+    let kept = if session.is_persistent() { Barrier::Change(session.recorded) } else { Barrier::None };
+    let barrier = broker.persist.both(ended, kept);
+    match (&connect.will, broker.disk) {
+        (Some(_), Disk::Writes) => broker.persist.both(barrier, Barrier::ThisInput),
+        _ => barrier,
     }
 }
 
 /// CONNACK. Version 5 is told what is other than it asked for, and the broker's limits.
-fn greet(broker: &mut Broker, connection: ConnectionId, connect: &Connect, session_present: bool, behind: Behind) {
+fn greet(broker: &mut Broker, connection: ConnectionId, connect: &Connect, session_present: bool, barrier: Barrier) {
     let mut accepted = ConnAck::new(session_present && connect.version != ProtocolVersion::V31, ReasonCode::Success);
     let is_house = is_house(broker, connection);
     let terms = connect.version.has_properties().then(|| terms(connect, &broker.options, is_house));
@@ -290,7 +295,7 @@ fn greet(broker: &mut Broker, connection: ConnectionId, connect: &Connect, sessi
     if !record.takes(frame.wire_len()) {
         return broker.end(connection, CloseReason::Refused(ReasonCode::PacketTooLarge), WillFate::Discard);
     }
-    broker.answer(connection, frame, behind);
+    broker.answer(connection, frame, Lane::ConnAck, barrier);
 }
 
 fn terms(connect: &Connect, options: &Options, is_house: bool) -> PropertyFields {
@@ -328,7 +333,7 @@ pub(in crate::broker) fn refuse(broker: &mut Broker, connection: ConnectionId, c
     let frame = conn_ack(code, record_version(broker, connection));
     // [MQTT-3.1.2-24]
     if broker.connections.get(connection).is_some_and(|record| record.takes(frame.wire_len())) {
-        broker.answer(connection, frame, Behind::Answers);
+        broker.answer(connection, frame, Lane::ConnAck, Barrier::None);
     }
     broker.end(connection, CloseReason::Refused(code), WillFate::Discard);
 }

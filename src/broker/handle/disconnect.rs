@@ -1,6 +1,5 @@
 //! DISCONNECT (section 3.14).
 
-use crate::broker::change::Change;
 use crate::broker::machine::{Broker, WillFate};
 use crate::broker::output::{CloseReason, ConnectionId};
 use crate::broker::session::SessionKey;
@@ -26,7 +25,6 @@ fn change_expiry(broker: &mut Broker, key: SessionKey, seconds: u32) {
     let Some(session) = broker.sessions.get_mut(key) else { return };
     let earlier = std::mem::replace(&mut session.expiry_interval_s, seconds);
     if session.is_persistent() && seconds != earlier {
-        let change = Change::SessionKept { client_id: session.client_id.clone(), terms: session.terms() };
-        broker.persist.record(change);
+        broker.record_terms(key);
     }
 }

@@ -10,8 +10,10 @@ mod unsubscribe;
 pub(super) use connect::{admit, connect, malformed, refuse};
 
 use super::connection::Connection;
-use super::machine::{Behind, Broker, Disk};
+use super::lane::Lane;
+use super::machine::{Broker, Disk};
 use super::output::ConnectionId;
+use super::persist::Barrier;
 use super::session::SessionKey;
 use crate::mqtt::{Frame, Packet, Properties, ReasonCode};
 
@@ -29,7 +31,7 @@ pub(super) fn packet(broker: &mut Broker, connection: ConnectionId, session: Ses
         Packet::Subscribe(subscribe) => subscribe::subscribe(broker, connection, session, &subscribe),
         Packet::Unsubscribe(unsubscribe) => unsubscribe::unsubscribe(broker, connection, session, &unsubscribe),
         // [MQTT-3.12.4-1]
-        Packet::PingReq => broker.answer(connection, Frame::short(&PINGRESP), Behind::Greeting),
+        Packet::PingReq => broker.answer(connection, Frame::short(&PINGRESP), Lane::Pings, Barrier::None),
         Packet::Disconnect(packet) => disconnect::disconnect(broker, connection, session, &packet),
         Packet::Connect(_) | Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
             broker.violate(connection, "a packet that only a server sends", "section 2.1.2");
@@ -53,8 +55,9 @@ fn told(broker: &Broker, connection: ConnectionId, code: ReasonCode, why: &str) 
     if wants && code.is_failure() { Properties::reason_string(why) } else { Properties::NONE }
 }
 
-/// Answers with `packet`; without its words where they make it larger than the client takes.
-fn answer(broker: &mut Broker, connection: ConnectionId, packet: Packet<'_>, behind: Behind) {
+/// Acknowledges with `packet` once `barrier` is met; without its reason string where that makes the packet larger than
+/// the client accepts.
+fn answer(broker: &mut Broker, connection: ConnectionId, packet: Packet<'_>, barrier: Barrier) {
     let Some(record) = broker.connections.get(connection) else { return };
     let mut frame = Frame::of(&packet, record.version);
     if !record.takes(frame.wire_len()) {
@@ -64,5 +67,5 @@ fn answer(broker: &mut Broker, connection: ConnectionId, packet: Packet<'_>, beh
         let what = "its answer is larger than the client takes";
         return broker.violate_as(connection, ReasonCode::PacketTooLarge, what, "MQTT-3.1.2-24");
     }
-    broker.answer(connection, frame, behind);
+    broker.answer(connection, frame, Lane::Acknowledgements, barrier);
 }

@@ -2,10 +2,11 @@
 
 use super::{answer, lack, told};
 use crate::broker::change::Change;
-use crate::broker::machine::{Behind, Broker};
-use crate::broker::output::ConnectionId;
+use crate::broker::machine::Broker;
+use crate::broker::output::{ConnectionId, Ticket};
+use crate::broker::persist::Barrier;
 use crate::broker::route::{Publication, Routed};
-use crate::broker::session::{Session, SessionKey};
+use crate::broker::session::SessionKey;
 use crate::mqtt::{Acknowledgement, Packet, PacketId, Publish, QoS, ReasonCode, TopicName};
 
 /// Takes a message in, gives it to everyone it concerns, and acknowledges it.
@@ -52,13 +53,13 @@ fn publish_to(broker: &mut Broker, connection: ConnectionId, session: SessionKey
     }
     match (publish.qos, publish.packet_id) {
         (QoS::AtLeastOnce, Some(packet_id)) => {
-            let routed = broker.route(&Publication::from_publish(publish, session), false);
+            let routed = broker.route(&Publication::from_publish(publish, session), Barrier::None);
             let ack = Packet::PubAck(Acknowledgement::new(packet_id, reason(routed)));
-            acknowledge(broker, connection, ack, routed.must_wait);
+            answer(broker, connection, ack, routed.barrier);
         }
         (QoS::ExactlyOnce, Some(packet_id)) => take_once(broker, connection, session, packet_id, publish),
         _ => {
-            broker.route(&Publication::from_publish(publish, session), false);
+            broker.route(&Publication::from_publish(publish, session), Barrier::None);
         }
     }
 }
@@ -73,7 +74,7 @@ fn pass_over(broker: &mut Broker, connection: ConnectionId, publish: &Publish<'_
     let properties = told(broker, connection, code, why);
     let ack = Acknowledgement { packet_id, reason: code, properties };
     let ack = if publish.qos == QoS::ExactlyOnce { Packet::PubRec(ack) } else { Packet::PubAck(ack) };
-    acknowledge(broker, connection, ack, false);
+    answer(broker, connection, ack, Barrier::None);
 }
 
 /// While the disk does not write, version 5 is told so of what would have to be written.
@@ -90,15 +91,15 @@ fn is_told_of_the_disk(
 /// Whether the message was passed on already.
 fn is_repeated(broker: &Broker, session: SessionKey, publish: &Publish<'_>) -> bool {
     let known = broker.sessions.get(session).zip(publish.packet_id);
-    known.is_some_and(|(session, packet_id)| session.received.contains(&packet_id))
+    known.is_some_and(|(session, packet_id)| session.received.contains_key(&packet_id))
 }
 
 /// Acknowledges a QoS 2 message once more; the first copy may not be durable yet.
 fn take_again(broker: &mut Broker, connection: ConnectionId, session: SessionKey, publish: &Publish<'_>) {
     let Some(packet_id) = publish.packet_id else { return };
-    let is_persistent = broker.sessions.get(session).is_some_and(Session::is_persistent);
-    let behind = if is_persistent { Behind::Everything } else { Behind::Answers };
-    answer(broker, connection, Packet::PubRec(Acknowledgement::success(packet_id)), behind);
+    let known = broker.sessions.get(session).and_then(|session| session.received.get(&packet_id));
+    let barrier = known.map_or(Barrier::None, |ticket| Barrier::Change(*ticket));
+    answer(broker, connection, Packet::PubRec(Acknowledgement::success(packet_id)), barrier);
 }
 
 /// Passes a QoS 2 message on at its first PUBLISH (section 4.3.3, method B): until PUBREL, its identifier stands for
@@ -118,17 +119,15 @@ fn take_once(
         let what = "more QoS 2 messages at a time than the broker's receive maximum";
         return broker.violate_as(connection, ReasonCode::ReceiveMaximumExceeded, what, "MQTT-3.3.4-7");
     }
-    session.received.insert(packet_id);
-    if is_persistent {
-        let client_id = session.client_id.clone();
-        broker.persist.record(Change::Received { client_id, packet_id });
-    }
-    let routed = broker.route(&Publication::from_publish(publish, key), is_persistent);
-    let ack = Packet::PubRec(Acknowledgement::new(packet_id, reason(routed)));
-    acknowledge(broker, connection, ack, routed.must_wait || is_persistent);
-}
-
-fn acknowledge(broker: &mut Broker, connection: ConnectionId, ack: Packet<'_>, must_wait: bool) {
-    let behind = if must_wait { Behind::Durability } else { Behind::Answers };
-    answer(broker, connection, ack, behind);
+    let client_id = session.client_id.clone();
+    let ticket = if is_persistent {
+        broker.persist.record(Change::Received { client_id, packet_id })
+    } else {
+        Ticket::default()
+    };
+    session.received.insert(packet_id, ticket);
+    let identifier = if is_persistent { Barrier::ThisInput } else { Barrier::None };
+    let routed = broker.route(&Publication::from_publish(publish, key), identifier);
+    let barrier = broker.persist.both(routed.barrier, identifier);
+    answer(broker, connection, Packet::PubRec(Acknowledgement::new(packet_id, reason(routed))), barrier);
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use super::{answer, told};
 use crate::broker::change::Change;
-use crate::broker::deliver::Way;
-use crate::broker::machine::{Behind, Broker};
+use crate::broker::deliver::DeliveryContext;
+use crate::broker::machine::Broker;
 use crate::broker::message::{Delivery, Granted, Marks};
 use crate::broker::output::ConnectionId;
+use crate::broker::persist::Barrier;
 use crate::broker::retained::Retained;
 use crate::broker::session::{Session, SessionKey};
 use crate::mqtt::{
@@ -19,7 +20,7 @@ pub(super) fn subscribe(broker: &mut Broker, connection: ConnectionId, session: 
     let id = subscribe.properties.subscription_identifier;
     let taken: Vec<Taken> = subscribe.subscriptions.iter().map(|wanted| take(broker, session, wanted, id)).collect();
     let is_persistent = broker.sessions.get(session).is_some_and(Session::is_persistent);
-    let behind = if is_persistent { Behind::Durability } else { Behind::Answers };
+    let barrier = if is_persistent { Barrier::ThisInput } else { Barrier::None };
     let version = broker.connections.get(connection).map_or(ProtocolVersion::V311, |record| record.version);
     let codes =
         taken.iter().zip(&subscribe.subscriptions).map(|(taken, wanted)| code(taken, wanted, version)).collect();
@@ -27,7 +28,7 @@ pub(super) fn subscribe(broker: &mut Broker, connection: ConnectionId, session: 
     if let Some(why) = taken.iter().find_map(|taken| taken.as_ref().err()) {
         suback.properties = told(broker, connection, why.code, why.words);
     }
-    answer(broker, connection, Packet::SubAck(suback), behind);
+    answer(broker, connection, Packet::SubAck(suback), barrier);
     let asked = taken.into_iter().zip(&subscribe.subscriptions);
     let replayed =
         asked.filter_map(|(taken, wanted)| taken.ok().filter(|is_new| brings(wanted, *is_new)).map(|_| wanted));
@@ -107,7 +108,7 @@ fn replay(broker: &mut Broker, key: SessionKey, filters: &BTreeSet<&TopicFilter>
         let marks = id.map(|id| Box::new(Marks { subscription_ids: vec![id], ..Marks::default() }));
         // [MQTT-3.3.1-8]
         let delivery = Delivery { arrival: broker.arrivals, message, qos, retain: true, marks };
-        broker.deliver(key, delivery, Way::LATE);
+        broker.deliver(key, delivery, DeliveryContext::SINGLE);
     }
 }
 

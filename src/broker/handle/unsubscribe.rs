@@ -2,37 +2,41 @@
 
 use super::answer;
 use crate::broker::change::Change;
-use crate::broker::machine::{Behind, Broker};
+use crate::broker::machine::Broker;
 use crate::broker::message::Delivery;
 use crate::broker::output::ConnectionId;
-use crate::broker::session::{Session, SessionKey};
+use crate::broker::persist::{Barrier, Key};
+use crate::broker::session::SessionKey;
 use crate::mqtt::{Packet, ReasonCode, TopicFilter, UnsubAck, Unsubscribe};
 
-/// Takes subscriptions away and answers, also when there were none [MQTT-3.10.4-5].
+/// Removes subscriptions and answers, also when there were none [MQTT-3.10.4-5]. UNSUBACK promises that none of them is
+/// left, so for one that was not there it waits for its last removal.
 pub(super) fn unsubscribe(broker: &mut Broker, connection: ConnectionId, key: SessionKey, unsubscribe: &Unsubscribe) {
-    let codes: Vec<_> = unsubscribe.filters.iter().map(|filter| give_back(broker, key, filter)).collect();
-    let is_persistent = broker.sessions.get(key).is_some_and(Session::is_persistent);
-    let behind = match codes.contains(&ReasonCode::NoSubscriptionExisted) {
-        _ if !is_persistent => Behind::Answers,
-        // it may have been given back before
-        true => Behind::Everything,
-        false => Behind::Durability,
-    };
-    answer(broker, connection, Packet::UnsubAck(UnsubAck::new(unsubscribe.packet_id, codes)), behind);
+    let mut barrier = Barrier::None;
+    let mut codes = Vec::with_capacity(unsubscribe.filters.len());
+    for filter in &unsubscribe.filters {
+        let (code, removed) = remove(broker, key, filter);
+        codes.push(code);
+        barrier = broker.persist.both(barrier, removed);
+    }
+    answer(broker, connection, Packet::UnsubAck(UnsubAck::new(unsubscribe.packet_id, codes)), barrier);
 }
 
-fn give_back(broker: &mut Broker, key: SessionKey, filter: &TopicFilter) -> ReasonCode {
-    let Some(session) = broker.sessions.get_mut(key) else { return ReasonCode::NoSubscriptionExisted };
+/// Removes one subscription. Returns its reason code, and what an acknowledgement waits for.
+fn remove(broker: &mut Broker, key: SessionKey, filter: &TopicFilter) -> (ReasonCode, Barrier) {
+    let Some(session) = broker.sessions.get_mut(key) else { return (ReasonCode::NoSubscriptionExisted, Barrier::None) };
+    let client_id = session.client_id.clone();
+    let is_persistent = session.is_persistent();
     if session.subscriptions.remove(filter).is_none() {
-        return ReasonCode::NoSubscriptionExisted;
+        let barrier = broker.persist.last_removal(&Key::Subscription(client_id, filter.clone()));
+        return (ReasonCode::NoSubscriptionExisted, barrier);
     }
     broker.subscriptions.remove(filter, key);
-    if session.is_persistent() {
-        let client_id = session.client_id.clone();
+    if is_persistent {
         broker.persist.record(Change::Unsubscribed { client_id, filter: filter.clone() });
     }
     leave_group(broker, key, filter);
-    ReasonCode::Success
+    (ReasonCode::Success, if is_persistent { Barrier::ThisInput } else { Barrier::None })
 }
 
 /// What still waits for a member that leaves its group goes to another one.

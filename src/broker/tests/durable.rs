@@ -50,7 +50,7 @@ fn later_acknowledgements_stay_behind_earlier_ones_that_wait() {
 }
 
 #[test]
-fn connack_of_a_new_persistent_session_waits_and_everything_stays_behind_it() {
+fn connack_of_a_new_persistent_session_is_sent_when_it_is_durable_and_before_everything_else() {
     let mut world = World::new();
     world.is_durable_at_once = false;
     let client = world.connect(Connect { clean_session: false, ..hello("c") });
@@ -58,7 +58,8 @@ fn connack_of_a_new_persistent_session_waits_and_everything_stays_behind_it() {
     world.publish(client, "t", "x", 0, 0);
     assert!(world.take(client).is_empty());
     world.persist();
-    assert_eq!(world.take(client), ["connack 0 present=false", "suback 5 [0]", "t=x q0"]);
+    // PUBLISH may precede SUBACK (section 3.8.4)
+    assert_eq!(world.take(client), ["connack 0 present=false", "t=x q0", "suback 5 [0]"]);
 }
 
 #[test]
@@ -162,4 +163,142 @@ fn a_delivery_does_not_overtake_an_earlier_one_that_is_held() {
     assert!(world.take(subscriber).is_empty());
     world.persist();
     assert_eq!(world.take(subscriber), ["t=first q1 id 1", "t=second q1 id 2", "t=third q0"]);
+}
+
+/// A world in which nothing becomes durable before `persist`, with two clients whose sessions persist.
+fn slow_disk() -> (World, ConnectionId, ConnectionId) {
+    let mut world = World::new();
+    let [one, other] = ["one", "other"].map(|client_id| world.join(client_id, false));
+    world.is_durable_at_once = false;
+    (world, one, other)
+}
+
+#[test]
+fn clearing_a_topic_that_is_being_cleared_is_acknowledged_when_the_first_clearing_is_durable() {
+    let (mut world, one, other) = slow_disk();
+    world.send(one, retain("t", "x", 1));
+    world.persist();
+    world.take(one);
+    world.send(one, retain("t", "", 0));
+    world.send(other, retain("t", "", 1));
+    assert!(world.take(other).is_empty(), "a crash would bring the message back");
+    world.persist();
+    assert_eq!(world.take(other), ["puback 9"]);
+    world.send(other, retain("t", "", 1));
+    assert_eq!(world.take(other), ["puback 9"], "it is durably gone");
+}
+
+#[test]
+fn unsuback_waits_for_the_removal_that_an_earlier_unsubscribe_has_made() {
+    let (mut world, client, _) = slow_disk();
+    world.subscribe(client, "t", 1);
+    world.persist();
+    world.take(client);
+    world.send(client, unsubscribe("t"));
+    let (client, got) = {
+        world.cut(client);
+        world.rejoin("one")
+    };
+    assert!(got.is_empty());
+    world.send(client, unsubscribe("t"));
+    assert!(world.take(client).is_empty());
+    world.persist();
+    assert_eq!(world.take(client), ["unsuback 6"]);
+    world.send(client, unsubscribe("never"));
+    assert_eq!(world.take(client), ["unsuback 6"]);
+}
+
+#[test]
+fn pubcomp_and_repeated_pubrec_wait_for_the_last_change_to_their_identifier() {
+    let (mut world, client, _) = slow_disk();
+    world.publish(client, "t", "x", 2, 7);
+    world.publish(client, "t", "x", 2, 7);
+    assert!(world.take(client).is_empty());
+    world.persist();
+    assert_eq!(world.take(client), ["pubrec 7", "pubrec 7"]);
+    world.send(client, Packet::PubRel(ack(7)));
+    world.cut(client);
+    let (client, _) = world.rejoin("one");
+    world.send(client, Packet::PubRel(ack(7)));
+    assert!(world.take(client).is_empty());
+    world.persist();
+    assert_eq!(world.take(client), ["pubcomp 7"]);
+}
+
+#[test]
+fn pubrel_is_repeated_on_a_new_connection_only_when_pubrec_is_durable() {
+    let (mut world, client, publisher) = slow_disk();
+    world.subscribe(client, "t", 2);
+    world.publish(publisher, "t", "x", 2, 3);
+    world.persist();
+    world.take(client);
+    world.send(client, Packet::PubRec(ack(1)));
+    world.cut(client);
+    let (client, got) = world.rejoin("one");
+    assert!(got.is_empty(), "after a crash PUBLISH would follow PUBREL");
+    world.persist();
+    assert_eq!(world.take(client), ["pubrel 1"]);
+}
+
+#[test]
+fn connack_of_a_session_that_does_not_persist_waits_for_the_end_of_an_earlier_one() {
+    let (mut world, client, _) = slow_disk();
+    let clean = Connect { clean_session: true, ..hello("one") };
+    let again = world.connect(clean.clone());
+    world.cut(again);
+    world.cut(client);
+    let third = world.connect(clean);
+    assert!(world.take(third).is_empty(), "after a crash the client would find its old session");
+    world.persist();
+    assert_eq!(world.take(third), ["connack 0 present=false"]);
+}
+
+#[test]
+fn outputs_held_for_a_connection_are_bounded_while_the_disk_is_full_and_go_with_it() {
+    let (mut world, client, subscriber) = slow_disk();
+    world.subscribe(subscriber, "t", 1);
+    world.persist();
+    world.broker.handle_disk(Disk::Full, world.now);
+    let mut sent = 0;
+    while world.broker.accepts_input(client) {
+        sent += 1;
+        world.publish(client, "t", "x", 1, sent);
+    }
+    assert!((10..100).contains(&sent), "{sent} messages were accepted");
+    world.cut(client);
+    assert!(world.broker.connections.get(client).is_none() && world.broker.closing.is_empty());
+    world.broker.handle_disk(Disk::Writes, world.now);
+    world.persist();
+    assert!(world.take(client).is_empty());
+}
+
+#[test]
+fn a_client_is_read_again_when_what_was_held_for_it_is_sent() {
+    let (mut world, client, subscriber) = slow_disk();
+    world.subscribe(subscriber, "t", 1);
+    world.persist();
+    world.broker.handle_disk(Disk::Full, world.now);
+    while world.broker.accepts_input(client) {
+        world.publish(client, "t", "x", 1, 1);
+    }
+    world.broker.handle_disk(Disk::Writes, world.now);
+    world.persist();
+    assert!(world.broker.accepts_input(client));
+    assert_eq!(world.read_again, [client]);
+}
+
+#[test]
+fn a_connection_that_ends_while_the_disk_does_not_write_is_closed_at_once() {
+    let (mut world, client, other) = slow_disk();
+    world.subscribe(client, "t", 1);
+    world.broker.handle_disk(Disk::Fails, world.now);
+    world.send(client, Packet::PingResp);
+    assert!(matches!(world.reason(client), Some(CloseReason::Violation { .. })));
+    world.broker.handle_disk(Disk::Writes, world.now);
+    world.subscribe(other, "t", 1);
+    world.send(other, Packet::PingResp);
+    assert_eq!(world.reason(other), None, "its SUBACK is on its way");
+    world.broker.handle_disk(Disk::Fails, world.now);
+    world.drain();
+    assert!(matches!(world.reason(other), Some(CloseReason::Violation { .. })));
 }

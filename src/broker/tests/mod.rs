@@ -34,6 +34,7 @@ struct World {
     closed: Vec<(ConnectionId, CloseReason)>,
     /// Requests to persist that nobody has answered.
     requested: Vec<Ticket>,
+    read_again: Vec<ConnectionId>,
     /// Pieces of queues that are to be loaded: behind which arrival, how many.
     loads: Vec<(u64, usize)>,
     /// What everybody may do who asks to come in; `None` while nobody gives a verdict.
@@ -59,6 +60,7 @@ impl World {
             versions: HashMap::new(),
             closed: Vec::new(),
             requested: Vec::new(),
+            read_again: Vec::new(),
             loads: Vec::new(),
             acl: Some(Acl::everything()),
             asking: Vec::new(),
@@ -80,6 +82,7 @@ impl World {
                     self.broker.handle_persisted(ticket, self.now);
                 }
                 Output::RequestPersist { ticket, .. } => self.requested.push(ticket),
+                Output::RequestRead { connection } => self.read_again.push(connection),
                 Output::RequestLoad { after, count, .. } => self.loads.push((after, count)),
                 Output::RequestAuthenticate { connection, user_name, client_id, .. } => match &self.acl {
                     None => self.asking.push(connection),

@@ -82,8 +82,7 @@ impl Model {
             Packet::PubComp(ack) => self.finish(serial, client, ack.packet_id.get(), true),
             Packet::PubRel(ack) => {
                 let session = self.sessions.get_mut(&client).unwrap();
-                session.received.remove(&ack.packet_id.get());
-                let is_durable = session.is_kept;
+                let is_durable = session.received.remove(&ack.packet_id.get()) && session.is_kept;
                 self.answer(serial, Says::PubComp(ack.packet_id.get()), is_durable);
             }
             Packet::Subscribe(subscribe) => self.subscribe(serial, client, subscribe),
@@ -121,7 +120,7 @@ impl Model {
         };
         let (code, is_durable) = match refusal {
             Some(code) => (code, false),
-            None if is_known => (ReasonCode::Success, self.is_kept(client)),
+            None if is_known => (ReasonCode::Success, false),
             None => self.take_in(client, publish, topic),
         };
         let code = if is_five { code } else { ReasonCode::Success };
@@ -164,10 +163,8 @@ impl Model {
         let session = self.sessions.get_mut(&client).unwrap();
         let is_awaited =
             |owed: &&mut Owed| owed.qos == QoS::ExactlyOnce && owed.sent.is_some_and(|sent| sent.0 == packet_id);
-        if let Some(owed) = session.owed.iter_mut().find(is_awaited) {
-            owed.is_released = true;
-        }
-        let is_durable = session.is_kept;
+        let owed = session.owed.iter_mut().find(is_awaited);
+        let is_durable = owed.is_some_and(|owed| !std::mem::replace(&mut owed.is_released, true)) && session.is_kept;
         self.answer(serial, Says::PubRel(packet_id), is_durable);
     }
 
@@ -235,8 +232,8 @@ impl Model {
                 self.reopen(filter, back);
             }
         }
+        let is_durable = self.is_kept(client) && codes.contains(&ReasonCode::Success);
         let codes = if self.connections[&serial].is_five { codes } else { Vec::new() };
-        let is_durable = self.is_kept(client);
         self.answer(serial, Says::UnsubAck(unsubscribe.packet_id.get(), codes), is_durable);
     }
 
