@@ -1,14 +1,14 @@
 //! Who a client is, as the world outside found out, and what that allows.
 
 use super::RESERVED_CLIENT_ID_PREFIX;
-use super::connection::Origin;
+use super::connection::{Login, Origin, Verified};
 use super::handle;
 use super::machine::{Broker, WillFate};
 use super::output::{CloseReason, ConnectionId, Output};
 use super::session::{Session, SessionKey};
 use crate::access::Rights;
 use crate::base::clock::Monotonic;
-use crate::mqtt::ConnectReturnCode;
+use crate::mqtt::{ConnectReturnCode, ReasonCode};
 
 /// The broker's own topics, which nobody may write to.
 const SYSTEM: &str = "$SYS";
@@ -32,9 +32,10 @@ pub enum Verdict {
 pub enum Standing {
     /// It stays, with these rights.
     Stays(Rights),
-    /// It has to log in again: its connection ends, its session is kept.
-    Unproven,
-    /// Its user is gone: connection and session end, so that nobody who is given the name later inherits them.
+    /// It has to log in again: its connection ends, its session is kept with these rights.
+    Unproven(Rights),
+    /// Its user is gone and has no rights any more: connection and session end without a will, so that nobody who is
+    /// given the name later inherits them.
     Gone,
 }
 
@@ -42,10 +43,14 @@ impl Broker {
     /// Who the client of `connection` is. One whose connection has ended meanwhile is passed over.
     pub fn handle_verdict(&mut self, connection: ConnectionId, verdict: Verdict, now: Monotonic) {
         self.now = now;
-        let record = self.connections.get_mut(connection);
-        let Some(connect) = record.and_then(|record| record.asking.take()) else { return };
+        let Some(record) = self.connections.get_mut(connection) else { return };
+        let Some(Login::Verifying(connect)) = record.login.take_if(|login| matches!(login, Login::Verifying(_))) else {
+            return;
+        };
         match verdict {
-            Verdict::Accepted { user, rights } => handle::admit(self, connection, &connect, user, rights),
+            Verdict::Accepted { user, rights } => {
+                handle::admit(self, connection, Verified { connect: *connect, user, rights });
+            }
             Verdict::Refused(code) => handle::refuse(self, connection, code.into()),
         }
     }
@@ -62,15 +67,38 @@ impl Broker {
                 continue;
             }
             match judge(session.user.as_deref(), session.client_id.as_str()) {
-                Standing::Stays(rights) => {
-                    if let Some(session) = self.sessions.get_mut(key) {
-                        session.rights = rights;
-                    }
+                Standing::Stays(rights) => self.set_rights(key, rights),
+                Standing::Unproven(rights) => {
+                    self.set_rights(key, rights);
+                    self.expel(key);
                 }
-                Standing::Unproven => self.expel(key),
                 Standing::Gone => {
+                    self.set_rights(key, Rights::nothing());
                     self.expel(key);
                     self.remove_session(key);
+                }
+            }
+        }
+        self.judge_waiting(&mut judge);
+    }
+
+    fn set_rights(&mut self, key: SessionKey, rights: Rights) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.rights = rights;
+        }
+    }
+
+    /// Applies new passwords and rights to clients whose CONNECT waits for the end of an earlier session.
+    fn judge_waiting(&mut self, judge: &mut dyn FnMut(Option<&str>, &str) -> Standing) {
+        for connection in self.connections_waiting_for_session_end() {
+            let Some(record) = self.connections.get_mut(connection).filter(|record| !record.is_internal()) else {
+                continue;
+            };
+            let Some(Login::Waiting(verified)) = &mut record.login else { continue };
+            match judge(verified.user.as_deref(), verified.connect.client_id.as_str()) {
+                Standing::Stays(rights) => verified.rights = rights,
+                Standing::Unproven(_) | Standing::Gone => {
+                    handle::refuse(self, connection, ReasonCode::NotAuthorized);
                 }
             }
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::alias::{Incoming, Outgoing};
 use super::lane::Lanes;
 use super::session::SessionKey;
+use crate::access::Rights;
 use crate::base::clock::Monotonic;
 use crate::mqtt::{Connect, ProtocolVersion, Will};
 
@@ -31,8 +32,8 @@ pub(super) struct Connection {
     pub(super) is_paused: bool,
     /// The deadline of its live entry in the timers.
     pub(super) timer: Option<Monotonic>,
-    /// A CONNECT that awaits its verdict.
-    pub(super) asking: Option<Box<Connect>>,
+    /// How far its login has come; `None` before CONNECT and once the client is let in.
+    pub(super) login: Option<Login>,
     /// Since a CONNECT was accepted.
     pub(super) session: Option<SessionKey>,
     pub(super) will: Option<Box<Will>>,
@@ -42,6 +43,24 @@ pub(super) struct Connection {
     pub(super) lanes: Option<Box<Lanes>>,
     /// Whether so many outputs are held that the client is not read from.
     pub(super) is_congested: bool,
+}
+
+/// A CONNECT that is not answered yet.
+#[derive(Debug)]
+pub(super) enum Login {
+    /// The user name and password are being verified.
+    Verifying(Box<Connect>),
+    /// They are verified, and an earlier session of the client is ending.
+    Waiting(Box<Verified>),
+}
+
+/// A CONNECT whose client is known.
+#[derive(Debug)]
+pub(super) struct Verified {
+    pub(super) connect: Connect,
+    /// The verified user name; `None` for an anonymous client.
+    pub(super) user: Option<Box<str>>,
+    pub(super) rights: Rights,
 }
 
 /// A connection of version 5, as its CONNECT asked for it.
@@ -68,7 +87,7 @@ impl Connection {
             silence_max: None,
             is_paused: false,
             timer: None,
-            asking: None,
+            login: None,
             session: None,
             will: None,
             five: None,
@@ -81,7 +100,7 @@ impl Connection {
     /// keep-alive allows. `None` while a login is being verified and while the server reads nothing from the client.
     pub(super) fn deadline(&self, connect_timeout: Duration) -> Option<Monotonic> {
         match self.session {
-            _ if self.is_paused || self.asking.is_some() => None,
+            _ if self.is_paused || self.login.is_some() => None,
             None => Some(self.opened + connect_timeout),
             Some(_) => self.silence_max.map(|silence_max| self.heard + silence_max),
         }

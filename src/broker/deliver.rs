@@ -44,6 +44,7 @@ impl Broker {
             self.send_unnumbered(key, &delivery, context.barrier);
             return false;
         }
+        session.has_shared |= delivery.is_shared();
         let is_persistent = session.is_persistent();
         if is_persistent {
             let client_id = session.client_id.clone();
@@ -75,8 +76,7 @@ impl Broker {
 
     fn queue(&mut self, key: SessionKey, delivery: Delivery) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        // what a member of a group leaves behind is for the others
-        let spills = self.options.spills_queues && session.is_persistent() && !session.is_member();
+        let spills = self.options.spills_queues && session.is_persistent();
         let in_memory_max = if spills { self.options.queue_in_memory_max } else { usize::MAX };
         let over = session.queue.drop_over(self.now);
         let dropped = session.queue.push(delivery, self.options.queue(session.limits), in_memory_max);
@@ -127,10 +127,13 @@ impl Broker {
     /// Asks for more of a queue that only the disk has: for a connected client, or because the oldest have to go.
     pub(super) fn load(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.get_mut(key) else { return };
+        if session.leaving.is_some_and(|leaving| leaving.is_loading) {
+            return;
+        }
         let is_wanted = session.connection.is_some() || session.queue.is_full(self.options.queue(session.limits));
         if is_wanted && let Some(after) = session.queue.poll_load(&self.options) {
             let client_id = session.client_id.clone();
-            self.loads.push_back(Output::RequestLoad { client_id, after, count: self.options.queue_in_memory_max });
+            self.request_load(client_id, after);
         }
     }
 
@@ -192,13 +195,21 @@ impl Broker {
         self.pump(key);
     }
 
-    /// Sends again what had to wait because the client takes fewer at a time than before.
+    /// Sends again what had to wait because the client takes fewer at a time than before. What it may not read any more
+    /// is given up.
     fn repeat_waiting(&mut self, key: SessionKey) {
         while let Some(session) = self.sessions.get_mut(key)
             && let Some(connection) = session.connection
-            && let Some(again) = session.window.poll_waiting(usize::from(session.inflight_max)).map(Again::of)
+            && let Some(entry) = session.window.poll_waiting(usize::from(session.inflight_max))
         {
-            self.repeat(connection, key, &again);
+            let is_complete = entry.awaits == Awaits::Complete;
+            if is_complete || session.rights.may_read(entry.delivery.message.topic.as_str()) {
+                let again = Again::of(entry);
+                self.repeat(connection, key, &again);
+            } else {
+                let packet_id = entry.packet_id;
+                self.give_up(key, packet_id);
+            }
         }
     }
 

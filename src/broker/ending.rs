@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use super::change::Change;
-use super::inflight::Awaits;
 use super::lane::{Lane, Lanes};
 use super::machine::{Broker, Disk, WillFate};
-use super::message::{Delivery, Terms};
+use super::message::Terms;
 use super::output::{CloseReason, ConnectionId, Output};
 use super::persist::Barrier;
 use super::session::SessionKey;
@@ -141,22 +140,5 @@ impl Broker {
             self.publish_waiting_will(key);
         }
         self.arm_session(key);
-    }
-
-    /// Removes a session with its subscriptions and queue. A will that waits is published [MQTT-3.1.3-9]; what other
-    /// members of its groups may have goes to them.
-    pub(super) fn remove_session(&mut self, key: SessionKey) {
-        self.publish_waiting_will(key);
-        let Some(mut session) = self.sessions.remove(key) else { return };
-        self.sessions_by_client.remove(&session.client_id);
-        for filter in session.subscriptions.keys() {
-            self.subscriptions.remove(filter, key);
-        }
-        let mut shared = session.window.extract(|entry| entry.awaits == Awaits::Ack && entry.delivery.is_shared());
-        shared.extend(session.queue.extract(Delivery::is_shared));
-        if session.is_persistent() {
-            self.persist.record(Change::SessionEnded { client_id: session.client_id });
-        }
-        self.reassign(shared, session.held_until);
     }
 }

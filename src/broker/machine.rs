@@ -11,9 +11,11 @@ use super::output::{CloseReason, ConnectionId, Output, Ticket};
 use super::persist::Persist;
 use super::retained::RetainedMessages;
 use super::session::{Session, SessionKey};
+use super::session_end::EndedSession;
 use super::subscriptions::{Found, Subscriptions};
 use super::system::System;
 use super::timers::{Timer, Timers};
+use super::work::Work;
 use super::{Options, handle};
 use crate::base::clock::Monotonic;
 use crate::mqtt::{ClientId, DecodeError, Packet, ProtocolVersion};
@@ -40,6 +42,10 @@ pub struct Broker {
     /// Connections with held outputs, by the tickets that these wait for.
     pub(super) held: BTreeMap<Ticket, Vec<ConnectionId>>,
     pub(super) outputs: VecDeque<Output>,
+    /// Sessions that are ending.
+    pub(super) ended: HashMap<ClientId, EndedSession, FixedState>,
+    /// Work that is done in slices.
+    pub(super) work: VecDeque<Work>,
     /// Requests to load; they go out behind the request to persist what they may read.
     pub(super) loads: VecDeque<Output>,
     pub(super) timers: Timers,
@@ -93,6 +99,8 @@ impl Broker {
             closing: HashMap::with_hasher(FixedState::with_seed(seed)),
             held: BTreeMap::new(),
             outputs: VecDeque::new(),
+            ended: HashMap::with_hasher(FixedState::with_seed(seed)),
+            work: VecDeque::new(),
             loads: VecDeque::new(),
             timers: Timers::default(),
             retained_timer: None,
@@ -119,7 +127,7 @@ impl Broker {
         let Some(record) = self.connections.get_mut(connection) else { return };
         record.heard = now;
         self.system.counters.messages_received += 1;
-        if record.asking.is_some() {
+        if record.login.is_some() {
             return self.violate(connection, "a packet before CONNACK while the login is verified", "section 3.1.4");
         }
         match (packet, record.session) {

@@ -58,9 +58,14 @@ impl Delivery {
         self.message.bytes()
     }
 
-    /// Whether another member of a group may have it instead.
+    /// Returns the shared subscription that it comes by.
+    pub fn share(&self) -> Option<&TopicFilter> {
+        self.marks.as_ref().and_then(|marks| marks.share.as_ref())
+    }
+
+    /// Returns whether it comes by a shared subscription, so that another member of the group may have it instead.
     pub fn is_shared(&self) -> bool {
-        self.marks.as_ref().is_some_and(|marks| marks.share.is_some())
+        self.share().is_some()
     }
 
     /// Whether its message has expired, or it has waited too long.

@@ -22,7 +22,9 @@ impl Broker {
     pub fn accepts_input(&self, connection: ConnectionId) -> bool {
         let is_saturated = self.disk != Disk::Writes && self.persist.unanswered() > CHANGES_WITHOUT_DISK_MAX;
         let record = self.connections.get(connection);
-        record.is_none_or(|record| !record.is_congested && (!is_saturated || record.is_internal()))
+        record.is_none_or(|record| {
+            !record.is_congested && record.login.is_none() && (!is_saturated || record.is_internal())
+        })
     }
 
     /// Sends a frame that must arrive.

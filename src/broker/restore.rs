@@ -12,8 +12,9 @@ use super::output::Ticket;
 use super::persist::Barrier;
 use super::retained::Retained;
 use super::route::Publication;
-use super::session::{Session, WaitingWill};
+use super::session::{Session, SessionKey, WaitingWill};
 use super::state::{self, Kept, KeptWill, Phase, SessionState, State};
+use super::work::Work;
 use crate::access::Rights;
 use crate::base::clock::Monotonic;
 use crate::mqtt::{ClientId, QoS};
@@ -26,15 +27,18 @@ impl Broker {
         self.now = now;
         let State { sessions, retained, wills, next_arrival } = state;
         self.arrivals = next_arrival.saturating_sub(1);
-        for session in sessions {
-            self.restore_session(session, &mut judge);
-        }
+        let gone: Vec<SessionKey> =
+            sessions.into_iter().filter_map(|session| self.restore_session(session, &mut judge)).collect();
         for state::Retained { message, qos, owner } in retained {
             self.retained.set(Retained { message, qos, owner }, &self.options);
         }
         self.expire_retained();
         for will in wills {
             self.restore_will(will, &mut judge);
+        }
+        // when all members of their groups are known
+        for key in gone {
+            self.remove_session(key);
         }
         let keys: Vec<_> = self.sessions.keys().collect();
         for key in keys {
@@ -43,27 +47,45 @@ impl Broker {
     }
 
     /// A piece of a queue was read; an empty one means that there is no more.
-    pub fn handle_loaded(&mut self, client_id: &ClientId, deliveries: Vec<Delivery>, now: Monotonic) {
+    pub fn handle_loaded(&mut self, client_id: &ClientId, mut deliveries: Vec<Delivery>, now: Monotonic) {
         self.now = now;
+        if self.load_into_session_end(client_id, &mut deliveries) {
+            return;
+        }
         let Some(&key) = self.sessions_by_client.get(client_id) else { return };
+        if self.sessions.get(key).and_then(|session| session.leaving).is_some_and(|leaving| leaving.is_loading) {
+            self.search_loaded(key, deliveries);
+            return self.load(key);
+        }
+        let left = self.filter_loaded(key, &mut deliveries);
         let Some(session) = self.sessions.get_mut(key) else { return };
+        session.queue.forget_stored(&left);
+        let is_leaving = session.leaving.is_some();
         let limits = self.options.queue(session.limits);
         let dropped = session.queue.handle_loaded(deliveries, limits);
+        self.give_away(key, left);
+        if is_leaving {
+            self.work.push_back(Work::LeaveGroups(key));
+        }
         self.drop_from(key, dropped);
         self.pump(key);
     }
 
-    fn restore_session(&mut self, state: SessionState, judge: &mut dyn FnMut(Option<&str>, &str) -> Standing) {
+    /// Restores one session. Returns its key when its user is gone, so that it has to end.
+    fn restore_session(
+        &mut self,
+        state: SessionState,
+        judge: &mut dyn FnMut(Option<&str>, &str) -> Standing,
+    ) -> Option<SessionKey> {
         let SessionState { client_id, terms, subscriptions, received, deliveries, rest, .. } = state;
-        let Some(rights) = rights(judge, terms.user.as_deref(), &client_id) else {
-            // nobody who is given the name later inherits it
-            self.persist.record(Change::SessionEnded { client_id });
-            return;
-        };
+        // nobody who is given the name of a user that is gone inherits the session
+        let rights = rights(judge, terms.user.as_deref(), &client_id);
+        let is_gone = rights.is_none();
+        let rights = rights.unwrap_or_else(Rights::nothing);
         let mut session = Session::new(client_id.clone(), terms.expiry_interval_s, &self.options);
         (session.is_kept, session.rights) = (true, rights);
         (session.user, session.ends) = (terms.user, terms.ends);
-        if session.ends.is_none() && session.expiry_interval_s < Terms::FOREVER_S {
+        if !is_gone && session.ends.is_none() && session.expiry_interval_s < Terms::FOREVER_S {
             // its client was connected
             session.ends = Some(self.now + Duration::from_secs(session.expiry_interval_s.into()));
             let change = Change::SessionKept { client_id: client_id.clone(), terms: session.terms() };
@@ -76,11 +98,15 @@ impl Broker {
         let count = usize::try_from(rest.count).unwrap_or(usize::MAX);
         let bytes = usize::try_from(rest.bytes).unwrap_or(usize::MAX);
         session.queue.restore(first.into_iter().map(|kept| kept.delivery).collect(), count, bytes);
+        // what only the disk holds may have come by a shared subscription that was given up
+        session.has_shared = rest.count > 0 || subscriptions.iter().any(|(filter, _)| filter.is_shared());
         let key = self.sessions.insert(session);
         self.sessions_by_client.insert(client_id, key);
         for (filter, granted) in &subscriptions {
             self.subscriptions.insert(filter, key, *granted);
         }
+        self.leave_groups(key);
+        is_gone.then_some(key)
     }
 
     fn restore_will(&mut self, kept: KeptWill, judge: &mut dyn FnMut(Option<&str>, &str) -> Standing) {
@@ -114,8 +140,8 @@ fn rights(
         return Some(Rights::everything());
     }
     match judge(user, client_id.as_str()) {
-        Standing::Stays(rights) => Some(rights),
-        Standing::Unproven | Standing::Gone => None,
+        Standing::Stays(rights) | Standing::Unproven(rights) => Some(rights),
+        Standing::Gone => None,
     }
 }
 

@@ -106,9 +106,10 @@ impl Broker {
         let mut must_wait = false;
         let mut found = std::mem::take(&mut self.found);
         self.collect(publication.content.topic, &mut found);
-        let has_receivers = !found.own.is_empty() || !found.shared.is_empty();
+        let mut has_receivers = !found.shared.is_empty();
         for matches in found.own.chunk_by(|a, b| a.session == b.session) {
             let Some(first) = matches.first() else { continue };
+            has_receivers |= self.sessions.contains_key(first.session);
             let is_own = publication.from == Some(first.session);
             if let Some(share) = Share::of(matches, is_own) {
                 must_wait |= self.hand_on(first.session, &share, publication, &mut forms, barrier);
@@ -240,23 +241,18 @@ impl Broker {
         }
     }
 
-    /// Gives what an absent member of a group would have had to another one. What is in flight with QoS 2 stays
-    /// [MQTT-4.8.2-5]. It goes onward only when everything up to `held_until` is durable.
-    pub(super) fn reassign(&mut self, deliveries: Vec<Delivery>, held_until: Ticket) {
+    /// Gives a delivery of a shared subscription to another member of the group, once everything up to `held_until` is
+    /// durable. Without a member that may read it the message is dropped.
+    pub(super) fn reassign(&mut self, delivery: Delivery, held_until: Ticket) {
+        let Some(filter) = delivery.share().cloned().filter(|_| !delivery.is_over(self.now)) else { return };
+        let (sessions, topic) = (&self.sessions, delivery.message.topic.as_str());
+        let member = self.subscriptions.pick(&filter, &|key| rank(sessions.get(key), topic));
+        let Some(Match { session, granted }) = member else { return };
+        self.arrivals += 1;
+        let marks = Marks { subscription_ids: granted.id.into_iter().collect(), share: Some(filter), stale: None };
+        let qos = delivery.qos.min(granted.qos);
+        let again = Delivery { arrival: self.arrivals, qos, marks: Some(Box::new(marks)), ..delivery };
         let barrier = self.persist.everything_up_to(held_until);
-        for delivery in deliveries {
-            let Some(filter) = delivery.marks.as_ref().and_then(|marks| marks.share.clone()) else { continue };
-            if delivery.is_over(self.now) {
-                continue;
-            }
-            let (sessions, topic) = (&self.sessions, delivery.message.topic.as_str());
-            let member = self.subscriptions.pick(&filter, &|key| rank(sessions.get(key), topic));
-            let Some(Match { session, granted }) = member else { continue };
-            self.arrivals += 1;
-            let marks = Marks { subscription_ids: granted.id.into_iter().collect(), share: Some(filter), stale: None };
-            let qos = delivery.qos.min(granted.qos);
-            let again = Delivery { arrival: self.arrivals, qos, marks: Some(Box::new(marks)), ..delivery };
-            self.deliver(session, again, DeliveryContext { barrier, forms: None });
-        }
+        self.deliver(session, again, DeliveryContext { barrier, forms: None });
     }
 }

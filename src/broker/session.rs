@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use foldhash::fast::FixedState;
 
 use super::inflight::Window;
+use super::leave_groups::Leaving;
 use super::message::{Delivery, Granted, Terms};
 use super::output::{ConnectionId, Ticket};
 use super::{Options, Overflow, QueueLimits};
@@ -42,6 +43,10 @@ pub(super) struct Session {
     pub(super) inflight_max: u16,
     /// What may wait for it, by the number in the options.
     pub(super) limits: u16,
+    /// Whether it has, or had, shared subscriptions.
+    pub(super) has_shared: bool,
+    /// The search for deliveries of shared subscriptions that it has given up.
+    pub(super) leaving: Option<Leaving>,
     /// Deliveries that had to go from its queue since the start.
     pub(super) dropped: u64,
     /// When it ends; `None` while its client is connected, and for ever.
@@ -73,6 +78,8 @@ impl Session {
             expiry_interval_s,
             inflight_max: u16::MAX,
             limits,
+            has_shared: false,
+            leaving: None,
             dropped: 0,
             ends: None,
             timer: None,
@@ -88,11 +95,6 @@ impl Session {
     /// Whether changes of it are to be made durable.
     pub(super) fn is_persistent(&self) -> bool {
         self.is_kept
-    }
-
-    /// Whether it shares subscriptions. Cost: all of them.
-    pub(super) fn is_member(&self) -> bool {
-        self.subscriptions.keys().any(TopicFilter::is_shared)
     }
 
     /// What is to be known of it after a restart.
@@ -214,6 +216,31 @@ impl Queue {
         let over: Vec<Delivery> = self.deliveries.drain(..count).collect();
         self.bytes = self.bytes.saturating_sub(over.iter().map(Delivery::bytes).sum());
         over
+    }
+
+    /// Returns the arrival number after which the part begins that only the disk holds, and whether a part of it is
+    /// being loaded; `None` when memory holds the whole queue.
+    pub(super) fn stored(&self) -> Option<(u64, bool)> {
+        (self.on_disk > 0).then_some((self.read_up_to, self.is_loading))
+    }
+
+    /// Counts deliveries out that only the disk held.
+    pub(super) fn forget_stored(&mut self, deliveries: &[Delivery]) {
+        self.on_disk = self.on_disk.saturating_sub(deliveries.len());
+        self.bytes = self.bytes.saturating_sub(deliveries.iter().map(Delivery::bytes).sum());
+    }
+
+    /// Takes out those that `is_taken`, `most` of them at most, oldest first. Cost: all in memory.
+    pub(super) fn extract_up_to(&mut self, most: usize, is_taken: impl Fn(&Delivery) -> bool) -> Vec<Delivery> {
+        let mut left = most;
+        let (taken, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.deliveries).into_iter().partition(|delivery| {
+            let takes = left > 0 && is_taken(delivery);
+            left -= usize::from(takes);
+            takes
+        });
+        self.deliveries = kept.into();
+        self.bytes = self.bytes.saturating_sub(taken.iter().map(Delivery::bytes).sum());
+        taken
     }
 
     /// Takes out those that `is_taken`, oldest first.

@@ -230,6 +230,7 @@ impl Broker {
         self.disk = disk;
         if disk != Disk::Writes {
             self.close_at_once();
+            self.refuse_waiting();
         }
         if self.options.system_interval.is_some() {
             self.tell_disk();

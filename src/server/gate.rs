@@ -102,13 +102,13 @@ impl Gate {
         };
         let Some(passwords) = self.access.passwords.as_ref().filter(|passwords| passwords.has_user(user)) else {
             // a certificate may go on with the name, and keeps its session
-            return if self.takes_certificates { Standing::Unproven } else { Standing::Gone };
+            let rights = self.access.acl.rights(Some(user), client_id);
+            return if self.takes_certificates { Standing::Unproven(rights) } else { Standing::Gone };
         };
+        let rights = self.access.acl.rights(Some(user), client_id);
         match &earlier.passwords {
-            Some(earlier) if passwords.agrees_on(user, earlier) => {
-                Standing::Stays(self.access.acl.rights(Some(user), client_id))
-            }
-            _ => Standing::Unproven,
+            Some(earlier) if passwords.agrees_on(user, earlier) => Standing::Stays(rights),
+            _ => Standing::Unproven(rights),
         }
     }
 }

@@ -73,7 +73,7 @@ pub fn standings(mut bits: u8) -> impl FnMut(Option<&str>, &str) -> Standing {
         match bits % 4 {
             0 => Standing::Stays(Acl::everything().rights(None, "")),
             1 => Standing::Stays(few()),
-            2 => Standing::Unproven,
+            2 => Standing::Unproven(few()),
             _ => Standing::Gone,
         }
     }

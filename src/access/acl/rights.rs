@@ -72,6 +72,11 @@ impl Rights {
         Self(None)
     }
 
+    /// Returns the rights of a user that does not exist any more.
+    pub fn nothing() -> Self {
+        Self(Some(Rules { own: Arc::default(), patterns: Arc::default() }))
+    }
+
     /// Of the client's own lines and of the patterns, each with what denies first.
     pub(super) fn new(own: Arc<[Rule]>, patterns: Arc<[Rule]>) -> Self {
         Self(Some(Rules { own, patterns }))

@@ -7,7 +7,7 @@ use super::lack;
 use crate::access::Rights;
 use crate::broker::alias::{Incoming, Outgoing};
 use crate::broker::change::Change;
-use crate::broker::connection::{Five, Origin};
+use crate::broker::connection::{Five, Login, Origin, Verified};
 use crate::broker::lane::Lane;
 use crate::broker::machine::{Broker, Disk, WillFate};
 use crate::broker::message::Terms;
@@ -38,12 +38,12 @@ pub(in crate::broker) fn connect(broker: &mut Broker, connection: ConnectionId, 
         connect.properties = Properties::new(fields);
     }
     if is_house(broker, connection) {
-        return admit(broker, connection, &connect, None, Rights::everything());
+        return admit(broker, connection, Verified { connect, user: None, rights: Rights::everything() });
     }
     let Some(record) = broker.connections.get_mut(connection) else { return };
     let (client_id, user_name) = (connect.client_id.clone(), connect.user_name.clone());
     let password = connect.password.take();
-    record.asking = Some(Box::new(connect));
+    record.login = Some(Login::Verifying(Box::new(connect)));
     broker.outputs.push_back(Output::RequestAuthenticate { connection, user_name, password, client_id });
 }
 
@@ -85,15 +85,11 @@ fn check(broker: &Broker, connection: ConnectionId, connect: &Connect) -> Result
     Ok(())
 }
 
-/// Seats a client whose name is verified, unless its session is another user's or there is no room for one.
-pub(in crate::broker) fn admit(
-    broker: &mut Broker,
-    connection: ConnectionId,
-    connect: &Connect,
-    user: Option<Box<str>>,
-    rights: Rights,
-) {
-    if let Err(code) = check_seat(broker, connection, &connect.client_id, user.as_deref()) {
+/// Lets a client in whose login is verified, unless its session is another user's or there is no room for one. While an
+/// earlier session of the client is ending, its CONNECT waits.
+pub(in crate::broker) fn admit(broker: &mut Broker, connection: ConnectionId, verified: Verified) {
+    let connect = &verified.connect;
+    if let Err(code) = check_seat(broker, connection, &connect.client_id, verified.user.as_deref()) {
         return refuse(broker, connection, code);
     }
     let expiry_interval_s = expiry_interval_s(connect, &broker.options, is_house(broker, connection));
@@ -102,14 +98,43 @@ pub(in crate::broker) fn admit(
     {
         return refuse(broker, connection, code);
     }
+    end_earlier(broker, connection, connect);
+    if broker.waits_for_session_end(&connect.client_id, connection) {
+        return wait_for_session_end(broker, connection, verified);
+    }
     let (session, session_present) = seat(broker, connect, expiry_interval_s);
+    let Verified { connect, user, rights } = verified;
     adopt(broker, session, user, rights, expiry_interval_s, !session_present);
-    attach(broker, connection, session, connect);
-    let barrier = conn_ack_barrier(broker, session, connect);
-    greet(broker, connection, connect, session_present, barrier);
+    attach(broker, connection, session, &connect);
+    let barrier = conn_ack_barrier(broker, session, &connect);
+    greet(broker, connection, &connect, session_present, barrier);
     notify(broker, connection, session, session_present);
     broker.resume(session);
     broker.arm(connection);
+}
+
+/// Continues a login that has waited for the end of an earlier session.
+pub(in crate::broker) fn admit_waiting(broker: &mut Broker, connection: ConnectionId) {
+    let Some(record) = broker.connections.get_mut(connection) else { return };
+    let Some(Login::Waiting(verified)) = record.login.take() else { return };
+    admit(broker, connection, *verified);
+    broker.outputs.push_back(Output::RequestRead { connection });
+}
+
+fn wait_for_session_end(broker: &mut Broker, connection: ConnectionId, verified: Verified) {
+    if let Some((code, _)) = lack(broker.disk) {
+        return refuse(broker, connection, code);
+    }
+    if let Some(record) = broker.connections.get_mut(connection) {
+        record.login = Some(Login::Waiting(Box::new(verified)));
+    }
+}
+
+/// Refuses a CONNECT that waits for a disk that does not write.
+pub(in crate::broker) fn refuse_for_disk(broker: &mut Broker, connection: ConnectionId) {
+    if let Some((code, _)) = lack(broker.disk) {
+        refuse(broker, connection, code);
+    }
 }
 
 /// Ends a connection that sent no packet. A protocol level that is not served gets CONNACK 1 [MQTT-3.1.2-2], a CONNECT
@@ -121,7 +146,7 @@ pub(in crate::broker) fn malformed(
     version: Option<ProtocolVersion>,
 ) {
     let Some(record) = broker.connections.get_mut(connection) else { return };
-    let is_new = record.session.is_none() && record.asking.is_none();
+    let is_new = record.session.is_none() && record.login.is_none();
     let has_answer = matches!(error, DecodeError::UnsupportedProtocolLevel(_)) || version == Some(ProtocolVersion::V5);
     if is_new && has_answer {
         record.version = version.unwrap_or(ProtocolVersion::V311);
@@ -173,29 +198,32 @@ fn expiry_interval_s(connect: &Connect, options: &Options, is_house: bool) -> u3
     if is_house { asked } else { asked.min(options.session_expiry_s_max) }
 }
 
-/// Finds or makes the client's session; tells whether an earlier one is taken up [MQTT-3.1.2-5], [MQTT-3.2.2-2].
-fn seat(broker: &mut Broker, connect: &Connect, expiry_interval_s: u32) -> (SessionKey, bool) {
+/// Ends the client's other connection [MQTT-3.1.4-3], one whose CONNECT waits too, and with a clean start its session
+/// [MQTT-3.1.2-4].
+fn end_earlier(broker: &mut Broker, connection: ConnectionId, connect: &Connect) {
     let client_id = &connect.client_id;
     let find = |broker: &Broker| broker.sessions_by_client.get(client_id).copied();
-    if let Some(other) = find(broker).and_then(|key| broker.sessions.get(key)).and_then(|session| session.connection) {
-        // [MQTT-3.1.4-3]
-        broker.end(other, CloseReason::TakenOver, WillFate::Publish);
-    }
-    match find(broker) {
-        Some(key) if !connect.clean_session => {
-            broker.discard_waiting_will(key);
-            (key, true)
-        }
-        earlier => {
-            // [MQTT-3.1.2-4]
-            if let Some(key) = earlier {
-                broker.remove_session(key);
-            }
-            let key = broker.sessions.insert(Session::new(client_id.clone(), expiry_interval_s, &broker.options));
-            broker.sessions_by_client.insert(client_id.clone(), key);
-            (key, false)
+    let connected = find(broker).and_then(|key| broker.sessions.get(key)).and_then(|session| session.connection);
+    for other in [connected, broker.waiting_for_session_end(client_id)].into_iter().flatten() {
+        if other != connection {
+            broker.end(other, CloseReason::TakenOver, WillFate::Publish);
         }
     }
+    if let Some(key) = find(broker).filter(|_| connect.clean_session) {
+        broker.remove_session(key);
+    }
+}
+
+/// Finds or makes the client's session. Returns whether it was there [MQTT-3.1.2-5], [MQTT-3.2.2-2].
+fn seat(broker: &mut Broker, connect: &Connect, expiry_interval_s: u32) -> (SessionKey, bool) {
+    let client_id = &connect.client_id;
+    if let Some(key) = broker.sessions_by_client.get(client_id).copied() {
+        broker.discard_waiting_will(key);
+        return (key, true);
+    }
+    let key = broker.sessions.insert(Session::new(client_id.clone(), expiry_interval_s, &broker.options));
+    broker.sessions_by_client.insert(client_id.clone(), key);
+    (key, false)
 }
 
 /// Gives the session to its client, on its terms. They are recorded when they are new, or other than before.

@@ -7,7 +7,7 @@ mod publish;
 mod subscribe;
 mod unsubscribe;
 
-pub(super) use connect::{admit, connect, malformed, refuse};
+pub(super) use connect::{admit, admit_waiting, connect, malformed, refuse, refuse_for_disk};
 
 use super::connection::Connection;
 use super::lane::Lane;

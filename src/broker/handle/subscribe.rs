@@ -72,6 +72,7 @@ fn take(broker: &mut Broker, key: SessionKey, wanted: &Subscription, id: Option<
     }
     let granted = Granted { qos: *qos, no_local: *no_local, retain_as_published: *retain_as_published, id };
     session.subscriptions.insert(filter.clone(), granted);
+    session.has_shared |= filter.is_shared();
     if session.is_persistent() {
         let client_id = session.client_id.clone();
         broker.persist.record(Change::Subscribed { client_id, filter: filter.clone(), granted, replay: false });

@@ -3,7 +3,6 @@
 use super::answer;
 use crate::broker::change::Change;
 use crate::broker::machine::Broker;
-use crate::broker::message::Delivery;
 use crate::broker::output::ConnectionId;
 use crate::broker::persist::{Barrier, Key};
 use crate::broker::session::SessionKey;
@@ -18,6 +17,9 @@ pub(super) fn unsubscribe(broker: &mut Broker, connection: ConnectionId, key: Se
         let (code, removed) = remove(broker, key, filter);
         codes.push(code);
         barrier = broker.persist.both(barrier, removed);
+    }
+    if unsubscribe.filters.iter().any(TopicFilter::is_shared) {
+        broker.leave_groups(key);
     }
     answer(broker, connection, Packet::UnsubAck(UnsubAck::new(unsubscribe.packet_id, codes)), barrier);
 }
@@ -35,20 +37,5 @@ fn remove(broker: &mut Broker, key: SessionKey, filter: &TopicFilter) -> (Reason
     if is_persistent {
         broker.persist.record(Change::Unsubscribed { client_id, filter: filter.clone() });
     }
-    leave_group(broker, key, filter);
     (ReasonCode::Success, if is_persistent { Barrier::ThisInput } else { Barrier::None })
-}
-
-/// What still waits for a member that leaves its group goes to another one.
-fn leave_group(broker: &mut Broker, key: SessionKey, filter: &TopicFilter) {
-    let Some(session) = broker.sessions.get_mut(key) else { return };
-    let is_of_group = |delivery: &Delivery| {
-        delivery.marks.as_ref().and_then(|marks| marks.share.as_ref()).is_some_and(|share| share == filter)
-    };
-    let waiting = session.queue.extract(is_of_group);
-    let held_until = session.held_until;
-    for delivery in &waiting {
-        broker.dequeued(key, delivery.arrival);
-    }
-    broker.reassign(waiting, held_until);
 }

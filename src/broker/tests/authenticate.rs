@@ -223,7 +223,7 @@ fn new_rights_reach_those_who_are_connected_and_expel_those_who_are_gone() {
     let acl = Acl::parse("user ann\ntopic read b\ntopic write #\n").unwrap();
     let judge = |user: Option<&str>, client_id: &str| match user {
         Some("ann") => Standing::Stays(acl.rights(user, client_id)),
-        Some("bob") => Standing::Unproven,
+        Some("bob") => Standing::Unproven(acl.rights(user, client_id)),
         _ => Standing::Gone,
     };
     world.broker.handle_access(judge, world.now);

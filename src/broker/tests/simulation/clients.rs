@@ -82,7 +82,7 @@ impl Simulation {
     fn change_some_rights(&mut self, client: usize) {
         use super::super::super::Standing::{Gone, Unproven};
         let expelled = match self.random.u8(..8) {
-            0 => Some((client, Unproven)),
+            0 => Some((client, Unproven(crate::access::Rights::everything()))),
             1 => Some((client, Gone)),
             _ => None,
         };
