@@ -73,7 +73,8 @@ fn agent_comes_in_over_the_house_socket_in_the_state_directory() {
 
 #[test]
 fn limits_of_the_shipped_file_are_those_of_the_machine() {
-    assert_eq!(settings("").broker.unwrap().machine, broker::Options::default());
+    let expected = broker::Options { memory_bytes_max: base::memory::quarter(), ..broker::Options::default() };
+    assert_eq!(settings("").broker.unwrap().machine, expected);
 }
 
 #[test]
@@ -111,15 +112,17 @@ fn listeners_of_the_file_replace_the_default_ones() {
 
 #[test]
 fn every_limit_of_the_file_reaches_its_field() {
-    let text = "[broker.limits]\nconnections = 1\nconnections_per_address = 10\nsend_buffer = \"4 KiB\"\npacket_size = 200\ninflight = 2\n\
+    let text = "[broker.limits]\nconnections = 1\nconnections_per_address = 10\nsend_buffer = \"4 KiB\"\nmemory = \"9 MiB\"\npacket_size = 200\nlogin_size = 1001\ninflight = 2\n\
                 queue_messages = 3\nqueue_size = \"8 KiB\"\nqueue_overflow = \"drop-newest\"\nsubscriptions = 4\n\
-                sessions = 5\nretained_messages = 6\nretained_size = \"16 KiB\"\ntopic_levels = 7\n\
+                sessions = 5\nsession_idle = \"2h\"\nretained_messages = 6\nretained_size = \"16 KiB\"\ntopic_levels = 7\n\
                 connect_timeout = \"8s\"\nkeep_alive = \"9s\"";
     let embedded = settings(text).broker.unwrap();
     assert_eq!((embedded.server.connections_max, embedded.server.send_buffer_bytes_max), (1, 4096));
     assert_eq!(embedded.server.connections_per_address_max, 10);
     let expected = broker::Options {
+        memory_bytes_max: 9 << 20,
         packet_bytes_max: 200,
+        login_bytes_max: 1001,
         inflight_max: 2,
         queue: broker::QueueLimits {
             messages_max: 3,
@@ -130,6 +133,7 @@ fn every_limit_of_the_file_reaches_its_field() {
         queues: Vec::new(),
         subscriptions_max: 4,
         sessions_max: 5,
+        session_idle_min: Duration::from_secs(2 * 3600),
         retained_messages_max: 6,
         retained_bytes_max: 16_384,
         topic_levels_max: 7,

@@ -59,6 +59,12 @@ pub const TOPIC_LEVELS_MAX: usize = 1024;
 pub struct Options {
     /// The largest packet taken, header included; a larger one ends its connection.
     pub packet_bytes_max: usize,
+    /// Bytes that all connections, sessions and retained messages may cost together, at their real cost. Beyond it, what
+    /// would add to them is refused or dropped, and the log names the key.
+    pub memory_bytes_max: usize,
+    /// Bytes that a connection may cost before its login is accepted, its CONNECT included; a larger CONNECT ends its
+    /// connection. At most `packet_bytes_max` counts.
+    pub login_bytes_max: usize,
     /// Outgoing QoS 1 and 2 messages of one session that wait for an acknowledgement; further ones queue.
     pub inflight_max: usize,
     /// What may wait for one session.
@@ -69,6 +75,9 @@ pub struct Options {
     pub subscriptions_max: usize,
     /// Sessions, connected or not; beyond it a new client is refused with CONNACK 3, unless it is the house's own.
     pub sessions_max: usize,
+    /// Time since the end of its connection after which a session with an empty queue may be discarded to make room
+    /// for a new one of the same user, when there are `sessions_max` sessions.
+    pub session_idle_min: Duration,
     /// Retained messages; beyond it a further topic's is not kept.
     pub retained_messages_max: usize,
     /// Payload and topic bytes of all retained messages; beyond it a further one is not kept.
@@ -168,11 +177,14 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             packet_bytes_max: 1 << 20,
+            memory_bytes_max: 256 << 20,
+            login_bytes_max: 100_000,
             inflight_max: 100,
             queue: QueueLimits::default(),
             queues: Vec::new(),
-            subscriptions_max: 1_000,
+            subscriptions_max: 10_000,
             sessions_max: 10_000,
+            session_idle_min: Duration::from_secs(3600),
             retained_messages_max: 100_000,
             retained_bytes_max: 64 << 20,
             topic_levels_max: 128,

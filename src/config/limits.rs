@@ -7,6 +7,7 @@ use config::ValueKind;
 
 use super::section::{Read, Section};
 use super::value::{choice, duration, integer, shown, size, text};
+use crate::base::memory;
 use crate::broker::{ClientIdPattern, Options, Overflow, QueueLimits, TOPIC_LEVELS_MAX, Terms};
 
 /// Limits of the machine and of its sockets.
@@ -36,8 +37,20 @@ const LEVELS: RangeInclusive<usize> = 1..=TOPIC_LEVELS_MAX;
 /// From a page to what a large machine can spare.
 const MEMORY: RangeInclusive<usize> = 4 << 10..=1 << 30;
 
+/// From what the broker needs to run, to more than any machine has.
+const TOTAL: RangeInclusive<usize> = 8 << 20..=match 1_usize.checked_shl(40) {
+    Some(tebibyte) => tebibyte,
+    None => 3 << 30,
+};
+
 /// The remaining length ends at 256 MiB less one byte (section 2.2.3).
 const PACKET: RangeInclusive<usize> = 128..=256 << 20;
+
+/// From a CONNECT with a user name, a password and a small will, to the largest packet.
+const LOGIN: RangeInclusive<usize> = 1000..=256 << 20;
+
+/// Up to 136 years, as `session_expiry`.
+const SESSION_IDLE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(4_294_967_294);
 
 const CONNECT_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
 
@@ -61,7 +74,9 @@ pub(super) fn read(section: &mut Section<'_>) -> Read<Limits> {
 }
 
 fn read_machine(section: &mut Section<'_>) -> Read<Options> {
+    let memory = section.optional("memory", size(TOTAL));
     let packet = section.required("packet_size", size(PACKET));
+    let login = section.required("login_size", size(LOGIN));
     let inflight = section.required("inflight", integer(SHORT));
     let queue_messages = section.required("queue_messages", integer(COUNT));
     let queue_bytes = section.required("queue_size", size(MEMORY));
@@ -69,6 +84,7 @@ fn read_machine(section: &mut Section<'_>) -> Read<Options> {
     let overflow = section.required("queue_overflow", choice(&OVERFLOWS));
     let subscriptions = section.required("subscriptions", integer(COUNT));
     let sessions = section.required("sessions", integer(COUNT));
+    let session_idle = section.required("session_idle", duration(SESSION_IDLE));
     let retained_messages = section.required("retained_messages", integer(COUNT));
     let retained_bytes = section.required("retained_size", size(MEMORY));
     let topic_levels = section.required("topic_levels", integer(LEVELS));
@@ -78,7 +94,9 @@ fn read_machine(section: &mut Section<'_>) -> Read<Options> {
     let topic_aliases = section.required("topic_aliases", integer(ALIASES));
     let session_expiry = section.optional("session_expiry", duration(SESSION_EXPIRY));
     Ok(Options {
+        memory_bytes_max: memory?.unwrap_or_else(|| memory::quarter().max(*TOTAL.start())),
         packet_bytes_max: packet?,
+        login_bytes_max: login?,
         inflight_max: inflight?,
         queue: QueueLimits {
             messages_max: queue_messages?,
@@ -89,6 +107,7 @@ fn read_machine(section: &mut Section<'_>) -> Read<Options> {
         queues: Vec::new(),
         subscriptions_max: subscriptions?,
         sessions_max: sessions?,
+        session_idle_min: session_idle?,
         retained_messages_max: retained_messages?,
         retained_bytes_max: retained_bytes?,
         topic_levels_max: topic_levels?,
