@@ -1,4 +1,4 @@
-//! The only two functions of the room that read files.
+//! Reads password files and access control lists: the only functions of this module that open files.
 
 use std::fmt::Write;
 use std::fs::{self, File};
@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::{Acl, Passwords, Problem};
 
-/// The largest file taken, some fifty thousand users; a larger one is refused.
+/// Largest size of a file in bytes, enough for about fifty thousand users. A larger file is refused.
 pub const FILE_BYTES_MAX: u64 = 8 << 20;
 
 /// Why a file cannot be used.
@@ -53,7 +53,7 @@ pub enum LoadError {
 /// # Errors
 /// When it cannot be read, is no plain file or a larger one than [`FILE_BYTES_MAX`], or when [`Passwords::parse`] finds problems.
 pub fn load_passwords(path: &Path) -> Result<Passwords, LoadError> {
-    Passwords::parse(&read(path)?).map_err(|problems| LoadError::Problems { path: path.into(), problems })
+    Passwords::parse(&read_text(path)?).map_err(|problems| LoadError::Problems { path: path.into(), problems })
 }
 
 /// Reads an access control list.
@@ -61,10 +61,14 @@ pub fn load_passwords(path: &Path) -> Result<Passwords, LoadError> {
 /// # Errors
 /// When it cannot be read, is no plain file or a larger one than [`FILE_BYTES_MAX`], or when [`Acl::parse`] finds problems.
 pub fn load_acl(path: &Path) -> Result<Acl, LoadError> {
-    Acl::parse(&read(path)?).map_err(|problems| LoadError::Problems { path: path.into(), problems })
+    Acl::parse(&read_text(path)?).map_err(|problems| LoadError::Problems { path: path.into(), problems })
 }
 
-fn read(path: &Path) -> Result<String, LoadError> {
+/// Reads the text of a password file or an access control list, without checking its lines.
+///
+/// # Errors
+/// When it cannot be read, is not UTF-8, is no regular file, or is larger than [`FILE_BYTES_MAX`].
+pub fn read_text(path: &Path) -> Result<String, LoadError> {
     let unreadable = |source| LoadError::Read { path: path.into(), source };
     // asked before it is opened: a pipe without a writer opens only when one comes, and some devices act on it
     let kind = fs::metadata(path).map_err(unreadable)?.file_type();

@@ -1,8 +1,8 @@
 //! Who may come in, and what they may do: password files and access control lists in mosquitto's formats.
 //!
 //! - Holds what the two files say, and for a client the list of [`Rights`] made from it once.
-//! - Never enters: time, sockets, sessions. Files are read only by [`load_passwords`] and [`load_acl`]; everything
-//!   else is text and values. Hashing takes milliseconds on purpose: [`Passwords::verify`] belongs on a thread that
+//! - Never enters: time, sockets, sessions. Only [`load_passwords`], [`load_acl`] and [`read_text`] read
+//!   files; everything else is text and values. Hashing takes milliseconds on purpose: [`Passwords::verify`] belongs on a thread that
 //!   may wait.
 //! - Uses `mqtt` for topic filters.
 //! - Follows `mosquitto_passwd(1)` and `acl_file` in `mosquitto.conf(5)`, and where these are silent what mosquitto
@@ -16,7 +16,7 @@ mod passwords;
 mod problem;
 
 pub use acl::{Acl, Rights};
-pub use load::{FILE_BYTES_MAX, LoadError, load_acl, load_passwords};
+pub use load::{FILE_BYTES_MAX, LoadError, load_acl, load_passwords, read_text};
 pub use passwords::{
     Change, HashError, Method, Passwords, SALT_BYTES, UserNameError, Verdict, check_user_name, hash_plain_entries,
     remove_user, set_user,

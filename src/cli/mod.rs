@@ -11,6 +11,7 @@ mod calibrate;
 mod check;
 mod client;
 mod completions;
+mod directory_lock;
 mod doctor;
 mod dump;
 mod edit;

@@ -1,8 +1,7 @@
-//! `sensegate passwd`: makes and changes password files, with the flags of `mosquitto_passwd`.
+//! `sensegate passwd`: creates and edits password files, with the flags of `mosquitto_passwd`.
 
 mod ask;
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,13 +11,15 @@ use clap::{Args, ValueEnum};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::access::{
-    Change, Method, Passwords, Problem, SALT_BYTES, check_user_name, hash_plain_entries, remove_user, set_user,
+    Change, FILE_BYTES_MAX, LoadError, Method, Passwords, Problem, SALT_BYTES, check_user_name, hash_plain_entries,
+    read_text, remove_user, set_user,
 };
 use crate::base::secret::Secret;
 
-use super::replace::{Access, directory, replace, secret_access};
+use super::directory_lock::DirectoryLock;
+use super::replace::{Access, create, directory, replace, secret_access};
 
-/// Where files lie that the service reads.
+/// Directory of the files that the service reads.
 const SERVICE_DIRECTORY: &str = "/etc/sensegate";
 
 /// Add, change or remove a user of a password file
@@ -63,26 +64,34 @@ enum HashKind {
     Sha512,
 }
 
-/// For clap: a user that a line of the file can stand for.
+/// Checks a user name for clap: a line of the file must be able to contain it.
 pub(super) fn parse_user(text: &str) -> Result<String, String> {
     check_user_name(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the shape that clap asks for")]
+#[expect(clippy::unnecessary_wraps, reason = "the signature that clap requires")]
 fn parse_password(text: &str) -> Result<Secret, String> {
     Ok(Secret::new(text))
 }
 
-/// Changes the file as asked, and warns of lines that keep it from being used.
+/// Edits the file as the arguments say, and warns of lines that make it unusable.
+///
+/// The file's directory is locked from before the file is read until it is replaced, so that concurrent calls do not
+/// lose each other's users. The lock is not held while a password is typed or hashed.
 ///
 /// # Errors
-/// When the file cannot be read or replaced, is there with `-c` or not there without it, when there is no such user
-/// to delete, or when the passwords that were typed differ. The file is as it was then.
+/// When the file cannot be read or replaced, exists with `-c` or does not exist without it, when there is no such user
+/// to delete, or when the passwords that were typed differ. The file is unchanged then.
 pub(super) fn run(args: &PasswdArgs) -> anyhow::Result<ExitCode> {
-    let (text, done) = edit(args)?;
-    replace(&args.file, &text, access_of(&args.file))
-        .with_context(|| format!("{}: cannot be written", args.file.display()))?;
-    // a closed standard output leaves nobody to tell
+    // reported before a password is asked for
+    args.read()?;
+    let hash = args.hash_password()?;
+    let lock = DirectoryLock::acquire(&args.file)
+        .with_context(|| format!("{}: its directory cannot be locked", args.file.display()))?;
+    let (text, done) = args.edit(&args.read()?, hash.as_deref())?;
+    args.write(&text)?;
+    drop(lock);
+    // the file is written: a standard output that is closed is no reason to fail
     let _ = writeln!(io::stdout(), "{done}");
     if let Err(problems) = Passwords::parse(&text) {
         eprintln!("sensegate: the file cannot be used as it is:\n{}", list(&args.file, &problems));
@@ -90,9 +99,10 @@ pub(super) fn run(args: &PasswdArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Who may read a new file: where the configuration of the service lies the service too, else its owner alone.
+/// Returns who may read a new file: also the service if the file is in the directory of its configuration, otherwise
+/// only the owner.
 fn access_of(file: &Path) -> Access {
-    let directory = fs::canonicalize(directory(file)).unwrap_or_default();
+    let directory = std::fs::canonicalize(directory(file)).unwrap_or_default();
     if directory.starts_with(SERVICE_DIRECTORY) {
         secret_access(Path::new("/"), rustix::process::geteuid().is_root())
     } else {
@@ -100,30 +110,77 @@ fn access_of(file: &Path) -> Access {
     }
 }
 
-/// The new text of the file, and what to tell.
-fn edit(args: &PasswdArgs) -> anyhow::Result<(String, String)> {
-    let text = if args.create { nothing_yet(&args.file)? } else { read(&args.file)? };
-    let Some(user) = &args.user else { return hash_all(args, &text) };
-    if args.delete {
-        let edited = remove_user(&text, user).ok_or_else(|| anyhow!("{}: no user {user}", args.file.display()))?;
-        return Ok((edited, format!("Deleted user {user}")));
-    }
-    let hash = hash(args.method(), password(args)?.reveal())?;
-    let (edited, change) = set_user(&text, user, &hash);
-    let done = match change {
-        Change::Added => "Added",
-        Change::Updated => "Updated password of",
-    };
-    Ok((edited, format!("{done} user {user}")))
-}
-
-fn hash_all(args: &PasswdArgs, text: &str) -> anyhow::Result<(String, String)> {
-    let (edited, count) = hash_plain_entries(text, |password| hash(args.method(), password))
-        .map_err(|problems| anyhow!("nothing was changed:\n{}", list(&args.file, &problems)))?;
-    Ok((edited, format!("Hashed {count} plain-text passwords")))
-}
-
 impl PasswdArgs {
+    /// Returns the text of the file; the empty text with `-c`.
+    fn read(&self) -> anyhow::Result<String> {
+        if self.create {
+            return if self.file.symlink_metadata().is_ok() { Err(self.exists()) } else { Ok(String::new()) };
+        }
+        read_text(&self.file).map_err(|error| match error {
+            LoadError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                anyhow!("{}: does not exist; -c creates it", self.file.display())
+            }
+            error => anyhow!(error),
+        })
+    }
+
+    fn exists(&self) -> anyhow::Error {
+        anyhow!("{}: exists already; without -c the user is added to it", self.file.display())
+    }
+
+    /// Returns the hash of the user's new password; `None` where no user gets one.
+    fn hash_password(&self) -> anyhow::Result<Option<String>> {
+        if self.delete || self.update {
+            return Ok(None);
+        }
+        let password = match &self.password {
+            Some(password) => password.clone(),
+            None => ask::ask_twice()?,
+        };
+        if password.reveal().is_empty() {
+            bail!("the password is empty");
+        }
+        hash(self.method(), password.reveal()).map(Some)
+    }
+
+    /// Returns the new text of the file, and the line that reports the change.
+    fn edit(&self, text: &str, hash: Option<&str>) -> anyhow::Result<(String, String)> {
+        match (&self.user, hash) {
+            (Some(user), Some(hash)) => {
+                let (edited, change) = set_user(text, user, hash);
+                let done = match change {
+                    Change::Added => "Added",
+                    Change::Updated => "Updated password of",
+                };
+                Ok((edited, format!("{done} user {user}")))
+            }
+            (Some(user), None) => match remove_user(text, user) {
+                Some(edited) => Ok((edited, format!("Deleted user {user}"))),
+                None => bail!("{}: no user {user}", self.file.display()),
+            },
+            (None, _) => {
+                let (edited, count) = hash_plain_entries(text, |password| self::hash(self.method(), password))
+                    .map_err(|problems| anyhow!("nothing was changed:\n{}", list(&self.file, &problems)))?;
+                Ok((edited, format!("Hashed {count} plain-text passwords")))
+            }
+        }
+    }
+
+    fn write(&self, text: &str) -> anyhow::Result<()> {
+        if text.len() as u64 > FILE_BYTES_MAX {
+            bail!(
+                "{}: would be larger than {FILE_BYTES_MAX} bytes, which the gateway does not read",
+                self.file.display()
+            );
+        }
+        let access = access_of(&self.file);
+        let written = if self.create { create(&self.file, text, access) } else { replace(&self.file, text, access) };
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(self.exists()),
+            written => written.with_context(|| format!("{}: cannot be written", self.file.display())),
+        }
+    }
+
     fn method(&self) -> Method {
         match (self.hash, self.iterations) {
             (HashKind::Sha512Pbkdf2, Some(iterations)) => Method::Pbkdf2Sha512 { iterations },
@@ -134,32 +191,7 @@ impl PasswdArgs {
     }
 }
 
-fn nothing_yet(file: &Path) -> anyhow::Result<String> {
-    if file.symlink_metadata().is_ok() {
-        bail!("{}: exists already; without -c the user is added to it", file.display());
-    }
-    Ok(String::new())
-}
-
-fn read(file: &Path) -> anyhow::Result<String> {
-    fs::read_to_string(file).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => anyhow!("{}: does not exist; -c creates it", file.display()),
-        _ => anyhow!(error).context(format!("{}: cannot be read", file.display())),
-    })
-}
-
-fn password(args: &PasswdArgs) -> anyhow::Result<Secret> {
-    let password = match &args.password {
-        Some(password) => password.clone(),
-        None => ask::ask_twice()?,
-    };
-    if password.reveal().is_empty() {
-        bail!("the password is empty");
-    }
-    Ok(password)
-}
-
-/// The hash of `password` with a fresh salt.
+/// Hashes `password` with a random salt.
 ///
 /// # Errors
 /// When the method's parameters are out of range, or there are no random numbers.

@@ -1,4 +1,4 @@
-//! Files replaced at once: whoever reads one sees the old one or the new one, also after a power cut.
+//! Atomic replacement of files: a reader sees the old content or the new one, also after a power cut.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -6,26 +6,31 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::process;
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
 /// The group of the service.
 const GROUP: &str = "sensegate";
 
-/// Who may do what with a file that is new. One that is replaced hands its own on.
+/// Mode and group of a new file. A file that is replaced keeps its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Access {
-    /// Permissions.
+    /// Mode, as for chmod(2).
     pub(super) mode: u32,
-    /// The group, when it is not that of the process.
+    /// Group id; `None` for the group of the process.
     pub(super) group: Option<u32>,
 }
 
 impl Access {
-    /// Only whoever makes it.
+    /// Readable and writable by its owner only.
     pub(super) const OWNER: Self = Self { mode: 0o600, group: None };
-    /// Everybody may read it.
+    /// Readable by everybody.
     pub(super) const ALL: Self = Self { mode: 0o644, group: None };
 }
 
-/// Of files that only the service may read: its group's where the system below `root` has it and root can give it.
+/// Returns the access of a file that only the service may read.
+///
+/// If root creates the file and `etc/group` below `root` has the service's group, this group may read it; otherwise only
+/// the owner may.
 pub(super) fn secret_access(root: &Path, is_root: bool) -> Access {
     let groups = fs::read_to_string(root.join("etc/group")).unwrap_or_default();
     let mut lines = groups.lines().map(|line| line.split(':'));
@@ -36,15 +41,24 @@ pub(super) fn secret_access(root: &Path, is_root: bool) -> Access {
     }
 }
 
-/// Puts `text` where `file` points to, with the permissions and the owner of what stood there, else with `access`.
+/// Replaces `file`, keeping its mode and owner, or creates it with `access`. A symbolic link stays a link: its target is
+/// replaced.
 ///
 /// # Errors
-/// When the file beside it cannot be written or renamed, or its owner cannot be kept; nothing is changed then.
+/// When the temporary file cannot be written or renamed, or the owner cannot be kept. `file` is unchanged then.
 pub(super) fn replace(file: &Path, text: &str, access: Access) -> io::Result<()> {
     Draft::write(file, text, access)?.put()
 }
 
-/// A new text beside the file that it is for. Dropped, it is gone.
+/// Creates `file` with `access`, and never overwrites one, even if another program creates it at the same moment.
+///
+/// # Errors
+/// With [`io::ErrorKind::AlreadyExists`] when there is such a file, otherwise as [`replace`].
+pub(super) fn create(file: &Path, text: &str, access: Access) -> io::Result<()> {
+    Draft::write(file, text, access)?.put_new()
+}
+
+/// A temporary file beside the file whose content it will become. It is removed when the value is dropped.
 #[derive(Debug)]
 pub(super) struct Draft {
     beside: PathBuf,
@@ -52,12 +66,12 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// Writes it down for good, without touching the file.
+    /// Writes and flushes the temporary file; `file` itself is not changed.
     ///
     /// # Errors
     /// As [`replace`].
     pub(super) fn write(file: &Path, text: &str, access: Access) -> io::Result<Self> {
-        // a link stays one, and what it points to is replaced
+        // a symbolic link stays a link, and its target is replaced
         let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
         let draft = Self { beside: beside(&file)?, file };
         draft.fill(text, access)?;
@@ -71,12 +85,12 @@ impl Draft {
         if let Some(group) = access.group {
             fchown(&new, None, Some(group))?;
         }
-        // after the group, whose change takes bits away; and whatever the umask is
+        // after fchown, which clears some bits; and independent of the umask
         new.set_permissions(Permissions::from_mode(access.mode))?;
         new.sync_all()
     }
 
-    /// Takes over the owner of what stands there; tells what is left to do, and `None` where nothing stands there.
+    /// Copies the owner of the file that is replaced, and returns its mode; `None` if there is no such file.
     fn inherit(&self, new: &File) -> io::Result<Option<Access>> {
         let Ok(old) = fs::metadata(&self.file) else { return Ok(None) };
         let is = new.metadata()?;
@@ -86,30 +100,48 @@ impl Draft {
         Ok(Some(Access { mode: old.mode() & 0o7777, group: None }))
     }
 
-    /// Lets it take the place of its file.
+    /// Renames the temporary file to its file and flushes the directory.
     ///
     /// # Errors
     /// When it cannot be renamed; nothing is changed then. When the directory cannot be flushed.
     pub(super) fn put(self) -> io::Result<()> {
         fs::rename(&self.beside, &self.file)?;
+        self.flush_directory()
+    }
+
+    /// As [`Draft::put`], for a file that must not exist yet.
+    ///
+    /// # Errors
+    /// As [`Draft::put`], and with [`io::ErrorKind::AlreadyExists`] when the file exists.
+    pub(super) fn put_new(self) -> io::Result<()> {
+        // link(2) fails where the name exists, on every file system that has it; FAT has only the rename
+        match fs::hard_link(&self.beside, &self.file) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
+            Err(_) => renameat_with(CWD, &self.beside, CWD, &self.file, RenameFlags::NOREPLACE)?,
+            Ok(()) => fs::remove_file(&self.beside)?,
+        }
+        self.flush_directory()
+    }
+
+    fn flush_directory(&self) -> io::Result<()> {
         File::open(directory(&self.file))?.sync_all()
     }
 }
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // put in place, it is not there any more
+        // after the rename there is no temporary file
         let _ = fs::remove_file(&self.beside);
     }
 }
 
-/// A name of its own in the same directory, which only a process of this id uses.
+/// Returns the name of the temporary file: in the same directory, hidden, and with the id of this process.
 fn beside(file: &Path) -> io::Result<PathBuf> {
     let name = file.file_name().ok_or(io::ErrorKind::IsADirectory)?;
     Ok(file.with_file_name(format!(".{}.{}", name.to_string_lossy(), process::id())))
 }
 
-/// Where `file` lies.
+/// Returns the directory that contains `file`.
 pub(super) fn directory(file: &Path) -> &Path {
     file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
@@ -158,6 +190,18 @@ mod tests {
         replace(&link, "new", Access::OWNER).unwrap();
         assert!(link.symlink_metadata().unwrap().is_symlink());
         assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+    }
+
+    #[test]
+    fn file_that_is_created_never_overwrites_another() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        create(&file, "first", Access::OWNER).unwrap();
+        assert_eq!(mode(&file), 0o600);
+        let error = create(&file, "second", Access::OWNER).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "first");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "no temporary file stays");
     }
 
     #[test]

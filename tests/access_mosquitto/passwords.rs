@@ -1,11 +1,12 @@
 //! A password file made by either tool lets the same people into the other's broker.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
-use sensegate::access::{Verdict, load_passwords};
+use sensegate::access::{FILE_BYTES_MAX, Verdict, load_passwords};
 use tempfile::TempDir;
 
 use crate::broker::{Broker, is_installed};
@@ -155,6 +156,74 @@ fn terminal_does_not_show_the_password() {
     let shown = fs::read_to_string(&transcript).unwrap();
     assert!(!shown.contains("hunter2"), "{shown}");
     assert_eq!(verdict(&file, "bob", "hunter2"), Verdict::Accepted);
+}
+
+/// Runs `passwd` with `arguments` once for each of `users`, all of them at the same time, and returns the users that
+/// were reported as added.
+///
+/// The test holds the lock of the directory until every process waits for it, so that all of them compete.
+fn add_at_once(arguments: &[&str], file: &Path, users: &[String]) -> Vec<String> {
+    let lock = fs::File::open(file.parent().unwrap()).unwrap();
+    lock.lock().unwrap();
+    let spawn = |user: &String| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sensegate"));
+        let command = command.arg("passwd").args(arguments).args(["-b", "-I", "1"]).arg(file).args([user, "x"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let mut children: Vec<_> = users.iter().map(spawn).collect();
+    for child in &mut children {
+        let mut line = String::new();
+        BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.contains("waiting for another process that changes files in"), "{line:?}");
+    }
+    drop(lock);
+    let outputs = children.into_iter().map(|child| child.wait_with_output().unwrap().stdout);
+    let lines: Vec<_> = outputs.map(|output| String::from_utf8(output).unwrap()).collect();
+    lines.iter().filter_map(|line| line.trim_end().strip_prefix("Added user ")).map(ToOwned::to_owned).collect()
+}
+
+fn users_of(file: &Path) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap();
+    let mut users: Vec<_> = text.lines().map(|line| line.split_once(':').unwrap().0.to_owned()).collect();
+    users.sort();
+    users
+}
+
+#[test]
+fn every_user_that_concurrent_calls_report_as_added_is_in_the_file() {
+    let (directory, file) = place();
+    succeed(&["-c", "-b", "-I", "1"], &file, &["u00", "x"]);
+    let users: Vec<_> = (1..=20).map(|number| format!("u{number:02}")).collect();
+    let mut added = add_at_once(&[], &file, &users);
+    added.push("u00".into());
+    added.sort();
+    assert_eq!(added.len(), 21);
+    assert_eq!(users_of(&file), added);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "the password file alone");
+}
+
+#[test]
+fn of_concurrent_calls_that_create_the_file_only_one_succeeds() {
+    let (_directory, file) = place();
+    let users: Vec<_> = (0..5).map(|number| format!("u{number}")).collect();
+    let added = add_at_once(&["-c"], &file, &users);
+    assert_eq!(added.len(), 1, "{added:?}");
+    assert_eq!(users_of(&file), added);
+}
+
+#[test]
+fn file_that_the_gateway_would_not_read_is_neither_read_nor_made() {
+    let (_directory, file) = place();
+    let comment = "#".repeat(usize::try_from(FILE_BYTES_MAX).unwrap());
+    fs::write(&file, format!("{comment}#")).unwrap();
+    let (code, said) = fail(&["-b"], &file, &["bob", "x"]);
+    assert!(code == 1 && said.contains("is larger than 8388608 bytes"), "{said}");
+    fs::write(&file, &comment).unwrap();
+    let (code, said) = fail(&["-b"], &file, &["bob", "x"]);
+    assert!(code == 1 && said.contains("would be larger than 8388608 bytes"), "{said}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), comment);
+    let (code, said) = fail(&["-b"], Path::new("/dev/zero"), &["bob", "x"]);
+    assert!(code == 1 && said.contains("/dev/zero: is no file"), "{said}");
 }
 
 #[test]

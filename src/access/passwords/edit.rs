@@ -1,4 +1,4 @@
-//! Changes to the text of a password file; every line that is not concerned stays as it is.
+//! Edits the text of a password file. Lines of other users are not changed, not even their white space.
 
 use std::fmt::Display;
 
@@ -9,13 +9,13 @@ use super::line::{Line, check_user_name};
 /// What [`set_user`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// The user is new, at the end.
+    /// The user is new; its line is the last one.
     Added,
-    /// The user's line was replaced where it stood.
+    /// The user's line was replaced.
     Updated,
 }
 
-/// Gives `user` the password hash `hash`. Further lines of the same user, which make a file unusable, go.
+/// Sets the password hash of `user`. Further lines of the same user, which would make the file unusable, are removed.
 pub fn set_user(text: &str, user: &str, hash: &str) -> (String, Change) {
     let mut edited = String::with_capacity(text.len() + user.len() + hash.len() + 3);
     let mut change = Change::Added;
@@ -34,17 +34,17 @@ pub fn set_user(text: &str, user: &str, hash: &str) -> (String, Change) {
     (edited, change)
 }
 
-/// The text without `user`; `None` when the user is not there.
+/// Removes all lines of `user`; `None` if there is none.
 pub fn remove_user(text: &str, user: &str) -> Option<String> {
     let edited: String = text.split_inclusive('\n').filter(|line| !is_of(line, user)).collect();
     (edited.len() < text.len()).then_some(edited)
 }
 
-/// Hashes every plain-text password with `hash` and tells how many there were; lines that are hashed already stay.
-/// (`mosquitto_passwd -U` hashes them once more.)
+/// Hashes every plain-text password with `hash`, and returns the new text and the number of hashed passwords. Passwords
+/// that are hashed already are not changed (`mosquitto_passwd -U` hashes them again).
 ///
 /// # Errors
-/// Every line that is no entry, has a damaged hash, or no password.
+/// One problem for every line that is not an entry, has a damaged hash, or has no password.
 pub fn hash_plain_entries<E: Display>(
     text: &str,
     mut hash: impl FnMut(&str) -> Result<String, E>,
@@ -66,7 +66,7 @@ pub fn hash_plain_entries<E: Display>(
     if problems.is_empty() { Ok((edited, count)) } else { Err(problems) }
 }
 
-/// The user and the password of a line that is to be hashed.
+/// Returns the user and the plain-text password of a line; `None` if there is no plain-text password.
 fn plain(index: usize, line: &str) -> Result<Option<(&str, &str)>, Problem> {
     let Line::Entry { user, value, value_at } = Line::of(line) else {
         let shapeless = Line::of(line) == Line::Shapeless;
@@ -79,17 +79,18 @@ fn plain(index: usize, line: &str) -> Result<Option<(&str, &str)>, Problem> {
     }
     match Hash::parse(value) {
         Ok(_) => Ok(None),
-        // a password may begin with a dollar
+        // a plain-text password may begin with a dollar sign
         Err(HashError::Plain | HashError::Unknown) => Ok(Some((user, value))),
         Err(error) => Err(Problem::new(index, line, value_at, error)),
     }
 }
 
+/// Returns whether `line` is the entry of the user `wanted`.
 fn is_of(line: &str, wanted: &str) -> bool {
     matches!(Line::of(line), Line::Entry { user, .. } if user == wanted)
 }
 
-/// The line's end, if it has one.
+/// Returns the line break at the end of `line`; empty if there is none.
 fn end(line: &str) -> &str {
     if line.ends_with("\r\n") {
         "\r\n"

@@ -8,6 +8,7 @@ use std::process;
 
 use anyhow::{Context, anyhow, bail};
 
+use super::super::directory_lock::DirectoryLock;
 use super::super::replace::{Access, Draft, directory};
 use super::diff::changes;
 
@@ -67,7 +68,7 @@ impl Change {
         let backup = free_name(&self.path)?;
         let mode = fs::metadata(&self.path)?.permissions().mode() & 0o7777;
         let draft = Draft::write(&backup, old, Access { mode, group: None });
-        draft.and_then(Draft::put).with_context(|| format!("{}: cannot be written", backup.display()))?;
+        draft.and_then(Draft::put_new).with_context(|| format!("{}: cannot be written", backup.display()))?;
         Ok(Some(backup))
     }
 }
@@ -119,8 +120,12 @@ impl Changes {
     fn write(&self, made: &mut Vec<PathBuf>) -> anyhow::Result<Vec<PathBuf>> {
         let (mut drafts, mut written) = (Vec::new(), Vec::new());
         for change in &self.0 {
-            change.check_still()?;
             make_directory(directory(&change.path), made)?;
+        }
+        let paths = self.0.iter().map(|change| change.path.as_path());
+        let _locks = DirectoryLock::acquire_all(paths).context("cannot lock the directories of the files")?;
+        for change in &self.0 {
+            change.check_still()?;
             let draft = Draft::write(&change.path, &change.new, change.access);
             drafts.push(draft.with_context(|| format!("{}: cannot be written", change.path.display()))?);
         }
@@ -128,7 +133,8 @@ impl Changes {
             written.extend(change.back_up()?);
         }
         for (change, draft) in self.0.iter().zip(drafts) {
-            draft.put().with_context(|| format!("{}: cannot be written", change.path.display()))?;
+            let put = if change.old.is_some() { draft.put() } else { draft.put_new() };
+            put.with_context(|| format!("{}: cannot be written", change.path.display()))?;
             written.push(change.path.clone());
         }
         Ok(written)

@@ -1,13 +1,12 @@
 //! What is there already: the configuration and the files beside it.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use toml_edit::{DocumentMut, Item};
 
 use super::super::replace::directory;
-use crate::access::{Acl, Passwords, Problem};
+use crate::access::{Acl, LoadError, Passwords, Problem, read_text};
 use crate::agent::BrokerAddress;
 use crate::config::{self, Settings};
 use crate::server::{ListenerOptions, Protocol};
@@ -21,10 +20,12 @@ pub(super) struct Text {
 
 impl Text {
     fn read(path: PathBuf) -> Result<Self, String> {
-        match fs::read_to_string(&path) {
+        match read_text(&path) {
             Ok(text) => Ok(Self { path, text: Some(text) }),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self { path, text: None }),
-            Err(error) => Err(format!("{}: cannot be read: {error}", path.display())),
+            Err(LoadError::Read { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                Ok(Self { path, text: None })
+            }
+            Err(error) => Err(error.to_string()),
         }
     }
 
