@@ -13,7 +13,7 @@ use super::session::{Session, SessionKey};
 use super::share::Rank;
 use super::subscriptions::{Found, Match};
 use super::timers::Timer;
-use crate::mqtt::{Publish, QoS, SubscriptionId, TopicFilter, TopicName, Will};
+use crate::mqtt::{Publish, QoS, SubscriptionId, TopicFilter, TopicName, Will, disallowed_code_point};
 
 /// A message on its way through, borrowed from wherever it came.
 pub(super) struct Publication<'a> {
@@ -54,6 +54,14 @@ impl<'a> Publication<'a> {
             expiry_s: will.message_expiry_interval_s,
         };
         Self { content, qos: will.qos, retain: will.retain, from: None, owner: None }
+    }
+}
+
+impl Publication<'_> {
+    /// Returns whether a client clears a retained message whose topic has a disallowed code point, the only PUBLISH with
+    /// such a topic that the decoder accepts. It is not delivered: mosquitto's clients end the connection over it.
+    fn is_clearing_disallowed_topic(&self) -> bool {
+        self.from.is_some() && self.content.payload.is_empty() && disallowed_code_point(self.content.topic).is_some()
     }
 }
 
@@ -103,6 +111,9 @@ impl Broker {
     pub(super) fn route(&mut self, publication: &Publication<'_>, barrier: Barrier) -> Routed {
         let mut forms = Forms::new(publication.content, self.now);
         let retained = if publication.retain { self.retain(&mut forms, publication) } else { Barrier::None };
+        if publication.is_clearing_disallowed_topic() {
+            return Routed { barrier: retained, has_receivers: false };
+        }
         let mut must_wait = false;
         let mut found = std::mem::take(&mut self.found);
         self.collect(publication.content.topic, &mut found);

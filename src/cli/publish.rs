@@ -8,7 +8,8 @@ use anyhow::{Context as _, bail};
 use clap::{ArgAction, ArgGroup, Args};
 use tokio::sync::mpsc;
 
-use super::client::{ConnectionArgs, Event, Link, parse_qos, parse_topic};
+use super::EXIT_USAGE;
+use super::client::{ConnectionArgs, Event, Link, parse_qos};
 use crate::mqtt::{QoS, TopicName};
 
 /// Messages sent and not yet acknowledged, at most: below what rumqttc keeps in flight (100), so that it never has to
@@ -55,12 +56,29 @@ pub(crate) struct PublishArgs {
     help: Option<bool>,
 }
 
+/// Parses a topic. One with control characters is checked with the other flags: see [`check_topic`].
+fn parse_topic(text: &str) -> Result<TopicName, String> {
+    TopicName::new(text).map_err(|error| format!("the topic {error}"))
+}
+
+/// Refuses a topic that the broker refuses. Control characters are accepted only to clear a retained message from before
+/// the broker refused them.
+fn check_topic(args: &PublishArgs) -> Result<(), ExitCode> {
+    if args.retain && args.null_message {
+        return Ok(());
+    }
+    TopicName::new_strict(args.topic.as_str()).map(drop).map_err(|error| {
+        eprintln!("error: --topic: the topic {error}; with -r -n a retained message of this topic is cleared");
+        ExitCode::from(EXIT_USAGE)
+    })
+}
+
 /// Publishes; returns when the broker has everything.
 ///
 /// # Errors
 /// When the input cannot be read, there is no connection, or the broker refuses; in words for the operator.
 pub(crate) fn run(args: &PublishArgs) -> anyhow::Result<ExitCode> {
-    if let Err(code) = args.connection.check() {
+    if let Err(code) = args.connection.check().and_then(|()| check_topic(args)) {
         return Ok(code);
     }
     let payloads = payloads(args)?;

@@ -50,7 +50,7 @@ pub(crate) struct SubscribeArgs {
 }
 
 fn parse_filter(text: &str) -> Result<TopicFilter, String> {
-    TopicFilter::new(text).map_err(|error| format!("the topic {error}"))
+    TopicFilter::new_strict(text).map_err(|error| format!("the topic {error}"))
 }
 
 /// Prints messages until `-C`, `-W`, Ctrl-C, SIGTERM or the end of whoever reads them.

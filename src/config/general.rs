@@ -42,6 +42,6 @@ fn reserved(_: &ValueKind) -> Result<String, String> {
 /// A piece of a topic: what a topic name may hold, and at least one character.
 fn word(kind: &ValueKind) -> Result<String, String> {
     let word = text(kind)?;
-    TopicName::check(&word).map_err(|error| error.to_string())?;
+    TopicName::new_strict(&word).map_err(|error| error.to_string())?;
     Ok(word)
 }

@@ -181,5 +181,5 @@ pub(super) fn topic_name(template: &str, names: &Names) -> Result<TopicName, Str
     if topic.starts_with("$SYS/") {
         return Err("begins with $SYS/, which is the broker's own; another first level is expected".into());
     }
-    TopicName::new(&topic).map_err(|error| error.to_string())
+    TopicName::new_strict(&topic).map_err(|error| error.to_string())
 }

@@ -6,6 +6,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 
 use bytes::Bytes;
 
+use super::code_points::{CodePoints, disallowed_code_point};
 use super::decode::{DecodeError, Property, Value, Walk};
 use super::encode::encode_message_fields;
 use super::packet_type::PacketType;
@@ -198,6 +199,15 @@ impl<'a> MessagePropertiesRef<'a> {
         })
     }
 
+    /// Returns the first [disallowed code point](disallowed_code_point) of all strings.
+    pub fn disallowed_code_point(self) -> Option<char> {
+        self.iter().find_map(|property| match property.value {
+            Value::Text(text) => disallowed_code_point(text),
+            Value::Pair(name, value) => disallowed_code_point(name).or_else(|| disallowed_code_point(value)),
+            Value::Number(_) | Value::Binary(_) => None,
+        })
+    }
+
     fn text(self, id: PropertyId) -> Option<&'a str> {
         self.iter().find_map(|property| match property.value {
             Value::Text(text) if property.id == id => Some(text),
@@ -260,7 +270,7 @@ impl MessageProperties {
     /// # Errors
     /// When they are not properties, or not only of those that are passed on.
     pub fn from_bytes(bytes: Bytes) -> Result<Self, DecodeError> {
-        for property in Walk::new(&bytes, MESSAGE) {
+        for property in Walk::new(&bytes, MESSAGE, CodePoints::All) {
             let Property { id, .. } = property?;
             if !id.is_passed_on() {
                 return Err(DecodeError::MisplacedProperty { packet: "a kept message", property: id });

@@ -6,12 +6,15 @@
 //! - Follows MQTT Version 3.1.1 (OASIS, 29 October 2014) and MQTT Version 5.0 (OASIS, 7 March 2019), chapters 2 and 3
 //!   of both. A clause in brackets, `[MQTT-3.3.1-4]`, stands where it is held; beside what only version 5 has, it is
 //!   that standard's.
+//! - Text with control characters or non-characters, which both standards advise against, is refused by
+//!   [`decode_from_client()`] and accepted by [`decode()`].
 //! - Variable byte integers are written in the fewest bytes; longer forms are taken in 3.1.1, whose text allows them,
 //!   and refused in 5, whose text does not [MQTT-1.5.5-1].
 //!
 //! Start reading at [`Packet`], then [`decode()`] and [`Frame`]; for version 5 at [`Properties`] and
 //! [`PublishProperties`].
 
+mod code_points;
 mod decode;
 mod encode;
 mod frame;
@@ -26,13 +29,16 @@ mod scalar;
 mod topic;
 
 #[cfg(test)]
+mod refused_code_points;
+#[cfg(test)]
 mod refused_of_5;
 #[cfg(test)]
 mod round_trips;
 #[cfg(test)]
 mod vectors_of_5;
 
-pub use decode::{DecodeError, Decoded, connect_version, decode};
+pub use code_points::disallowed_code_point;
+pub use decode::{DecodeError, Decoded, connect_version, decode, decode_from_client};
 pub use encode::encode;
 pub use frame::{Frame, PublishTemplate};
 pub use message::{

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::code_points::disallowed_code_point;
+
 /// Why a text is no topic name or no topic filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum TopicError {
@@ -27,6 +29,9 @@ pub enum TopicError {
     /// [MQTT-4.7.1-3]
     #[error("has `+` beside other characters of its level [MQTT-4.7.1-3]")]
     SingleLevelWildcard,
+    /// Version 5, section 1.5.4.
+    #[error("contains U+{0:04X}, a control character or non-character, which brokers refuse [section 1.5.4]")]
+    DisallowedCodePoint(u32),
     /// [MQTT-4.8.2-1]
     #[error(
         "begins with `$share/` but names no share: at least one character without wildcards is expected [MQTT-4.8.2-1]"
@@ -47,6 +52,7 @@ impl TopicError {
             Self::WildcardInName(_) => "MQTT-3.3.2-2",
             Self::MultiLevelWildcard => "MQTT-4.7.1-2",
             Self::SingleLevelWildcard => "MQTT-4.7.1-3",
+            Self::DisallowedCodePoint(_) => "section 1.5.4",
             Self::NoShareName => "MQTT-4.8.2-1",
             Self::NoSharedFilter => "MQTT-4.8.2-2",
         }
@@ -54,6 +60,9 @@ impl TopicError {
 }
 
 /// The name a message is published to: not empty, no wildcards, no NUL, at most 65 535 bytes. Cheap to clone.
+///
+/// It may contain [disallowed code points](disallowed_code_point), because a broker's store or another broker may have
+/// such a name. [`TopicName::new_strict`] is for names that a user or a file gives.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicName(Arc<str>);
 
@@ -65,6 +74,14 @@ impl TopicName {
     pub fn new(text: &str) -> Result<Self, TopicError> {
         Self::check(text)?;
         Ok(Self(text.into()))
+    }
+
+    /// As [`TopicName::new`], and without disallowed code points.
+    ///
+    /// # Errors
+    /// As [`TopicName::new`], and with [`TopicError::DisallowedCodePoint`].
+    pub fn new_strict(text: &str) -> Result<Self, TopicError> {
+        Self::new(text).and_then(|name| check_code_points(text).map(|()| name))
     }
 
     /// Checks without taking in. Cost: one pass, eight bytes at a time.
@@ -119,6 +136,14 @@ impl TopicFilter {
         }
         check_wildcards(text)?;
         Ok(Self(text.into()))
+    }
+
+    /// As [`TopicFilter::new`], and without [disallowed code points](disallowed_code_point).
+    ///
+    /// # Errors
+    /// As [`TopicFilter::new`], and with [`TopicError::DisallowedCodePoint`].
+    pub fn new_strict(text: &str) -> Result<Self, TopicError> {
+        Self::new(text).and_then(|filter| check_code_points(text).map(|()| filter))
     }
 
     /// The text.
@@ -199,6 +224,13 @@ fn why_no_name(text: &str) -> TopicError {
     match text.bytes().find(|byte| is_refused(*byte)) {
         Some(wildcard @ (b'+' | b'#')) => TopicError::WildcardInName(char::from(wildcard)),
         _ => TopicError::Nul,
+    }
+}
+
+fn check_code_points(text: &str) -> Result<(), TopicError> {
+    match disallowed_code_point(text) {
+        None => Ok(()),
+        Some(character) => Err(TopicError::DisallowedCodePoint(character.into())),
     }
 }
 
@@ -322,6 +354,17 @@ mod tests {
     }
 
     #[test]
+    fn a_strict_name_or_filter_has_no_disallowed_code_point() {
+        let error = TopicError::DisallowedCodePoint(1);
+        assert_eq!(TopicName::new_strict("a/\u{1}"), Err(error));
+        assert_eq!(TopicFilter::new_strict("+/\u{1}"), Err(error));
+        assert_eq!(TopicName::new_strict("a/+"), Err(TopicError::WildcardInName('+')));
+        assert_eq!(TopicName::new_strict("été"), TopicName::new("été"));
+        assert_eq!(TopicFilter::new_strict("été/#"), TopicFilter::new("été/#"));
+        assert!(error.to_string().contains("U+0001"), "{error}");
+    }
+
+    #[test]
     fn every_message_names_its_clause() {
         for error in [
             TopicError::Empty,
@@ -330,6 +373,7 @@ mod tests {
             TopicError::WildcardInName('+'),
             TopicError::MultiLevelWildcard,
             TopicError::SingleLevelWildcard,
+            TopicError::DisallowedCodePoint(1),
             TopicError::NoShareName,
             TopicError::NoSharedFilter,
         ] {

@@ -13,7 +13,7 @@ use super::hub::{After, Shared};
 use super::stream::Stream;
 use crate::base::clock;
 use crate::broker::ConnectionId;
-use crate::mqtt::{Decoded, Packet, ProtocolVersion, connect_version, decode};
+use crate::mqtt::{Decoded, Packet, ProtocolVersion, connect_version, decode_from_client};
 
 /// Takes a socket in. Beyond a limit of connections it is closed at once.
 pub(super) fn open(shared: &Rc<Shared>, stream: Stream, address: Option<IpAddr>, door: Door) {
@@ -186,7 +186,7 @@ impl Input {
                 bytes = self.fill(shared, bytes);
             }
             let source = if is_fresh { bytes } else { partial(self.rest.as_deref()) };
-            let (length, after) = match decode(source, self.version, shared.packet_bytes_max) {
+            let (length, after) = match decode_from_client(source, self.version, shared.packet_bytes_max) {
                 Ok(Decoded::Packet { packet, length }) => {
                     if let Packet::Connect(connect) = &packet {
                         self.version = connect.version;
@@ -220,7 +220,7 @@ impl Input {
     /// Moves bytes to the partial packet: up to its end where that is known, else one. Gives those that are left.
     fn fill<'a>(&mut self, shared: &Shared, bytes: &'a [u8]) -> &'a [u8] {
         let partial = &mut self.rest.get_or_insert_default().partial;
-        let missing = match decode(partial, self.version, shared.packet_bytes_max) {
+        let missing = match decode_from_client(partial, self.version, shared.packet_bytes_max) {
             Ok(Decoded::Incomplete { length: Some(length) }) => length.saturating_sub(partial.len()),
             _ => 1,
         };

@@ -29,6 +29,8 @@ pub(super) enum Draw {
 pub(super) enum Receive {
     /// The local broker is to have this.
     Publish(Publication),
+    /// The local broker would end the connection over it: it goes to the topic of rejected messages, with this reason.
+    Reject { reason: String },
     /// Nobody needs it.
     Drop,
 }

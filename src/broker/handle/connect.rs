@@ -17,6 +17,7 @@ use crate::broker::session::{Session, SessionKey};
 use crate::broker::{Options, RESERVED_CLIENT_ID_PREFIX};
 use crate::mqtt::{
     ClientId, ConnAck, Connect, DecodeError, Frame, Packet, Properties, PropertyFields, ProtocolVersion, ReasonCode,
+    disallowed_code_point,
 };
 
 /// Refuses a CONNECT that nobody may send, and asks who sends any other. The house's own clients are known.
@@ -79,7 +80,10 @@ fn check(broker: &Broker, connection: ConnectionId, connect: &Connect) -> Result
         ProtocolVersion::V5 => true,
     };
     let is_reserved = client_id.starts_with(RESERVED_CLIENT_ID_PREFIX) && !is_house(broker, connection);
-    if is_reserved || client_id.is_empty() && !may_be_empty {
+    // a session from before such identifiers were refused stays within reach of its client
+    let is_disallowed =
+        disallowed_code_point(client_id).is_some() && !broker.sessions_by_client.contains_key(&connect.client_id);
+    if is_reserved || is_disallowed || client_id.is_empty() && !may_be_empty {
         return Err(ReasonCode::ClientIdentifierNotValid);
     }
     Ok(())

@@ -13,6 +13,7 @@ use crate::broker::retained::Retained;
 use crate::broker::session::{Session, SessionKey};
 use crate::mqtt::{
     Packet, ProtocolVersion, ReasonCode, RetainHandling, SubAck, Subscribe, Subscription, SubscriptionId, TopicFilter,
+    disallowed_code_point,
 };
 
 /// Takes the filters in, answers, then sends what is retained for them.
@@ -121,6 +122,8 @@ fn found(broker: &Broker, key: SessionKey, filters: &BTreeSet<&TopicFilter>) -> 
         let is_first = found.is_empty();
         let matching = broker.retained.matching(filter).into_iter();
         let matching = matching.filter(|retained| session.rights.may_read(retained.message.topic.as_str()));
+        // mosquitto's clients would end the connection over it at each subscribe; `Shared::restore` logs how to clear it
+        let matching = matching.filter(|retained| disallowed_code_point(retained.message.topic.as_str()).is_none());
         found.extend(matching.map(|retained| Retained { qos: retained.qos.min(granted.qos), ..retained }));
         if !is_first {
             found.sort_by(|a, b| a.message.topic.cmp(&b.message.topic).then(b.qos.cmp(&a.qos)));

@@ -2,6 +2,7 @@
 
 mod answers;
 mod authenticate;
+mod code_points;
 mod connect;
 mod deliver;
 mod durable;

@@ -168,9 +168,9 @@ pub(crate) fn parse_qos(text: &str) -> Result<QoS, String> {
     qos.ok_or_else(|| "0, 1 or 2 was expected".into())
 }
 
-/// A topic to publish to.
+/// Parses a topic to publish to.
 pub(crate) fn parse_topic(text: &str) -> Result<TopicName, String> {
-    TopicName::new(text).map_err(|error| format!("the topic {error}"))
+    TopicName::new_strict(text).map_err(|error| format!("the topic {error}"))
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ impl DecodeError {
             Self::FixedHeaderFlags { .. } => "MQTT-2.2.2-2",
             Self::Utf8 { .. } => "MQTT-1.5.3-1",
             Self::Nul { .. } => "MQTT-1.5.3-2",
+            Self::DisallowedCodePoint { .. } => "section 1.5.3",
             Self::Topic { error, .. } => error.clause(),
             Self::PacketIdZero { .. } => "MQTT-2.3.1-1",
             Self::ProtocolName(_) => "MQTT-3.1.2-1",
@@ -69,6 +70,7 @@ impl DecodeError {
             (_, Self::FixedHeaderFlags { .. }) => "MQTT-2.1.3-1",
             (_, Self::Utf8 { .. }) => "MQTT-1.5.4-1",
             (_, Self::Nul { .. }) => "MQTT-1.5.4-2",
+            (_, Self::DisallowedCodePoint { .. }) => "section 1.5.4",
             (_, Self::Topic { field, error }) => topic_clause(field, *error),
             (_, Self::PacketIdZero { .. }) => "MQTT-2.2.1-3",
             (_, Self::WillQoSWithoutWill(_)) => "MQTT-3.1.2-11",
@@ -133,7 +135,7 @@ fn topic_reason(field: &str, error: TopicError) -> ReasonCode {
         | TopicError::SingleLevelWildcard
         | TopicError::NoShareName
         | TopicError::NoSharedFilter => ReasonCode::TopicFilterInvalid,
-        TopicError::Nul | TopicError::TooLong(_) => ReasonCode::MalformedPacket,
+        TopicError::Nul | TopicError::TooLong(_) | TopicError::DisallowedCodePoint(_) => ReasonCode::MalformedPacket,
     }
 }
 

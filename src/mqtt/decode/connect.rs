@@ -19,7 +19,8 @@ pub(super) fn connect(mut body: Cursor<'_>) -> Result<Connect, DecodeError> {
     let keep_alive_s = body.u16("keep alive")?;
     let properties = properties(&mut body)?;
     // in this order [MQTT-3.1.3-1]
-    let client_id = ClientId::new(body.text("client identifier")?);
+    // its code points are for the server to check: it may have a session of this name from before they were refused
+    let client_id = ClientId::new(body.text_of_any_code_points("client identifier")?);
     let will = flags.will().then(|| will(flags, &mut body)).transpose()?;
     let user_name = flags.user_name().then(|| body.text("user name").map(str::to_owned)).transpose()?;
     let password = flags

@@ -1,5 +1,6 @@
 //! A packet's body, read from the front field by field. No read can panic; each names the field it was for.
 
+use super::super::code_points::{CodePoints, disallowed_code_point};
 use super::super::packet::{PacketId, ProtocolVersion};
 use super::super::packet_type::PacketType;
 use super::super::reason::ReasonCode;
@@ -10,12 +11,18 @@ pub(super) struct Cursor<'a> {
     rest: &'a [u8],
     packet: PacketType,
     version: ProtocolVersion,
+    code_points: CodePoints,
 }
 
 impl<'a> Cursor<'a> {
     #[inline]
-    pub(super) const fn new(body: &'a [u8], packet: PacketType, version: ProtocolVersion) -> Self {
-        Self { rest: body, packet, version }
+    pub(super) const fn new(
+        body: &'a [u8],
+        packet: PacketType,
+        version: ProtocolVersion,
+        code_points: CodePoints,
+    ) -> Self {
+        Self { rest: body, packet, version, code_points }
     }
 
     pub(super) const fn packet(&self) -> PacketType {
@@ -24,6 +31,10 @@ impl<'a> Cursor<'a> {
 
     pub(super) const fn version(&self) -> ProtocolVersion {
         self.version
+    }
+
+    pub(super) const fn code_points(&self) -> CodePoints {
+        self.code_points
     }
 
     /// What follows is laid out as in this version: a CONNECT tells its own.
@@ -114,18 +125,45 @@ impl<'a> Cursor<'a> {
         Ok(bytes)
     }
 
-    /// A string as section 1.5.3 wants it.
+    /// Reads a string with the code points that are accepted.
     pub(super) fn text(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
+        let text = self.text_of_any_code_points(field)?;
+        self.check_code_points(field, text)?;
+        Ok(text)
+    }
+
+    /// Reads a string with all code points but NUL [MQTT-1.5.3-2].
+    pub(super) fn text_of_any_code_points(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
         let text = self.utf8(field)?;
         if text.as_bytes().contains(&0) { Err(DecodeError::Nul { field }) } else { Ok(text) }
     }
 
-    /// A topic name that stays where it is.
+    /// Reads a topic name with the code points that are accepted, without copying it.
     #[inline]
     pub(super) fn topic(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
+        let text = self.topic_of_any_code_points(field)?;
+        self.check_code_points(field, text)?;
+        Ok(text)
+    }
+
+    /// Reads a topic name with all code points that the standards permit, without copying it.
+    #[inline]
+    pub(super) fn topic_of_any_code_points(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
         let text = self.utf8(field)?;
         TopicName::check(text).map_err(|error| topic_error(field, error))?;
         Ok(text)
+    }
+
+    /// Checks `text` for code points that are not accepted.
+    #[inline]
+    pub(super) fn check_code_points(&self, field: &'static str, text: &str) -> Result<(), DecodeError> {
+        if self.code_points == CodePoints::All {
+            return Ok(());
+        }
+        match disallowed_code_point(text) {
+            None => Ok(()),
+            Some(character) => Err(DecodeError::DisallowedCodePoint { field, character: character.into() }),
+        }
     }
 
     pub(super) fn filter(&mut self) -> Result<TopicFilter, DecodeError> {
@@ -133,6 +171,10 @@ impl<'a> Cursor<'a> {
         let filter = TopicFilter::new(self.utf8(FIELD)?).map_err(|error| topic_error(FIELD, error))?;
         if self.version.has_properties() {
             filter.shared().map_err(|error| topic_error(FIELD, error))?;
+        }
+        // a client may end a subscription from before such code points were refused
+        if self.packet != PacketType::Unsubscribe {
+            self.check_code_points(FIELD, filter.as_str())?;
         }
         Ok(filter)
     }
@@ -143,10 +185,10 @@ impl<'a> Cursor<'a> {
         PacketId::new(number).ok_or_else(|| DecodeError::PacketIdZero { packet: self.packet.name() })
     }
 
-    /// A topic name, or nothing at all.
+    /// Reads the empty text, or a topic name with all code points that the standards permit.
     #[inline]
     pub(super) fn topic_or_empty(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
-        if self.rest.starts_with(&[0, 0]) { self.utf8(field) } else { self.topic(field) }
+        if self.rest.starts_with(&[0, 0]) { self.utf8(field) } else { self.topic_of_any_code_points(field) }
     }
 
     /// A reason code that the packet may carry.

@@ -80,6 +80,14 @@ pub enum DecodeError {
         /// Which string.
         field: &'static str,
     },
+    /// A string from a client with a control character or a non-character of Unicode.
+    #[error("{field} contains U+{character:04X}, a control character or non-character, which is refused [{clause}]", clause = self.clause())]
+    DisallowedCodePoint {
+        /// Which string.
+        field: &'static str,
+        /// The code point.
+        character: u32,
+    },
     /// A topic name or a topic filter that is none.
     #[error("{field} {error}")]
     Topic {

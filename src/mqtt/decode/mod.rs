@@ -15,6 +15,7 @@ mod unsubscribe;
 #[cfg(test)]
 mod check;
 
+use super::code_points::CodePoints;
 use super::packet::{Packet, ProtocolVersion};
 use super::packet_type::PacketType;
 use cursor::Cursor;
@@ -54,13 +55,41 @@ pub enum Decoded<'a> {
 /// When the bytes break a rule; the error names the clause. After an error the stream cannot be read any further.
 #[inline]
 pub fn decode(bytes: &[u8], version: ProtocolVersion, packet_bytes_max: usize) -> Result<Decoded<'_>, DecodeError> {
+    decode_with(bytes, version, packet_bytes_max, CodePoints::All)
+}
+
+/// Decodes a packet that a client has sent to the server: as [`decode`], and without [disallowed code
+/// points](super::disallowed_code_point).
+///
+/// They stay possible where a client needs them to remove what a server stored before it refused them: in UNSUBSCRIBE,
+/// and in the topic of a PUBLISH that clears a retained message. A client identifier is left to the server, which may
+/// have a session of this name.
+///
+/// # Errors
+/// As [`decode`], and with [`DecodeError::DisallowedCodePoint`].
+#[inline]
+pub fn decode_from_client(
+    bytes: &[u8],
+    version: ProtocolVersion,
+    packet_bytes_max: usize,
+) -> Result<Decoded<'_>, DecodeError> {
+    decode_with(bytes, version, packet_bytes_max, CodePoints::Allowed)
+}
+
+#[inline]
+fn decode_with(
+    bytes: &[u8],
+    version: ProtocolVersion,
+    packet_bytes_max: usize,
+    code_points: CodePoints,
+) -> Result<Decoded<'_>, DecodeError> {
     let Some(header) = Header::read(bytes, version, packet_bytes_max)? else {
         return Ok(Decoded::Incomplete { length: None });
     };
     let Some(body) = bytes.get(header.length..header.packet_length) else {
         return Ok(Decoded::Incomplete { length: Some(header.packet_length) });
     };
-    let packet = decode_body(header, Cursor::new(body, header.packet, version))?;
+    let packet = decode_body(header, Cursor::new(body, header.packet, version, code_points))?;
     if !header.is_minimal && packet.version_in(version) == ProtocolVersion::V5 {
         return Err(DecodeError::NotMinimal { field: "remaining length" });
     }

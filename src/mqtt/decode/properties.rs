@@ -4,6 +4,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 
 use bytes::Bytes;
 
+use super::super::code_points::CodePoints;
 use super::super::message::{
     MessageProperties, MessagePropertiesRef, PublishProperties, SubscriptionId, SubscriptionIds,
 };
@@ -62,14 +63,16 @@ pub(in super::super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// Through the properties of `place`, checking each.
-    pub(in super::super) const fn new(bytes: &'a [u8], place: Place) -> Self {
-        Self { cursor: Cursor::new(bytes, place.packet(), ProtocolVersion::V5), place: Some(place), seen: 0 }
+    /// Through the properties of `place`, checking each, and their strings for all but `code_points`.
+    pub(in super::super) const fn new(bytes: &'a [u8], place: Place, code_points: CodePoints) -> Self {
+        let cursor = Cursor::new(bytes, place.packet(), ProtocolVersion::V5, code_points);
+        Self { cursor, place: Some(place), seen: 0 }
     }
 
     /// Through bytes that were checked before.
     pub(in super::super) const fn again(bytes: &'a [u8]) -> Self {
-        Self { cursor: Cursor::new(bytes, PacketType::Publish, ProtocolVersion::V5), place: None, seen: 0 }
+        let cursor = Cursor::new(bytes, PacketType::Publish, ProtocolVersion::V5, CodePoints::All);
+        Self { cursor, place: None, seen: 0 }
     }
 
     fn property(&mut self) -> Result<Property<'a>, DecodeError> {
@@ -141,7 +144,7 @@ pub(super) fn properties(body: &mut Cursor<'_>) -> Result<Properties, DecodeErro
         return Ok(Properties::NONE);
     }
     let mut fields = PropertyFields::default();
-    for property in Walk::new(bytes, Place::Of(body.packet())) {
+    for property in Walk::new(bytes, Place::Of(body.packet()), body.code_points()) {
         set(&mut fields, property?);
     }
     if fields.authentication_data.is_some() && fields.authentication_method.is_none() {
@@ -193,7 +196,7 @@ pub(super) fn publish_properties<'a>(body: &mut Cursor<'a>) -> Result<PublishPro
     }
     let mut found = PublishProperties::NONE;
     let mut passed_on = 0;
-    for property in Walk::new(bytes, Place::Of(PacketType::Publish)) {
+    for property in Walk::new(bytes, Place::Of(PacketType::Publish), body.code_points()) {
         let Property { id, value, bytes: its_bytes } = property?;
         match id {
             PropertyId::MessageExpiryInterval => found.message_expiry_interval_s = value.number(),
@@ -218,7 +221,7 @@ pub(super) fn will_properties(body: &mut Cursor<'_>) -> Result<WillProperties, D
     let bytes = body.property_bytes()?;
     let mut found = WillProperties::default();
     let mut passed_on = 0;
-    for property in Walk::new(bytes, Place::Will) {
+    for property in Walk::new(bytes, Place::Will, body.code_points()) {
         let Property { id, value, bytes: its_bytes } = property?;
         match id {
             PropertyId::WillDelayInterval => found.delay_interval_s = value.number().unwrap_or(0),

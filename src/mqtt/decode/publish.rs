@@ -14,7 +14,7 @@ const TOPIC: &str = "topic name";
 pub(super) fn publish(flags: u8, mut body: Cursor<'_>) -> Result<Publish<'_>, DecodeError> {
     let qos = QoS::from_bits(flags >> 1 & 0b11).ok_or(DecodeError::PublishQoS3)?;
     let has_properties = body.version().has_properties();
-    let topic = if has_properties { body.topic_or_empty(TOPIC)? } else { body.topic(TOPIC)? };
+    let topic = if has_properties { body.topic_or_empty(TOPIC)? } else { body.topic_of_any_code_points(TOPIC)? };
     let packet_id = match qos {
         QoS::AtMostOnce => None, // [MQTT-2.3.1-5]
         QoS::AtLeastOnce | QoS::ExactlyOnce => Some(body.packet_id()?),
@@ -24,6 +24,11 @@ pub(super) fn publish(flags: u8, mut body: Cursor<'_>) -> Result<Publish<'_>, De
         return Err(DecodeError::Topic { field: TOPIC, error: TopicError::Empty });
     }
     let (dup, retain) = (flags & 0b1000 != 0, flags & 0b0001 != 0);
+    // a client may clear a retained message from before such code points were refused, but not give its topic an alias
+    let is_clearing = retain && body.is_empty() && properties.topic_alias.is_none();
+    if !is_clearing {
+        body.check_code_points(TOPIC, topic)?;
+    }
     Ok(Publish { dup, qos, retain, topic, packet_id, properties, payload: body.into_rest() })
 }
 

@@ -15,7 +15,7 @@ use super::lane::Entry;
 use super::stamps::Now;
 use super::work::{Draw, Receive, stamped};
 use crate::client::{Message, Publication, Terms};
-use crate::mqtt::{ProtocolVersion, QoS, Subscription, TopicName, Will};
+use crate::mqtt::{ProtocolVersion, QoS, Subscription, TopicName, Will, disallowed_code_point};
 use echo::Echoes;
 
 /// What a bridge carries.
@@ -114,6 +114,13 @@ impl Bridge {
         }
         let mapped = self.rules(Direction::comes_in).find_map(|rule| Some((rule.inward(&message.topic)?, rule)));
         let Some((topic, rule)) = mapped else { return Receive::Drop };
+        // some brokers accept these, ours and mosquitto end the connection
+        let disallowed = disallowed_code_point(&topic).or_else(|| message.properties.as_ref().disallowed_code_point());
+        if let Some(character) = disallowed {
+            let number = u32::from(character);
+            let reason = format!("U+{number:04X} in the topic or in a property, which the local broker refuses");
+            return Receive::Reject { reason };
+        }
         let publication = Publication {
             topic,
             payload: message.payload.clone(),

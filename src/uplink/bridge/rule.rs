@@ -73,7 +73,8 @@ impl Rule {
         }
         let filter = |prefix: &str| {
             let text = format!("{prefix}{topic}");
-            let filter = TopicFilter::new(&text).map_err(|error| RuleError::Filter(text.clone(), error.to_string()))?;
+            let filter =
+                TopicFilter::new_strict(&text).map_err(|error| RuleError::Filter(text.clone(), error.to_string()))?;
             if filter.as_str().starts_with("$share/") { Err(RuleError::Shared(text)) } else { Ok(filter) }
         };
         Ok(Self {

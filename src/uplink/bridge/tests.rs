@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::base::clock::{Monotonic, Wall};
-use crate::mqtt::{MessageProperties, PacketId, TopicFilter};
+use crate::mqtt::{MessageFields, MessageProperties, PacketId, TopicFilter};
 use crate::uplink::lane::Stage;
 use crate::uplink::stamps::Stamp;
 
@@ -138,6 +138,18 @@ fn name_with_a_wildcard_comes_no_further() {
     let rule = Rule::new("cmd/#", Direction::In, "", "far/").unwrap();
     let mut bridge = bridge(vec![rule], Profile::Generic);
     assert_eq!(bridge.receive(&message("far/cmd/+", b""), &terms(ProtocolVersion::V311), now()), Receive::Drop);
+}
+
+#[test]
+fn message_that_the_local_broker_would_refuse_is_rejected_with_the_reason() {
+    let rule = Rule::new("#", Direction::In, "", "").unwrap();
+    let mut bridge = bridge(vec![rule], Profile::Generic);
+    let fields = MessageFields { user_properties: &[("a", "line\n")], ..MessageFields::default() };
+    let with_property = Message { properties: MessageProperties::new(&fields), ..message("a", b"x") };
+    for (message, code_point) in [(message("a/\u{1}", b"x"), "U+0001"), (with_property, "U+000A")] {
+        let received = bridge.receive(&message, &terms(ProtocolVersion::V5), now());
+        assert!(matches!(&received, Receive::Reject { reason } if reason.contains(code_point)), "{received:?}");
+    }
 }
 
 #[test]

@@ -128,6 +128,10 @@ impl Machine {
         }
         let publication = match self.work.receive(message, terms, now) {
             Receive::Publish(publication) => Some((self.token(), publication)),
+            Receive::Reject { reason } => {
+                self.tally.rejected += 1;
+                Some((self.token(), self.rejected(message, &reason, now)))
+            }
             Receive::Drop => None,
         };
         self.inbox.push(message.packet_id, publication);
@@ -143,16 +147,21 @@ impl Machine {
             Side::Live => &self.live,
         };
         let Some(entry) = lane.waiting().next() else { return };
-        let (key, payload) = match std::str::from_utf8(&entry.message.payload) {
-            Ok(text) => ("payload", text.to_owned()),
-            Err(_) => ("payload_base64", STANDARD.encode(&entry.message.payload)),
-        };
-        let told = json!({
-            "topic": entry.message.topic, "reason": reason, "time_ms": now.wall.unix_ms(), key: payload,
-        });
-        let publication = Publication::new(self.limits.rejected.as_str().to_owned(), told.to_string().into());
+        let publication = self.rejected(&entry.message, reason, now);
         self.tally.rejected += 1;
         self.begin(side, 1, Stage::Rejected(token));
         self.outputs.push_back(Output::PublishLocal(token, publication));
+    }
+
+    /// Returns what is published about a rejected message: JSON with its topic, its payload and the reason.
+    fn rejected(&self, message: &Message, reason: &str, now: Now) -> Publication {
+        let (key, payload) = match std::str::from_utf8(&message.payload) {
+            Ok(text) => ("payload", text.to_owned()),
+            Err(_) => ("payload_base64", STANDARD.encode(&message.payload)),
+        };
+        let report = json!({
+            "topic": message.topic, "reason": reason, "time_ms": now.wall.unix_ms(), key: payload,
+        });
+        Publication::new(self.limits.rejected.as_str().to_owned(), report.to_string().into())
     }
 }

@@ -93,7 +93,10 @@ fn limits() -> Limits {
 
 fn work(kind: &str) -> Work {
     if kind == "bridge" {
-        let rules = vec![Rule::new("samples", Direction::Out, "my/", "far/").unwrap()];
+        let rules = vec![
+            Rule::new("samples", Direction::Out, "my/", "far/").unwrap(),
+            Rule::new("cmd/#", Direction::In, "my/", "far/").unwrap(),
+        ];
         let options = bridge::Options { rules, profile: bridge::Profile::Generic, status: None };
         return Work::Bridge(Box::new(Bridge::new(options)));
     }

@@ -51,6 +51,35 @@ fn a_message_that_ends_connections_is_put_aside_and_the_others_go_on() {
 }
 
 #[test]
+fn a_remote_message_with_a_control_character_goes_to_the_rejected_ones_and_is_acknowledged() {
+    let mut world = World::new(1, "bridge", false);
+    world.machine.handle_local_up(20);
+    let now = world.clocks();
+    world.machine.handle_far_up(terms(), now);
+    while world.machine.poll_output().is_some() {}
+    let from_remote =
+        |topic: &str, id| Message { topic: topic.into(), ..message("x".into(), PacketId::new(id).unwrap()) };
+    world.machine.handle_far_message(&from_remote("far/cmd/\u{1}", 1), now);
+    world.machine.handle_far_message(&from_remote("far/cmd/a", 2), now);
+    let (mut published, mut acknowledged) = (Vec::new(), Vec::new());
+    while let Some(output) = world.machine.poll_output() {
+        match output {
+            Output::PublishLocal(token, publication) => {
+                published.push(publication);
+                world.machine.handle_local_answer(token, ReasonCode::Success, now);
+            }
+            Output::AcknowledgeFar(packet_id) => acknowledged.push(packet_id.get()),
+            other => panic!("{other:?}"),
+        }
+    }
+    let [rejected, other] = published.as_slice() else { panic!("{published:?}") };
+    assert_eq!((rejected.topic.as_str(), other.topic.as_str()), ("my/uplink/x/rejected", "my/cmd/a"));
+    let report: Value = serde_json::from_slice(&rejected.payload).unwrap();
+    assert_eq!((&report["topic"], &report["payload"]), (&Value::from("far/cmd/\u{1}"), &Value::from("x")));
+    assert_eq!((acknowledged, world.machine.tally().rejected), (vec![1, 2], 1));
+}
+
+#[test]
 fn a_cut_is_nobodys_fault() {
     let mut world = World::new(2, "bridge", false);
     (world.is_synchronised, world.wall_error_ms) = (true, 0);

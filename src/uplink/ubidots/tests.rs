@@ -191,7 +191,7 @@ fn receiving(form: Form) -> Options {
 fn passed(receive: Receive) -> Option<String> {
     match receive {
         Receive::Publish(publication) => Some(String::from_utf8(publication.payload.to_vec()).unwrap()),
-        Receive::Drop => None,
+        Receive::Drop | Receive::Reject { .. } => None,
     }
 }
 
