@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # Makes the packages of programs that are built already, and looks into them: packaging/ci.sh AMD64 ARM64 ARMHF, the
 # path of each architecture's program. As root: the last part deploys one over sshd into a system that is thrown away.
+# packaging/ci.sh --install only installs what the packages are made with.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-(($# == 3)) || { sed -n '2,3s/^# \{0,1\}//p' "$0" >&2; exit 64; }
-export SENSEGATE_BINARY_AMD64=$1 SENSEGATE_BINARY_ARM64=$2 SENSEGATE_BINARY_ARMHF=$3
 tools=${SENSEGATE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/sensegate/tools}
 export PATH=$PATH:$tools/bin
 
+# Unoptimised: it runs for a few seconds, and would be built for minutes.
 install_cargo_deb() {
     command -v cargo-deb >/dev/null && return
-    cargo install --quiet --locked --root "$tools" 'cargo-deb@^3'
+    cargo install --quiet --locked --debug --root "$tools" 'cargo-deb@^3'
 }
 
 # Debian's lintian wants what it is shown to be stripped, which a build for tests is not.
@@ -30,6 +30,9 @@ runs_on_armv6() {
 }
 
 install_cargo_deb
+[[ ${1-} != --install ]] || exit 0
+(($# == 3)) || { sed -n '2,4s/^# \{0,1\}//p' "$0" >&2; exit 64; }
+export SENSEGATE_BINARY_AMD64=$1 SENSEGATE_BINARY_ARM64=$2 SENSEGATE_BINARY_ARMHF=$3
 strip_own_program
 mapfile -t packages < <(packaging/build.sh)
 mapfile -t older < <(packaging/build.sh --version 0.0.9-1 amd64)
