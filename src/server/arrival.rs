@@ -13,12 +13,13 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::warn;
 
+use super::carrier::{Carrier, Wire};
 use super::complaints::Verdict;
 use super::connection;
 use super::frames::Frames;
 use super::gate::Door;
 use super::hub::Shared;
-use super::layered::{Carrier, Layered};
+use super::layered::Layered;
 use super::places::Full;
 use super::stream::Stream;
 use super::tls::{self, Certificates, Tls};
@@ -123,6 +124,7 @@ async fn welcome(
     packet_bytes_max: usize,
 ) -> Result<Layered, ArrivalError> {
     let mut user = None;
+    let stream = Wire::new(stream);
     let mut carrier: Box<dyn Carrier> = match tls {
         None => Box::new(stream),
         Some(tls) => {
@@ -141,7 +143,7 @@ async fn welcome(
 }
 
 /// The name in the certificate that the client has shown, which the handshake has verified.
-fn user_of(stream: &TlsStream<TcpStream>) -> Option<Box<str>> {
+fn user_of(stream: &TlsStream<Wire<TcpStream>>) -> Option<Box<str>> {
     let (_, session) = stream.get_ref();
     tls::common_name(session.peer_certificates()?.first()?)
 }

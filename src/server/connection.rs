@@ -10,7 +10,7 @@ use tokio::io::ReadBuf;
 
 use super::gate::Door;
 use super::hub::{After, Shared};
-use super::stream::Stream;
+use super::stream::{Read, Stream};
 use crate::base::clock;
 use crate::broker::ConnectionId;
 use crate::mqtt::{Decoded, Packet, ProtocolVersion, connect_version, decode_from_client};
@@ -35,7 +35,7 @@ pub(super) enum Left {
 enum Turn {
     /// All that had come was handled.
     Emptied,
-    /// Bytes came and were handled, and there may be more.
+    /// Bytes that came were handled, and there may be more.
     Read,
     /// The peer has closed its side.
     Closed,
@@ -125,16 +125,16 @@ fn poll_turn(
     }
     let mut scratch = shared.scratch.borrow_mut();
     let mut buffer = ReadBuf::new(scratch.get_mut(..bytes_max).unwrap_or_default());
-    std::task::ready!(shared.poll_read(connection, cx, &mut buffer))?;
-    let is_full = buffer.remaining() == 0;
+    let has_more = match std::task::ready!(shared.poll_read(connection, cx, &mut buffer))? {
+        Read::Drained => false,
+        Read::More => true,
+        Read::Closed => return Poll::Ready(Ok(Turn::Closed)),
+    };
     let bytes = buffer.filled();
-    if bytes.is_empty() {
-        return Poll::Ready(Ok(Turn::Closed));
-    }
     shared.received.set(shared.received.get() + bytes.len() as u64);
     let taken = input.take(shared, connection, bytes);
     let copy = |count| Bytes::copy_from_slice(bytes.get(bytes.len().saturating_sub(count)..).unwrap_or_default());
-    Poll::Ready(Ok(input.keep(taken, copy, is_full)))
+    Poll::Ready(Ok(input.keep(taken, copy, has_more)))
 }
 
 fn partial(rest: Option<&Rest>) -> &[u8] {

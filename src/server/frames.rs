@@ -12,7 +12,8 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message};
 
-use super::layered::{Carrier, would_block};
+use super::carrier::Carrier;
+use super::layered::would_block;
 
 /// Bytes of one outgoing message; what one connection may hold back for its socket.
 pub(super) const MESSAGE_BYTES_MAX: usize = 16 * 1024;
@@ -23,6 +24,9 @@ const WAITING_BYTES_MAX: usize = 2 * MESSAGE_BYTES_MAX;
 /// Bytes of smaller packets that may share a message with the largest one.
 const SPARE_BYTES: usize = 64 * 1024;
 
+/// Messages that one turn may read, pings and empty ones included: a ping costs a write.
+const TURN_MESSAGES_MAX: u32 = 32;
+
 /// Bytes of one read below the frames. Held as long as the connection lives.
 const READ_BYTES: usize = 4 * 1024;
 
@@ -30,8 +34,10 @@ const READ_BYTES: usize = 4 * 1024;
 #[derive(Debug)]
 pub(super) struct Frames {
     context: WebSocketContext,
-    /// What is left of the message that came last.
+    /// The unread part of the latest message.
     unread: Bytes,
+    /// Messages that may still be read in this turn.
+    messages_left: u32,
 }
 
 /// The carrier below, with whom to wake when it can be read and when it can be written.
@@ -71,12 +77,24 @@ impl Frames {
             .max_message_size(Some(message_bytes_max))
             .max_frame_size(Some(message_bytes_max));
         let context = WebSocketContext::from_partially_read(early, Role::Server, Some(config));
-        Self { context, unread: Bytes::new() }
+        Self { context, unread: Bytes::new(), messages_left: TURN_MESSAGES_MAX }
+    }
+
+    /// Allows the messages of another turn.
+    pub(super) fn begin_turn(&mut self) {
+        self.messages_left = TURN_MESSAGES_MAX;
+    }
+
+    /// Returns whether this turn may read no more messages. A read is pending then, and no waker is registered.
+    pub(super) fn is_over_budget(&self) -> bool {
+        self.messages_left == 0
     }
 
     /// Reads some bytes; none at the end.
     pub(super) fn poll_read(&mut self, wires: &mut Wires<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         while self.unread.is_empty() {
+            let Some(messages_left) = self.messages_left.checked_sub(1) else { return Poll::Pending };
+            self.messages_left = messages_left;
             match self.context.read(wires) {
                 Ok(Message::Binary(bytes)) => self.unread = bytes,
                 // [MQTT-6.0.0-1]; whether it is UTF-8 makes no difference

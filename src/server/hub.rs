@@ -19,7 +19,7 @@ use super::outbox::Pool;
 use super::peers::{Peer, Peers};
 use super::places::Places;
 use super::ready::{Knock, Ready};
-use super::stream::Stream;
+use super::stream::{Read, Stream};
 use crate::base::clock::{self, Monotonic};
 use crate::broker::state::State;
 use crate::broker::{Broker, CloseReason, ConnectionId, Output, SendClass, Ticket};
@@ -137,11 +137,11 @@ impl Shared {
         connection: ConnectionId,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    ) -> Poll<io::Result<Read>> {
         let mut hub = self.hub.borrow_mut();
         match hub.peers.get_mut(connection) {
             Some(peer) => peer.stream.poll_read(cx, buffer),
-            None => Poll::Ready(Ok(())),
+            None => Poll::Ready(Ok(Read::Closed)),
         }
     }
 

@@ -1,19 +1,19 @@
 //! A socket with TLS, WebSocket or both above it. It reads and writes as a plain one does; what these layers hold back
 //! is bounded: 64 KB of TLS records, one WebSocket message of [`frames::MESSAGE_BYTES_MAX`].
 
-use std::fmt::Debug;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::carrier::Carrier;
 use super::frames::{Frames, Wires};
+use super::stream::Read;
 
-/// A stream of bytes: TCP, or TLS above it.
-pub(super) trait Carrier: AsyncRead + AsyncWrite + Unpin + Debug {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + Debug> Carrier for T {}
+/// Bytes that a turn may read from the socket for each byte that it may hand on. Records and frames may be as short as
+/// a byte, and cost more than their bytes.
+const WIRE_BYTES_PER_BYTE: usize = 2;
 
 /// One connection. Its reader and its writer share it; both run on one thread and hold it only while they poll.
 #[derive(Debug)]
@@ -40,25 +40,37 @@ impl Layered {
         self.user.as_deref()
     }
 
-    /// Fills `buffer` as far as bytes are there: one that is not full means that there are no more for now.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    /// Fills `buffer` as far as bytes are there and the turn's budget allows: of the socket, and of WebSocket messages,
+    /// which may be empty.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<Read>> {
         if let Some(failure) = self.failure.take() {
             return Poll::Ready(Err(failure));
         }
+        self.carrier.set_read_budget(WIRE_BYTES_PER_BYTE * buffer.remaining());
+        self.frames.iter_mut().for_each(Frames::begin_turn);
         let before = buffer.filled().len();
         while buffer.remaining() > 0 {
             let filled = buffer.filled().len();
             match self.poll_read_some(cx, buffer) {
                 Poll::Ready(Ok(())) if buffer.filled().len() > filled => {}
+                Poll::Ready(Ok(())) if filled == before => return Poll::Ready(Ok(Read::Closed)),
+                // the next read finds the end again
+                Poll::Ready(Ok(())) => break,
                 Poll::Ready(Err(failure)) if filled > before => {
                     self.failure = Some(failure);
                     break;
                 }
-                Poll::Pending if filled > before => break,
-                other => return other,
+                Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
+                Poll::Pending if self.is_over_budget() => break,
+                Poll::Pending if filled > before => return Poll::Ready(Ok(Read::Drained)),
+                Poll::Pending => return Poll::Pending,
             }
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(Read::More))
+    }
+
+    fn is_over_budget(&self) -> bool {
+        self.carrier.is_over_budget() || self.frames.as_ref().is_some_and(Frames::is_over_budget)
     }
 
     fn poll_read_some(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -122,31 +134,41 @@ pub(super) fn would_block<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
+    use std::collections::VecDeque;
     use std::rc::Rc;
     use std::sync::Arc;
     use std::task::Wake;
 
+    use super::super::carrier::Wire;
     use super::*;
 
-    /// A socket that takes nothing: whom it would wake when it does, and what it has to give.
+    /// A socket in memory.
     #[derive(Debug, Default)]
-    struct Full {
+    struct Socket {
+        /// Bytes to read.
+        incoming: VecDeque<u8>,
+        /// Whether it accepts bytes.
+        is_writable: bool,
+        /// The waker of the latest write that was pending.
         writer: Rc<RefCell<Option<Waker>>>,
-        incoming: Vec<u8>,
     }
 
-    impl AsyncRead for Full {
+    impl AsyncRead for Socket {
         fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
             if self.incoming.is_empty() {
                 return Poll::Pending;
             }
-            buffer.put_slice(&std::mem::take(&mut self.incoming));
+            let count = buffer.remaining().min(self.incoming.len());
+            buffer.put_slice(&self.incoming.drain(..count).collect::<Vec<_>>());
             Poll::Ready(Ok(()))
         }
     }
 
-    impl AsyncWrite for Full {
-        fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+    impl AsyncWrite for Socket {
+        fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            if self.is_writable {
+                return Poll::Ready(Ok(bytes.len()));
+            }
             self.writer.replace(Some(cx.waker().clone()));
             Poll::Pending
         }
@@ -169,9 +191,9 @@ mod tests {
     #[test]
     fn an_answer_to_a_ping_leaves_whoever_waits_to_write_in_place() {
         // PING with a mask of zeros
-        let socket = Full { incoming: vec![0x89, 0x80, 0, 0, 0, 0], ..Full::default() };
+        let socket = Socket { incoming: vec![0x89, 0x80, 0, 0, 0, 0].into(), ..Socket::default() };
         let woken = socket.writer.clone();
-        let mut layered = Layered::new(Box::new(socket), Some(Frames::new(Vec::new(), 1 << 20)), None);
+        let mut layered = Layered::new(Box::new(Wire::new(socket)), Some(Frames::new(Vec::new(), 1 << 20)), None);
         let message = [IoSlice::new(b"x")];
         assert_eq!(layered.try_write_vectored(&message).unwrap(), 1, "it is held back");
         assert_eq!(layered.try_write_vectored(&message).unwrap_err().kind(), io::ErrorKind::WouldBlock);
@@ -181,5 +203,42 @@ mod tests {
         let read = layered.poll_read(&mut Context::from_waker(&reader), &mut ReadBuf::new(&mut bytes));
         assert!(read.is_pending(), "a ping is no bytes");
         assert!(woken.borrow().as_ref().is_some_and(|waker| waker.will_wake(&writer)));
+    }
+
+    /// Frames with a mask of zeros.
+    const PING: &[u8] = &[0x89, 0x80, 0, 0, 0, 0];
+    const PONG: &[u8] = &[0x8A, 0x80, 0, 0, 0, 0];
+    const EMPTY: &[u8] = &[0x82, 0x80, 0, 0, 0, 0];
+    const FIRST: &[u8] = &[0x02, 0x80, 0, 0, 0, 0];
+    const CONTINUATION: &[u8] = &[0x00, 0x80, 0, 0, 0, 0];
+
+    /// Sends `first`, many times `frame`, and PINGREQ in a frame that begins with `last`; counts the turns until PINGREQ
+    /// is read.
+    fn check_turns(first: &[u8], frame: &[u8], last: u8) {
+        let bytes = [first, &frame.repeat(10_000), &[last, 0x82, 0, 0, 0, 0, 0xC0, 0]].concat();
+        let sent = bytes.len();
+        let socket = Socket { incoming: bytes.into(), is_writable: true, ..Socket::default() };
+        let mut layered = Layered::new(Box::new(Wire::new(socket)), Some(Frames::new(Vec::new(), 1 << 20)), None);
+        let (mut room, mut turns) = ([0; 4096], 0);
+        loop {
+            turns += 1;
+            let mut buffer = ReadBuf::new(&mut room);
+            let read = layered.poll_read(&mut Context::from_waker(Waker::noop()), &mut buffer);
+            assert!(matches!(read, Poll::Ready(Ok(Read::More | Read::Drained))), "{read:?}");
+            if !buffer.filled().is_empty() {
+                assert_eq!(buffer.filled(), [0xC0, 0]);
+                break;
+            }
+        }
+        // a turn reads twice its 4 KiB, and what the last read takes beyond that
+        assert!(turns >= sent / (3 * 4096), "{frame:02X?}: {turns} turns");
+    }
+
+    #[test]
+    fn frames_without_payload_are_read_in_turns() {
+        for frame in [PING, PONG, EMPTY] {
+            check_turns(&[], frame, 0x82);
+        }
+        check_turns(FIRST, CONTINUATION, 0x80);
     }
 }

@@ -12,6 +12,7 @@
 
 mod arrival;
 mod bind;
+mod carrier;
 mod complaints;
 mod connection;
 mod durable;

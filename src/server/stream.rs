@@ -10,6 +10,28 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::layered::Layered;
 
+/// What a read found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    /// Bytes, and no more for now: the next read is pending.
+    Drained,
+    /// Bytes or none, and there may be more. No waker is registered: another read has to follow.
+    More,
+    /// The end of the stream.
+    Closed,
+}
+
+impl Read {
+    /// What a read of a plain socket found.
+    fn of(buffer: &ReadBuf<'_>) -> Self {
+        match buffer.filled() {
+            [] => Self::Closed,
+            _ if buffer.remaining() == 0 => Self::More,
+            _ => Self::Drained,
+        }
+    }
+}
+
 /// A connected socket.
 #[derive(Debug)]
 pub(super) enum Stream {
@@ -19,11 +41,12 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    /// One read. A short one tells tokio that the socket is empty, so that the next poll costs no system call.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    /// Reads once into `buffer`, which is empty. A short read tells tokio that the socket is drained, so that the next
+    /// poll costs no system call.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<Read>> {
         match self {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer).map_ok(|()| Read::of(buffer)),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer).map_ok(|()| Read::of(buffer)),
             Self::Layered(layered) => layered.poll_read(cx, buffer),
         }
     }

@@ -8,7 +8,7 @@ use tungstenite::handshake::machine::TryParse as _;
 use tungstenite::handshake::server::{Request, create_response, write_response};
 use tungstenite::http::HeaderValue;
 
-use super::layered::Carrier;
+use super::carrier::Carrier;
 
 /// The request with all its headers.
 const REQUEST_BYTES_MAX: usize = 8 * 1024;

@@ -1,0 +1,95 @@
+//! The socket below TLS and WebSocket, and how much of it one turn may read.
+
+use std::fmt::Debug;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::server::TlsStream;
+
+/// A stream of bytes whose reads are limited by a budget: TCP, or TLS above it.
+pub(super) trait Carrier: AsyncRead + AsyncWrite + Unpin + Debug {
+    /// Sets how many bytes may be read from the socket until the next call. A read that began within the budget may
+    /// exceed it.
+    fn set_read_budget(&mut self, bytes: usize);
+
+    /// Returns whether a read was pending only because the budget was used up. No waker is registered then.
+    fn is_over_budget(&self) -> bool;
+}
+
+/// A socket that counts what is read from it.
+#[derive(Debug)]
+pub(super) struct Wire<S> {
+    socket: S,
+    /// Bytes that may still be read.
+    budget: usize,
+    is_over_budget: bool,
+}
+
+impl<S> Wire<S> {
+    /// Wraps a socket without a limit, as handshakes need it.
+    pub(super) fn new(socket: S) -> Self {
+        Self { socket, budget: usize::MAX, is_over_budget: false }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Debug> Carrier for Wire<S> {
+    fn set_read_budget(&mut self, bytes: usize) {
+        (self.budget, self.is_over_budget) = (bytes, false);
+    }
+
+    fn is_over_budget(&self) -> bool {
+        self.is_over_budget
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Debug> Carrier for TlsStream<Wire<S>> {
+    fn set_read_budget(&mut self, bytes: usize) {
+        self.get_mut().0.set_read_budget(bytes);
+    }
+
+    fn is_over_budget(&self) -> bool {
+        self.get_ref().0.is_over_budget()
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.budget == 0 {
+            self.is_over_budget = true;
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.socket).poll_read(cx, buffer);
+        let count = buffer.filled().len() - before;
+        self.budget = self.budget.saturating_sub(count);
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+}
