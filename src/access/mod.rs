@@ -18,7 +18,7 @@ mod problem;
 pub use acl::{Acl, Rights};
 pub use load::{FILE_BYTES_MAX, LoadError, load_acl, load_passwords, read_text};
 pub use passwords::{
-    Change, HashError, Method, Passwords, SALT_BYTES, UserNameError, Verdict, check_user_name, hash_plain_entries,
-    remove_user, set_user,
+    Change, HashError, LOGIN_KEY_BYTES, LoginDigest, Method, Passwords, SALT_BYTES, UserNameError, Verdict,
+    VerifiedLogins, check_user_name, hash_plain_entries, remove_user, set_user,
 };
 pub use problem::Problem;

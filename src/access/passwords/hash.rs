@@ -237,6 +237,18 @@ impl Hash {
         self.method
     }
 
+    pub(super) fn digest(&self) -> &[u8] {
+        &self.digest
+    }
+
+    /// Hands salt and digest to `update`, each with its length before it.
+    pub(super) fn feed(&self, mut update: impl FnMut(&[u8])) {
+        for part in [&self.salt, &self.digest] {
+            update(&part.len().to_be_bytes());
+            update(part);
+        }
+    }
+
     /// Whether it is the hash of `password`. The time does not tell how much of it is right.
     pub(super) fn matches(&self, password: &[u8]) -> bool {
         let mut digest = vec![0; self.digest.len()];

@@ -3,6 +3,8 @@
 mod edit;
 mod hash;
 mod line;
+mod stand_in;
+mod verified;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,9 +12,11 @@ use std::fmt;
 pub use edit::{Change, hash_plain_entries, remove_user, set_user};
 pub use hash::{HashError, Method, SALT_BYTES};
 pub use line::{UserNameError, check_user_name};
+pub use verified::{LOGIN_KEY_BYTES, LoginDigest, VerifiedLogins};
 
 use hash::Hash;
 use line::Line;
+use stand_in::StandIns;
 
 use super::Problem;
 
@@ -29,8 +33,8 @@ pub enum Verdict {
 /// A password file: `user:hash` a line, `#` in the first column for comments.
 pub struct Passwords {
     users: HashMap<Box<str>, Hash>,
-    /// What a user that does not exist is verified against.
-    stand_in: Hash,
+    /// What users that do not exist are verified against.
+    stand_ins: StandIns,
 }
 
 impl Passwords {
@@ -42,7 +46,6 @@ impl Passwords {
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
         let mut users = HashMap::new();
         let mut lines_of_users = HashMap::new();
-        let mut methods = Vec::new();
         let mut problems = Vec::new();
         for (index, line) in text.lines().enumerate() {
             match entry(index, line) {
@@ -52,23 +55,27 @@ impl Passwords {
                         let text = format!("the user stands in line {} already", first + 1);
                         problems.push(Problem::new(index, line, 0, text));
                     }
-                    methods.push(hash.method());
                     users.insert(user.into(), hash);
                 }
                 Err(problem) => problems.push(problem),
             }
         }
-        let stand_in = Hash::that_nothing_matches(most_frequent(&methods).unwrap_or_default());
-        if problems.is_empty() { Ok(Self { users, stand_in }) } else { Err(problems) }
+        let stand_ins = StandIns::new(users.values());
+        if problems.is_empty() { Ok(Self { users, stand_ins }) } else { Err(problems) }
     }
 
-    /// Whether `password` is the one of `user`; a client that sent none is refused. Takes milliseconds, and for
-    /// Argon2id its memory, on purpose. A user that does not exist takes as long as one of the file's most frequent
-    /// kind of hash: where all lines are of one kind, nobody can tell the two apart.
+    /// Returns whether `password` is that of `user`; a client that sent none is refused. Takes milliseconds, and for
+    /// Argon2id its memory, on purpose. A user that does not exist costs as much as one that does: it is verified
+    /// against a hash of one of the file's methods that no password matches.
     pub fn verify(&self, user: &str, password: Option<&[u8]>) -> Verdict {
-        let known = self.users.get(user);
-        let matches = known.unwrap_or(&self.stand_in).matches(password.unwrap_or_default());
-        if matches && known.is_some() && password.is_some() { Verdict::Accepted } else { Verdict::Refused }
+        let matches = self.hash_of(user).matches(password.unwrap_or_default());
+        if matches && self.has_user(user) && password.is_some() { Verdict::Accepted } else { Verdict::Refused }
+    }
+
+    /// Returns the hash that logins of `user` are verified against.
+    fn hash_of(&self, user: &str) -> &Hash {
+        let stand_in = self.stand_ins.of(user);
+        self.users.get(user).unwrap_or(stand_in)
     }
 
     /// Whether the file has a line for `user`; for clients that were let in before it was read again.
@@ -120,14 +127,6 @@ fn entry(index: usize, line: &str) -> Result<Option<(&str, Hash)>, Problem> {
     }
 }
 
-fn most_frequent(methods: &[Method]) -> Option<Method> {
-    let count = |method: &Method| methods.iter().filter(|other| *other == method).count();
-    let mut kinds = methods.to_vec();
-    kinds.sort_unstable();
-    kinds.dedup();
-    kinds.into_iter().max_by_key(count)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,12 +175,11 @@ ann:$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1
     }
 
     #[test]
-    fn unknown_user_costs_as_much_as_the_files_most_frequent_kind_of_hash() {
-        let hash = |iterations| Method::Pbkdf2Sha512 { iterations }.hash(b"x", &[1; SALT_BYTES]).unwrap();
-        let text = format!("a:{}\nb:{}\nc:{}\n", hash(7), hash(9), hash(9));
-        let stand_in = Passwords::parse(&text).unwrap().stand_in;
-        assert_eq!(stand_in.method(), Method::Pbkdf2Sha512 { iterations: 9 });
-        assert_eq!(Passwords::parse("").unwrap().stand_in.method(), Method::default());
+    fn unknown_user_is_verified_with_a_method_of_the_file() {
+        let hash = Method::Pbkdf2Sha512 { iterations: 7 }.hash(b"x", &[1; SALT_BYTES]).unwrap();
+        let passwords = Passwords::parse(&format!("a:{hash}\n")).unwrap();
+        assert_eq!(passwords.hash_of("b").method(), passwords.hash_of("a").method());
+        assert_ne!(passwords.hash_of("b").digest(), passwords.hash_of("a").digest());
     }
 
     #[test]
