@@ -69,6 +69,11 @@ fn text(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn code(gateway: SocketAddr, user: Option<&str>, password: &str) -> u8 {
+    read_code(&mut send_connect(gateway, user, password))
+}
+
+/// A connection that has sent its CONNECT.
+fn send_connect(gateway: SocketAddr, user: Option<&str>, password: &str) -> TcpStream {
     let flags = if user.is_some() { 0xC2 } else { 0x02 };
     let mut body = [text(b"MQTT"), vec![4, flags, 0, 0], text(b"")].concat();
     if let Some(user) = user {
@@ -77,6 +82,10 @@ fn code(gateway: SocketAddr, user: Option<&str>, password: &str) -> u8 {
     let mut stream = TcpStream::connect(gateway).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(&[vec![0x10, u8::try_from(body.len()).unwrap()], body].concat()).unwrap();
+    stream
+}
+
+fn read_code(stream: &mut TcpStream) -> u8 {
     let mut answer = [0; 4];
     stream.read_exact(&mut answer).unwrap();
     answer[3]
@@ -144,7 +153,7 @@ fn a_flood_of_wrong_logins_does_not_stop_those_who_are_in() {
         for _ in 0..4 {
             scope.spawn(|| {
                 while !is_over.load(Ordering::Relaxed) {
-                    assert!([3, 5].contains(&code(address, Some("ann"), "wrong")));
+                    assert_eq!(code(address, Some("ann"), "wrong"), 5);
                 }
             });
         }
@@ -157,6 +166,31 @@ fn a_flood_of_wrong_logins_does_not_stop_those_who_are_in() {
             assert_eq!(watcher.message().payload, number.to_string());
         }
         publisher.expect_success();
+        is_over.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn every_right_login_is_accepted_however_many_come_together_and_whoever_guesses() {
+    let guarded = Guarded::start(&["ann", "bob"], "user ann\ntopic #\n");
+    let address = guarded.gateway.address();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for number in 0..40 {
+            let user = ["ann", "bob", "nobody"][number % 3];
+            let is_over = &is_over;
+            scope.spawn(move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    assert_eq!(code(address, Some(user), "guess"), 5);
+                }
+            });
+        }
+        for _ in 0..2 {
+            let mut clients: Vec<_> =
+                (0..100).map(|number| send_connect(address, Some(["ann", "bob"][number % 2]), "secret")).collect();
+            let codes: Vec<_> = clients.iter_mut().map(read_code).collect();
+            assert_eq!(codes, [0; 100]);
+        }
         is_over.store(true, Ordering::Relaxed);
     });
 }

@@ -281,6 +281,8 @@ fn embedded(broker: broker::Broker, storage: &StorageOptions, uplinks: &[Uplink]
         connections_max: limits.connections_max,
         connections_per_address_max: limits.connections_per_address_max,
         send_buffer_bytes_max: limits.send_buffer_bytes_max,
+        login_bytes_max: server::LOGIN_BYTES_MAX,
+        logins_bytes_max: server::LOGINS_BYTES_MAX,
         access,
     };
     Some(EmbeddedBroker { machine: limits.machine, server })

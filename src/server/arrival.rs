@@ -1,14 +1,19 @@
-//! The way in of a TCP connection: at once to plain MQTT, through a task of its own to TLS and WebSocket, so that
-//! nobody else waits for a handshake.
+//! From an accepted TCP connection to one of the broker's. Plain MQTT is handed on at once. TLS and WebSocket get a task
+//! for their handshakes, and TLS computes its part on the workers, so that nobody else waits for it.
 
+use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::warn;
@@ -16,14 +21,18 @@ use tracing::warn;
 use super::carrier::{Carrier, Wire};
 use super::complaints::Verdict;
 use super::connection;
+use super::fair::Source;
 use super::frames::Frames;
 use super::gate::Door;
 use super::hub::Shared;
 use super::layered::Layered;
+use super::login_bytes::LoginMeter;
+use super::network::Network;
 use super::places::Full;
 use super::stream::Stream;
 use super::tls::{self, Certificates, Tls};
 use super::upgrade::{UpgradeError, upgrade};
+use super::workers::Workers;
 use super::{ListenerOptions, Protocol};
 use crate::base::clock;
 use crate::broker::ConnectionId;
@@ -37,7 +46,7 @@ pub(super) struct Layers {
     certificates: watch::Receiver<Certificates>,
 }
 
-/// Why a connection did not come in.
+/// Why a handshake failed.
 #[derive(Debug, Error)]
 enum ArrivalError {
     #[error("TLS: {0}")]
@@ -50,10 +59,24 @@ enum ArrivalError {
     Late,
 }
 
-/// A place taken by somebody who is not in yet.
-struct Arriving {
-    shared: Rc<Shared>,
+slotmap::new_key_type! {
+    /// Names a connection whose handshakes are not finished.
+    pub(super) struct ArrivingKey;
+}
+
+/// A connection whose handshakes are not finished.
+#[derive(Debug)]
+pub(super) struct Arriving {
     address: Option<IpAddr>,
+    login_meter: Arc<LoginMeter>,
+    /// The task of its handshakes, once it has begun.
+    task: Option<AbortHandle>,
+}
+
+/// The slot of such a connection; given back when this is dropped.
+struct Slot {
+    shared: Rc<Shared>,
+    key: ArrivingKey,
 }
 
 impl Layers {
@@ -65,7 +88,7 @@ impl Layers {
         self.options.tls.is_none() && self.options.protocol == Protocol::Mqtt
     }
 
-    /// What is to be shown now: what was read last, else what it began with; `None` without TLS.
+    /// Returns the certificates that were read last; `None` without TLS.
     fn tls(&self) -> Option<Tls> {
         let first = self.options.tls.as_ref()?;
         let certificates = self.certificates.borrow();
@@ -74,20 +97,26 @@ impl Layers {
     }
 }
 
-impl Arriving {
-    fn new(shared: &Rc<Shared>, address: Option<IpAddr>) -> Self {
-        shared.hub.borrow_mut().peers.places.take(address);
-        Self { shared: shared.clone(), address }
+impl Slot {
+    fn new(shared: &Rc<Shared>, address: Option<IpAddr>, login_meter: Arc<LoginMeter>) -> Self {
+        let mut hub = shared.hub.borrow_mut();
+        hub.peers.places.take(address);
+        let key = hub.arriving.insert(Arriving { address, login_meter, task: None });
+        Self { shared: shared.clone(), key }
     }
 }
 
-impl Drop for Arriving {
+impl Drop for Slot {
     fn drop(&mut self) {
-        self.shared.hub.borrow_mut().peers.places.give_back(self.address);
+        let mut hub = self.shared.hub.borrow_mut();
+        if let Some(arriving) = hub.arriving.remove(self.key) {
+            hub.peers.places.give_back(arriving.address);
+        }
     }
 }
 
-/// Takes a TCP connection in; one with further layers as soon as these stand, within `patience`.
+/// Opens a TCP connection, one with TLS or WebSocket when their handshakes are finished. The client may take
+/// `patience` for its part of them.
 pub(super) fn open(
     shared: &Rc<Shared>,
     (stream, address): (TcpStream, SocketAddr),
@@ -97,59 +126,138 @@ pub(super) fn open(
 ) {
     // without it an answer waits for the peer's delayed acknowledgement
     let _ = stream.set_nodelay(true);
-    let address = Some(address.ip());
+    let (port, address) = (address.port(), Some(address.ip()));
     if layers.is_plain() {
         return connection::open(shared, Stream::Tcp(stream), address, door);
     }
     if !shared.has_place(address) {
         return;
     }
-    let arriving = Arriving::new(shared, address);
-    let (tls, protocol) = (layers.tls(), layers.options.protocol);
-    tokio::task::spawn_local(async move {
-        let shared = &arriving.shared;
-        let welcomed = welcome(stream, tls, protocol, shared.packet_bytes_max);
-        match tokio::time::timeout(patience, Box::pin(welcomed)).await.unwrap_or(Err(ArrivalError::Late)) {
+    shared.close_largest_logins();
+    let login_meter = LoginMeter::new(&shared.login_budget);
+    let slot = Slot::new(shared, address, login_meter.clone());
+    let key = slot.key;
+    let handshakes = Handshakes {
+        shared: shared.clone(),
+        tls: layers.tls(),
+        protocol: layers.options.protocol,
+        source: Network::of(address).map_or(Source::Local(port.into()), Source::Remote),
+        patience: Patience(patience),
+        login_meter,
+    };
+    let task = tokio::task::spawn_local(async move {
+        let shared = slot.shared.clone();
+        let result = Box::pin(handshakes.perform(stream)).await;
+        drop(slot);
+        match result {
             Ok(layered) => drop(shared.open(door, address, Stream::Layered(Box::new(layered)))),
             Err(error) => shared.complain(address, "connection refused", &error.to_string()),
         }
     });
+    if let Some(arriving) = shared.hub.borrow_mut().arriving.get_mut(key) {
+        arriving.task = Some(task.abort_handle());
+    }
 }
 
-/// Lays everything above the socket that its listener asks for.
-async fn welcome(
-    stream: TcpStream,
+/// The handshakes of one connection.
+struct Handshakes {
+    shared: Rc<Shared>,
     tls: Option<Tls>,
     protocol: Protocol,
-    packet_bytes_max: usize,
-) -> Result<Layered, ArrivalError> {
-    let mut user = None;
-    let stream = Wire::new(stream);
-    let mut carrier: Box<dyn Carrier> = match tls {
-        None => Box::new(stream),
-        Some(tls) => {
-            let stream = TlsAcceptor::from(tls.config.clone()).accept(stream).await.map_err(ArrivalError::Tls)?;
-            if tls.asks_certificate() {
-                user = Some(user_of(&stream).ok_or(ArrivalError::NoName)?);
-            }
-            Box::new(stream)
-        }
-    };
-    let frames = match protocol {
-        Protocol::Mqtt => None,
-        Protocol::WebSocket => Some(Frames::new(upgrade(&mut *carrier).await?, packet_bytes_max)),
-    };
-    Ok(Layered::new(carrier, frames, user))
+    source: Source,
+    patience: Patience,
+    login_meter: Arc<LoginMeter>,
 }
 
-/// The name in the certificate that the client has shown, which the handshake has verified.
+impl Handshakes {
+    /// Lays everything above the socket that its listener asks for.
+    async fn perform(mut self, stream: TcpStream) -> Result<Layered, ArrivalError> {
+        let mut user = None;
+        let mut carrier: Box<dyn Carrier> = match self.tls.clone() {
+            None => Box::new(Wire::new(stream, self.login_meter.clone())),
+            Some(tls) => {
+                let stream = self.accept_tls(&tls, stream).await?;
+                if tls.asks_certificate() {
+                    user = Some(user_of(&stream).ok_or(ArrivalError::NoName)?);
+                }
+                Box::new(stream)
+            }
+        };
+        let frames = match self.protocol {
+            Protocol::Mqtt => None,
+            Protocol::WebSocket => {
+                let early = self.patience.wait(upgrade(&mut *carrier)).await??;
+                Some(Frames::new(early, self.shared.login_bytes_max))
+            }
+        };
+        Ok(Layered::new(carrier, frames, user, self.login_meter))
+    }
+
+    async fn accept_tls(&mut self, tls: &Tls, stream: TcpStream) -> Result<TlsStream<Wire<TcpStream>>, ArrivalError> {
+        // a client that sends nothing occupies no worker
+        self.patience.wait(stream.readable()).await?.map_err(ArrivalError::Tls)?;
+        let accept = TlsAcceptor::from(tls.config.clone()).accept(Wire::new(stream, self.login_meter.clone()));
+        let accepted = poll_on_workers(&self.shared.workers, self.source, accept, &mut self.patience).await?;
+        self.shared.close_largest_logins();
+        accepted.map_err(|error| {
+            self.shared.workers.record_failure(self.source);
+            ArrivalError::Tls(error)
+        })
+    }
+}
+
+/// Returns the name in the certificate that the client has shown, which the handshake has verified.
 fn user_of(stream: &TlsStream<Wire<TcpStream>>) -> Option<Box<str>> {
     let (_, session) = stream.get_ref();
     tls::common_name(session.peer_certificates()?.first()?)
 }
 
+/// The time that a client may still take. What waits for a worker does not count.
+struct Patience(Duration);
+
+impl Patience {
+    /// Waits for something that the client has to do.
+    async fn wait<F: Future>(&mut self, future: F) -> Result<F::Output, ArrivalError> {
+        let began = clock::monotonic();
+        let output = tokio::time::timeout(self.0, future).await.map_err(|_| ArrivalError::Late)?;
+        self.0 = self.0.saturating_sub(clock::monotonic().since(began));
+        Ok(output)
+    }
+}
+
+/// Asks for the next poll of a future.
+#[derive(Debug, Default)]
+struct PollRequest(Notify);
+
+impl Wake for PollRequest {
+    fn wake(self: Arc<Self>) {
+        self.0.notify_one();
+    }
+}
+
+/// Runs a future to its end, each poll on a worker.
+async fn poll_on_workers<T: Send + 'static>(
+    workers: &Workers,
+    source: Source,
+    future: impl Future<Output = T> + Send + 'static,
+    patience: &mut Patience,
+) -> Result<T, ArrivalError> {
+    let mut future: Pin<Box<dyn Future<Output = T> + Send>> = Box::pin(future);
+    let request = Arc::new(PollRequest::default());
+    loop {
+        let waker = Waker::from(request.clone());
+        let poll = move || (future.as_mut().poll(&mut Context::from_waker(&waker)), future);
+        let (polled, pending) = workers.run(source, poll).await;
+        match polled {
+            Poll::Ready(output) => return Ok(output),
+            Poll::Pending => future = pending,
+        }
+        patience.wait(request.0.notified()).await?;
+    }
+}
+
 impl Shared {
-    /// Whether there is a place for one more from `address`; complains when there is none.
+    /// Returns whether a connection from `address` has a slot; logs when there is none.
     pub(super) fn has_place(&self, address: Option<IpAddr>) -> bool {
         let lack = self.hub.borrow().peers.places.lack(address);
         match lack {
@@ -161,6 +269,37 @@ impl Shared {
             }
         }
         false
+    }
+
+    /// Closes the connections that have sent the most before their login, until all together have sent no more than they
+    /// may.
+    pub(super) fn close_largest_logins(&self) {
+        const REASON: &str = "clients that have not logged in have sent too many bytes together, and this one the most";
+        while self.login_budget.is_exceeded() {
+            let hub = self.hub.borrow();
+            let of_peer = |(connection, peer): (ConnectionId, &super::peers::Peer)| {
+                Some((peer.login_meter.as_ref()?.clone(), Ok(connection)))
+            };
+            let peers = hub.peers.iter().filter_map(of_peer);
+            let arriving = hub.arriving.iter().map(|(key, arriving)| (arriving.login_meter.clone(), Err(key)));
+            let largest = peers.chain(arriving).max_by_key(|(meter, _)| meter.bytes());
+            drop(hub);
+            let Some((meter, whose)) = largest.filter(|(meter, _)| meter.bytes() > 0) else { return };
+            meter.close();
+            match whose {
+                Ok(connection) => self.broken(connection, REASON),
+                Err(key) => self.abort_handshakes(key, REASON),
+            }
+        }
+    }
+
+    fn abort_handshakes(&self, key: ArrivingKey, reason: &str) {
+        let hub = self.hub.borrow();
+        let Some(arriving) = hub.arriving.get(key) else { return };
+        arriving.task.iter().for_each(AbortHandle::abort);
+        let address = arriving.address;
+        drop(hub);
+        self.complain(address, "connection refused", reason);
     }
 
     /// Ends a connection whose TLS or WebSocket is broken.
@@ -182,5 +321,79 @@ impl Shared {
             }
             Verdict::Hide => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use tokio::task::{LocalSet, spawn_local};
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[tokio::test(start_paused = true)]
+    async fn time_in_the_queue_of_the_workers_does_not_count_as_the_clients() {
+        let tasks = LocalSet::new();
+        tasks
+            .run_until(async {
+                let workers = Rc::new(Workers::new(1));
+                let (end, wait) = mpsc::channel::<()>();
+                let occupied = workers.clone();
+                spawn_local(async move { occupied.run(Source::Local(0), move || wait.recv()).await });
+                tokio::task::yield_now().await;
+                let waiting = workers.clone();
+                let handshake = spawn_local(async move {
+                    let mut patience = Patience(Duration::from_secs(10));
+                    poll_on_workers(&waiting, Source::Local(1), async { 7 }, &mut patience).await
+                });
+                tokio::time::sleep(HOUR).await;
+                assert!(!handshake.is_finished());
+                drop(end);
+                assert!(matches!(handshake.await.unwrap(), Ok(7)));
+            })
+            .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_go_on_occupies_no_worker_and_is_late() {
+        let tasks = LocalSet::new();
+        tasks
+            .run_until(async {
+                let workers = Workers::new(1);
+                let mut patience = Patience(Duration::from_secs(10));
+                let silent = poll_on_workers(&workers, Source::Local(0), std::future::pending::<()>(), &mut patience);
+                let (result, others) = tokio::join!(silent, workers.run(Source::Local(1), || 7));
+                assert_eq!(others, 7);
+                assert!(matches!(result, Err(ArrivalError::Late)));
+            })
+            .await;
+    }
+
+    #[tokio::test]
+    async fn a_future_is_polled_on_a_worker_whenever_it_is_woken() {
+        let broker_thread = std::thread::current().id();
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+        let future = async move {
+            let mut threads = vec![std::thread::current().id()];
+            while let Some(()) = receiver.recv().await {
+                threads.push(std::thread::current().id());
+            }
+            threads
+        };
+        let (workers, mut patience) = (Workers::new(1), Patience(HOUR));
+        let send = async {
+            for _ in 0..3 {
+                sender.send(()).unwrap();
+                tokio::task::yield_now().await;
+            }
+            drop(sender);
+        };
+        let (threads, ()) = tokio::join!(poll_on_workers(&workers, Source::Local(0), future, &mut patience), send);
+        let threads = threads.unwrap();
+        assert_eq!(threads.len(), 4);
+        assert!(threads.iter().all(|thread| *thread != broker_thread));
     }
 }

@@ -1,12 +1,15 @@
-//! The socket below TLS and WebSocket, and how much of it one turn may read.
+//! The socket below TLS and WebSocket: how much of it one turn may read, and a connection before its login.
 
 use std::fmt::Debug;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
+
+use super::login_bytes::LoginMeter;
 
 /// A stream of bytes whose reads are limited by a budget: TCP, or TLS above it.
 pub(super) trait Carrier: AsyncRead + AsyncWrite + Unpin + Debug {
@@ -22,15 +25,17 @@ pub(super) trait Carrier: AsyncRead + AsyncWrite + Unpin + Debug {
 #[derive(Debug)]
 pub(super) struct Wire<S> {
     socket: S,
+    /// Counts what is read until the client has logged in.
+    login_meter: Arc<LoginMeter>,
     /// Bytes that may still be read.
     budget: usize,
     is_over_budget: bool,
 }
 
 impl<S> Wire<S> {
-    /// Wraps a socket without a limit, as handshakes need it.
-    pub(super) fn new(socket: S) -> Self {
-        Self { socket, budget: usize::MAX, is_over_budget: false }
+    /// Wraps a socket without a limit by turn, as handshakes need it.
+    pub(super) fn new(socket: S, login_meter: Arc<LoginMeter>) -> Self {
+        Self { socket, login_meter, budget: usize::MAX, is_over_budget: false }
     }
 }
 
@@ -64,6 +69,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         let read = Pin::new(&mut self.socket).poll_read(cx, buffer);
         let count = buffer.filled().len() - before;
         self.budget = self.budget.saturating_sub(count);
+        self.login_meter.charge(count)?;
         read
     }
 }
@@ -91,5 +97,32 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
 
     fn is_write_vectored(&self) -> bool {
         self.socket.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::super::login_bytes::LoginBudget;
+    use super::*;
+
+    fn read(wire: &mut Wire<&[u8]>) -> Poll<usize> {
+        let mut room = [0; 10];
+        let mut buffer = ReadBuf::new(&mut room);
+        let read = Pin::new(wire).poll_read(&mut Context::from_waker(Waker::noop()), &mut buffer);
+        read.map(|result| result.map_or(0, |()| buffer.filled().len()))
+    }
+
+    #[test]
+    fn a_read_beyond_the_budget_is_pending_until_the_next_turn() {
+        let meter = LoginMeter::new(&LoginBudget::new(usize::MAX, usize::MAX));
+        let mut wire = Wire::new(&[0; 100][..], meter.clone());
+        wire.budget = 15;
+        assert_eq!((read(&mut wire), read(&mut wire)), (Poll::Ready(10), Poll::Ready(10)));
+        assert_eq!((read(&mut wire), wire.is_over_budget), (Poll::Pending, true));
+        (wire.budget, wire.is_over_budget) = (1, false);
+        assert_eq!((read(&mut wire), wire.is_over_budget), (Poll::Ready(10), false));
+        assert_eq!(meter.bytes(), 30);
     }
 }

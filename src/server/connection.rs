@@ -9,10 +9,10 @@ use bytes::Bytes;
 use tokio::io::ReadBuf;
 
 use super::gate::Door;
-use super::hub::{After, Shared};
+use super::hub::{After, Hub, Shared};
 use super::stream::{Read, Stream};
 use crate::base::clock;
-use crate::broker::ConnectionId;
+use crate::broker::{Broker, ConnectionId};
 use crate::mqtt::{Decoded, Packet, ProtocolVersion, connect_version, decode_from_client};
 
 /// Takes a socket in. Beyond a limit of connections it is closed at once.
@@ -47,6 +47,8 @@ enum Turn {
 #[derive(Debug)]
 pub(super) struct Input {
     version: ProtocolVersion,
+    /// The largest packet that the client may send, which was less before its login.
+    packet_bytes_max: usize,
     /// `None` for an idle connection.
     rest: Option<Box<Rest>>,
 }
@@ -83,10 +85,15 @@ pub(super) fn turn(shared: &Shared, connection: ConnectionId, bytes_max: usize) 
     }
     let has_more = matches!(read, Poll::Ready(Ok(Turn::Emptied | Turn::Read)));
     if let Some(peer) = shared.hub.borrow_mut().peers.get_mut(connection) {
-        peer.input = input;
+        if !peer.is_closing {
+            peer.input = input;
+        }
         if has_more {
             peer.knock.hold();
         }
+    }
+    if shared.login_budget.is_exceeded() {
+        shared.close_largest_logins();
     }
     match read {
         Poll::Ready(Ok(Turn::Emptied | Turn::Read)) => return Left::More,
@@ -103,11 +110,19 @@ pub(super) fn turn(shared: &Shared, connection: ConnectionId, bytes_max: usize) 
 /// from until it does, nor one that waits to be let in, nor one whose connection has ended.
 fn begin(shared: &Shared, connection: ConnectionId) -> Option<(Input, Waker)> {
     let mut hub = shared.hub.borrow_mut();
-    let is_choked = hub.durable.is_choked();
-    let is_accepted = hub.broker.accepts_input(connection);
-    let peer = hub.peers.get_mut(connection)?;
+    let Hub { peers, durable, broker, .. } = &mut *hub;
+    let peer = peers.get_mut(connection)?;
     peer.knock.answer();
-    peer.is_paused = is_choked || !is_accepted || peer.is_asking || peer.outbox.bytes() > shared.send_buffer_bytes_max;
+    let is_held_back = durable.is_choked() || !broker.accepts_input(connection);
+    if !peer.is_closing && is_held_back != peer.is_held_back {
+        peer.is_held_back = is_held_back;
+        let handle = if is_held_back { Broker::handle_paused } else { Broker::handle_resumed };
+        handle(broker, connection, clock::monotonic());
+        // a deadline may have come nearer
+        shared.carry_out(&mut hub);
+    }
+    let peer = hub.peers.get_mut(connection)?;
+    peer.is_paused = is_held_back || peer.login.is_some() || peer.outbox.bytes() > shared.send_buffer_bytes_max;
     let is_read = !peer.is_paused && !peer.is_closing;
     is_read.then(|| (std::mem::take(&mut peer.input), Waker::from(peer.knock.clone())))
 }
@@ -143,7 +158,7 @@ fn partial(rest: Option<&Rest>) -> &[u8] {
 
 impl Default for Input {
     fn default() -> Self {
-        Self { version: ProtocolVersion::V311, rest: None }
+        Self { version: ProtocolVersion::V311, packet_bytes_max: 0, rest: None }
     }
 }
 
@@ -173,6 +188,9 @@ impl Input {
     /// Handles the whole packets in what came before and `bytes`, until the turn is over.
     fn take(&mut self, shared: &Shared, connection: ConnectionId, bytes: &[u8]) -> Taken {
         shared.begin_turn();
+        if self.packet_bytes_max < shared.packet_bytes_max {
+            self.packet_bytes_max = shared.packet_bytes_max_of(connection);
+        }
         let taken = self.handle(shared, connection, bytes);
         shared.end_turn();
         taken
@@ -183,16 +201,19 @@ impl Input {
         while !bytes.is_empty() {
             let is_fresh = partial(self.rest.as_deref()).is_empty();
             if !is_fresh {
-                bytes = self.fill(shared, bytes);
+                bytes = self.fill(bytes);
             }
             let source = if is_fresh { bytes } else { partial(self.rest.as_deref()) };
-            let (length, after) = match decode_from_client(source, self.version, shared.packet_bytes_max) {
-                Ok(Decoded::Packet { packet, length }) => {
-                    if let Packet::Connect(connect) = &packet {
-                        self.version = connect.version;
-                    }
-                    (length, shared.packet(connection, packet, now))
+            let (length, after) = match decode_from_client(source, self.version, self.packet_bytes_max) {
+                Ok(Decoded::Packet { packet: Packet::Connect(mut connect), length }) => {
+                    self.version = connect.version;
+                    // nobody asks for them, and they may be many while the login waits
+                    connect.properties = connect.properties.without_problem_information();
+                    let after = shared.packet(connection, Packet::Connect(connect), now);
+                    self.packet_bytes_max = shared.packet_bytes_max_of(connection);
+                    (length, after)
                 }
+                Ok(Decoded::Packet { packet, length }) => (length, shared.packet(connection, packet, now)),
                 Ok(Decoded::Incomplete { .. }) if is_fresh => {
                     self.rest.get_or_insert_default().partial.extend_from_slice(bytes);
                     return Taken::All;
@@ -218,9 +239,9 @@ impl Input {
     }
 
     /// Moves bytes to the partial packet: up to its end where that is known, else one. Gives those that are left.
-    fn fill<'a>(&mut self, shared: &Shared, bytes: &'a [u8]) -> &'a [u8] {
+    fn fill<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let partial = &mut self.rest.get_or_insert_default().partial;
-        let missing = match decode_from_client(partial, self.version, shared.packet_bytes_max) {
+        let missing = match decode_from_client(partial, self.version, self.packet_bytes_max) {
             Ok(Decoded::Incomplete { length: Some(length) }) => length.saturating_sub(partial.len()),
             _ => 1,
         };
@@ -233,12 +254,16 @@ impl Input {
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
+    use std::time::Duration;
 
+    use tokio::io::AsyncWriteExt as _;
     use tokio::net::UnixStream;
 
     use super::super::durable::Durable;
+    use super::super::rounds::LONE_TURN_BYTES_MAX;
+    use super::super::{LOGIN_BYTES_MAX, LOGINS_BYTES_MAX};
     use super::*;
-    use crate::broker::{self, Broker};
+    use crate::broker::{self, Ticket};
 
     const LIMIT: usize = 4096;
 
@@ -249,20 +274,117 @@ mod tests {
     const SUBSCRIBE: &[u8] = &[0x82, 0x06, 0x00, 0x01, 0x00, 0x01, b'#', 0x00];
 
     fn shared() -> Shared {
+        shared_with(LOGINS_BYTES_MAX, Durable::Memory(std::collections::VecDeque::new()))
+    }
+
+    fn shared_with(logins_bytes_max: usize, durable: Durable) -> Shared {
         let options = super::super::Options {
             listeners: Vec::new(),
             house_socket: PathBuf::new(),
             connections_max: 10,
             connections_per_address_max: 10,
             send_buffer_bytes_max: LIMIT,
+            login_bytes_max: LOGIN_BYTES_MAX,
+            logins_bytes_max,
             access: super::super::Access::default(),
         };
-        Shared::new(
-            Broker::new(broker::Options::default(), 1),
-            Durable::Memory(std::collections::VecDeque::new()),
-            &options,
-            1 << 20,
-        )
+        Shared::new(Broker::new(broker::Options::default(), 1), durable, &options, 1 << 20)
+    }
+
+    const PUBLIC: Door = Door::Public { allow_anonymous: true };
+
+    /// The beginning of a CONNECT of this many bytes, header included.
+    fn connect_of(bytes: u32) -> Vec<u8> {
+        let remaining = bytes - 4;
+        let length = [remaining & 0x7F | 0x80, remaining >> 7 & 0x7F | 0x80, remaining >> 14];
+        let mut packet = vec![0x10];
+        packet.extend(length.map(|byte| u8::try_from(byte).unwrap()));
+        packet.extend([0x00, 0x04, b'M', b'Q', b'T', b'T', 0x05]);
+        packet
+    }
+
+    #[tokio::test]
+    async fn a_connect_that_is_too_large_ends_its_connection_at_the_header() {
+        let shared = shared();
+        for (bytes, expected) in [(100_000, Taken::All), (100_001, Taken::Over)] {
+            let (near, _far) = UnixStream::pair().unwrap();
+            let connection = shared.open(PUBLIC, None, Stream::Unix(near));
+            assert_eq!(Input::default().take(&shared, connection, &connect_of(bytes)), expected, "{bytes}");
+        }
+    }
+
+    #[tokio::test]
+    async fn packets_behind_an_accepted_connect_may_be_larger() {
+        let shared = shared();
+        let (near, _far) = UnixStream::pair().unwrap();
+        let connection = shared.open(PUBLIC, None, Stream::Unix(near));
+        // PUBLISH of 1 000 000 bytes
+        let bytes = [CONNECT, &[0x30, 0xC0, 0x84, 0x3D, 0x00, 0x01, b't']].concat();
+        assert_eq!(Input::default().take(&shared, connection, &bytes), Taken::All);
+        assert!(shared.hub.borrow().peers.get(connection).is_some_and(|peer| !peer.is_closing));
+    }
+
+    #[tokio::test]
+    async fn the_connection_with_the_most_bytes_is_closed_when_all_before_their_login_have_too_many() {
+        let shared = shared_with(150_000, Durable::Memory(std::collections::VecDeque::new()));
+        let mut connections = Vec::new();
+        for bytes in [60_000, 70_000, 10_000, 20_000] {
+            let (near, mut far) = UnixStream::pair().unwrap();
+            let connection = shared.open(PUBLIC, None, Stream::Unix(near));
+            let mut packet = connect_of(100_000);
+            packet.resize(bytes, 0);
+            far.write_all(&packet).await.unwrap();
+            while shared
+                .hub
+                .borrow()
+                .peers
+                .get(connection)
+                .is_some_and(|peer| peer.login_meter.as_ref().is_some_and(|meter| meter.bytes() < bytes))
+            {
+                turn(&shared, connection, LONE_TURN_BYTES_MAX);
+                tokio::task::yield_now().await;
+            }
+            connections.push((connection, far));
+        }
+        let open: Vec<_> =
+            connections.iter().map(|(connection, _)| shared.hub.borrow().peers.get(*connection).is_some()).collect();
+        assert_eq!(open, [true, false, true, true]);
+    }
+
+    #[tokio::test]
+    async fn clients_are_not_taken_for_dead_while_the_store_is_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let (release, wait) = std::sync::mpsc::channel();
+        let (durable, mut answers) = Durable::start_slow(&directory.path().join("broker.db"), wait);
+        let shared = shared_with(LOGINS_BYTES_MAX, durable);
+        let mut clients = Vec::new();
+        for _ in 0..2 {
+            let (near, far) = UnixStream::pair().unwrap();
+            let connection = shared.open(PUBLIC, None, Stream::Unix(near));
+            // a keep-alive of one second
+            let mut bytes = CONNECT.to_vec();
+            bytes[11] = 1;
+            assert_eq!(Input::default().take(&shared, connection, &bytes), Taken::All);
+            clients.push((connection, far));
+        }
+        for _ in 0..4 {
+            shared.hub.borrow_mut().durable.persist(Ticket::default(), Vec::new());
+        }
+        let [(alive, mut far), (silent, _far)] = <[_; 2]>::try_from(clients).unwrap();
+        far.write_all(&[0xC0, 0x00]).await.unwrap();
+        assert_eq!(turn(&shared, alive, 4096), Left::Nothing);
+        let is_open = |connection| shared.hub.borrow().peers.get(connection).is_some_and(|peer| !peer.is_closing);
+        shared.timeout(clock::monotonic() + Duration::from_secs(3600));
+        assert_eq!((is_open(alive), is_open(silent)), (true, false), "PINGREQ came, and waits to be read");
+
+        for _ in 0..4 {
+            release.send(()).unwrap();
+            shared.answered(answers.recv().await.unwrap());
+        }
+        shared.timeout(clock::monotonic() + Duration::from_secs(1));
+        assert!(is_open(alive), "its keep-alive begins anew");
+        shared.timeout(clock::monotonic() + Duration::from_secs(3600));
+        assert!(!is_open(alive));
     }
 
     /// PUBLISH of 1000 bytes under `t`, retained, with QoS 0.

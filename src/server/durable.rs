@@ -55,6 +55,25 @@ impl Durable {
         Ok((Self::Store(Writer { thread, waiting: VecDeque::new() }), answers))
     }
 
+    /// Starts a thread that takes one request at a time and answers each when `release` receives a message.
+    #[cfg(test)]
+    pub(super) fn start_slow(file: &std::path::Path, release: std::sync::mpsc::Receiver<()>) -> (Self, Answers) {
+        let (sender, answers) = mpsc::unbounded_channel();
+        let answer = move |answer| {
+            let _ = release.recv();
+            drop(sender.send(answer));
+        };
+        let options = ThreadOptions { requests_max: 1, ..ThreadOptions::default() };
+        let clocks = crate::store::Clocks {
+            boot_id: crate::base::ids::BootId::read(),
+            monotonic: crate::base::clock::monotonic(),
+            wall: crate::base::clock::wall(),
+        };
+        let store = Store::open(file, crate::store::Options::default(), clocks).unwrap().0;
+        let thread = StoreThread::spawn(store, options, answer).unwrap();
+        (Self::Store(Writer { thread, waiting: VecDeque::new() }), answers)
+    }
+
     pub(super) fn persist(&mut self, ticket: Ticket, changes: Vec<Change>) {
         match self {
             Self::Memory(tickets) => tickets.push_back(ticket),

@@ -84,7 +84,7 @@ fn settle(shared: &Shared, connection: ConnectionId) -> Flushed {
     let flushed = write(shared, connection);
     let mut hub = shared.hub.borrow_mut();
     let Some(peer) = hub.peers.get_mut(connection) else { return Flushed::All };
-    if !peer.is_asking && peer.outbox.bytes() <= shared.send_buffer_bytes_max / 2 {
+    if peer.login.is_none() && peer.outbox.bytes() <= shared.send_buffer_bytes_max / 2 {
         peer.resume();
     }
     let is_over = match flushed {

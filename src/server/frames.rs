@@ -38,6 +38,8 @@ pub(super) struct Frames {
     unread: Bytes,
     /// Messages that may still be read in this turn.
     messages_left: u32,
+    /// Whether the client has not logged in. What follows its CONNECT may be larger, and is read once it has.
+    is_before_login: bool,
 }
 
 /// The carrier below, with whom to wake when it can be read and when it can be written.
@@ -67,9 +69,9 @@ impl Write for Wires<'_> {
 
 impl Frames {
     /// After the upgrade; `early` is what has come behind its request. A frame, or a message of several, has room for
-    /// the largest packet and some more.
-    pub(super) fn new(early: Vec<u8>, packet_bytes_max: usize) -> Self {
-        let message_bytes_max = packet_bytes_max.saturating_add(SPARE_BYTES);
+    /// the largest CONNECT and some more.
+    pub(super) fn new(early: Vec<u8>, login_bytes_max: usize) -> Self {
+        let message_bytes_max = login_bytes_max.saturating_add(SPARE_BYTES);
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BYTES)
             .write_buffer_size(0)
@@ -77,7 +79,21 @@ impl Frames {
             .max_message_size(Some(message_bytes_max))
             .max_frame_size(Some(message_bytes_max));
         let context = WebSocketContext::from_partially_read(early, Role::Server, Some(config));
-        Self { context, unread: Bytes::new(), messages_left: TURN_MESSAGES_MAX }
+        Self { context, unread: Bytes::new(), messages_left: TURN_MESSAGES_MAX, is_before_login: true }
+    }
+
+    /// Gives a frame, or a message of several, room for the largest packet and some more: the client has logged in.
+    pub(super) fn set_packet_bytes_max(&mut self, packet_bytes_max: usize) {
+        let message_bytes_max = Some(packet_bytes_max.saturating_add(SPARE_BYTES));
+        self.context.set_config(|config| {
+            (config.max_message_size, config.max_frame_size) = (message_bytes_max, message_bytes_max);
+        });
+        self.is_before_login = false;
+    }
+
+    /// Returns whether the next message is to be read only when the one before was handled.
+    pub(super) fn is_before_login(&self) -> bool {
+        self.is_before_login
     }
 
     /// Allows the messages of another turn.

@@ -8,18 +8,23 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use slotmap::SlotMap;
 use tokio::io::ReadBuf;
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
+use super::arrival::{Arriving, ArrivingKey};
 use super::complaints::{Complaints, Verdict};
+use super::connection::Input;
 use super::durable::{self, Durable, Meaning};
 use super::gate::{Door, Gate};
+use super::login_bytes::{LoginBudget, LoginMeter};
 use super::outbox::Pool;
 use super::peers::{Peer, Peers};
 use super::places::Places;
 use super::ready::{Knock, Ready};
 use super::stream::{Read, Stream};
+use super::workers::{self, Workers};
 use crate::base::clock::{self, Monotonic};
 use crate::broker::state::State;
 use crate::broker::{Broker, CloseReason, ConnectionId, Output, SendClass, Ticket};
@@ -33,6 +38,9 @@ const TURN_OUTPUTS_MAX: usize = 16_384;
 /// How long a socket may take over what waits for it once its connection has ended; then it is closed all the same.
 pub(super) const LINGER: Duration = Duration::from_secs(10);
 
+/// Ended connections that are gone and not worth tidying up.
+const GONE_LINGERING_MAX: usize = 64;
+
 /// What all tasks of the broker's thread share. Nobody holds a borrow over an `await`.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -41,8 +49,14 @@ pub(super) struct Shared {
     pub(super) scratch: RefCell<Box<[u8]>>,
     /// Who is to be read from, and whether something is to be written.
     pub(super) ready: Arc<Ready>,
-    /// A login waits to be verified.
+    /// Notified when a login has to be verified.
     pub(super) login: Notify,
+    /// Verify logins and compute TLS handshakes.
+    pub(super) workers: Workers,
+    /// Limits what connections send before they have logged in.
+    pub(super) login_budget: Arc<LoginBudget>,
+    /// The largest CONNECT.
+    pub(super) login_bytes_max: usize,
     /// The machine's next deadline has come nearer.
     pub(super) deadline: Notify,
     pub(super) send_buffer_bytes_max: usize,
@@ -60,8 +74,11 @@ pub(super) struct Hub {
     pub(super) broker: Broker,
     pub(super) peers: Peers,
     pub(super) gate: Gate,
+    /// Connections whose handshakes of TLS and WebSocket are not finished.
+    pub(super) arriving: SlotMap<ArrivingKey, Arriving>,
     pub(super) dirty: Vec<ConnectionId>,
-    /// Connections that ended while bytes waited, and until when these may be taken.
+    /// Connections that ended, and until when their peers may take what waits. Those that are gone already are among
+    /// them.
     lingering: VecDeque<(Monotonic, ConnectionId)>,
     pub(super) pool: Pool,
     /// Where the machine's state goes.
@@ -73,6 +90,8 @@ pub(super) struct Hub {
     turn_outputs: usize,
     /// Messages of QoS 0 that were left out, of all peers there ever were.
     left_out: u64,
+    /// The largest packet of a client that has logged in.
+    packet_bytes_max: usize,
 }
 
 /// What follows for the reader of a connection whose packet was handled.
@@ -92,6 +111,7 @@ impl Shared {
             broker,
             peers: Peers::new(Places::new(options.connections_max, options.connections_per_address_max)),
             gate: Gate::new(options.access.clone(), &options.listeners),
+            arriving: SlotMap::with_key(),
             dirty: Vec::new(),
             lingering: VecDeque::new(),
             pool: Pool::default(),
@@ -100,12 +120,16 @@ impl Shared {
             complaints: Complaints::default(),
             turn_outputs: 0,
             left_out: 0,
+            packet_bytes_max,
         };
         Self {
             hub: RefCell::new(hub),
             scratch: RefCell::new(vec![0; super::rounds::LONE_TURN_BYTES_MAX].into_boxed_slice()),
             ready: Arc::default(),
             login: Notify::new(),
+            workers: Workers::new(workers::threads()),
+            login_budget: LoginBudget::new(options.login_bytes_max, options.logins_bytes_max),
+            login_bytes_max: options.login_bytes_max,
             deadline: Notify::new(),
             send_buffer_bytes_max: options.send_buffer_bytes_max,
             packet_bytes_max,
@@ -121,7 +145,12 @@ impl Shared {
         let connection = hub.broker.handle_open(door.origin(), clock::monotonic());
         let knock = Knock::new(connection, &self.ready);
         knock.knock();
-        hub.peers.insert(connection, Box::new(Peer::new(door, address, stream, knock)));
+        let login_meter = match stream.login_meter() {
+            _ if door == Door::House => None,
+            Some(meter) => Some(meter.clone()),
+            None => Some(LoginMeter::new(&self.login_budget)),
+        };
+        hub.peers.insert(connection, Box::new(Peer::new(door, address, stream, login_meter, knock)));
         self.carry_out(&mut hub);
         connection
     }
@@ -139,10 +168,19 @@ impl Shared {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<Read>> {
         let mut hub = self.hub.borrow_mut();
-        match hub.peers.get_mut(connection) {
-            Some(peer) => peer.stream.poll_read(cx, buffer),
-            None => Poll::Ready(Ok(Read::Closed)),
+        let Some(peer) = hub.peers.get_mut(connection) else { return Poll::Ready(Ok(Read::Closed)) };
+        let read = peer.stream.poll_read(cx, buffer);
+        // the bytes below TLS and WebSocket are counted already
+        if let Some(meter) = peer.login_meter.as_ref().filter(|_| peer.stream.login_meter().is_none()) {
+            meter.charge(buffer.filled().len())?;
         }
+        read
+    }
+
+    /// Returns the largest packet that the client of this connection may send now.
+    pub(super) fn packet_bytes_max_of(&self, connection: ConnectionId) -> usize {
+        let is_before_login = self.hub.borrow().peers.get(connection).is_some_and(|peer| peer.login_meter.is_some());
+        if is_before_login { self.packet_bytes_max.min(self.login_bytes_max) } else { self.packet_bytes_max }
     }
 
     /// A connection's turn begins.
@@ -161,7 +199,7 @@ impl Shared {
             Some(peer) if peer.is_closing => After::Over,
             None => After::Over,
             Some(peer) if peer.outbox.bytes() > self.send_buffer_bytes_max => After::Pause,
-            Some(peer) if peer.is_asking => After::Pause,
+            Some(peer) if peer.login.is_some() => After::Pause,
             Some(_) if hub.turn_outputs > TURN_OUTPUTS_MAX => After::Pause,
             Some(_) if !hub.broker.accepts_input(connection) => After::Pause,
             Some(_) => After::Next,
@@ -316,6 +354,7 @@ impl Hub {
                 if let Some(peer) = self.peers.get_mut(connection) {
                     info!(client = %client_id, address = peer.address.map(tracing::field::display), session_present, "client connected");
                     peer.client_id = Some(client_id);
+                    peer.end_login(self.packet_bytes_max);
                 }
             }
             // carried out by `Hub::ask`
@@ -352,9 +391,8 @@ impl Hub {
     fn close(&mut self, connection: ConnectionId, reason: &CloseReason) {
         let Some(peer) = self.peers.get_mut(connection) else { return };
         peer.is_closing = true;
-        if peer.outbox.bytes() > 0 {
-            self.lingering.push_back((clock::monotonic() + LINGER, connection));
-        }
+        peer.login = None;
+        peer.input = Input::default();
         let (client, address) = (peer.name(), peer.address);
         if reason.is_peers_fault() || matches!(reason, CloseReason::Refused(_)) {
             match self.complaints.judge(address, clock::monotonic()) {
@@ -367,7 +405,18 @@ impl Hub {
         } else {
             info!(client, ?address, %reason, left_out = peer.left_out, "connection closed");
         }
+        self.linger(connection);
         self.mark(connection);
+    }
+
+    /// Sets the deadline of an ended connection, whatever waits for its socket: TLS and WebSocket may hold bytes of their
+    /// own.
+    fn linger(&mut self, connection: ConnectionId) {
+        self.lingering.push_back((clock::monotonic() + LINGER, connection));
+        if self.lingering.len() > 2 * self.peers.len() + GONE_LINGERING_MAX {
+            let peers = &self.peers;
+            self.lingering.retain(|(_, connection)| peers.get(*connection).is_some());
+        }
     }
 
     fn mark(&mut self, connection: ConnectionId) {
@@ -383,10 +432,17 @@ impl Hub {
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
+    use std::rc::Rc;
 
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::UnixStream;
+    use tokio::task::LocalSet;
 
+    use super::super::carrier::Wire;
+    use super::super::frames::Frames;
+    use super::super::layered::Layered;
     use super::super::stream::Stream;
+    use super::super::{connection, flush};
     use super::*;
     use crate::broker;
 
@@ -397,6 +453,8 @@ mod tests {
             connections_max: 10,
             connections_per_address_max: 10,
             send_buffer_bytes_max: 4096,
+            login_bytes_max: super::super::LOGIN_BYTES_MAX,
+            logins_bytes_max: super::super::LOGINS_BYTES_MAX,
             access: super::super::Access::default(),
         };
         Shared::new(
@@ -421,6 +479,56 @@ mod tests {
         let (_second, _far) = open(&shared);
         let waiting = shared.hub.borrow().peers.get(first).map(|peer| peer.outbox.bytes());
         assert_eq!(waiting, Some(4), "CONNACK with its refusal");
+    }
+
+    /// CONNECT of a clean session without a name.
+    const CONNECT: &[u8] = &[0x10, 0x0C, 0x00, 0x04, b'M', b'Q', b'T', b'T', 0x04, 0x02, 0x00, 0x00, 0x00, 0x00];
+
+    #[tokio::test]
+    async fn a_closing_peer_is_let_go_in_time_whatever_waits_above_its_socket() {
+        let shared = Rc::new(shared());
+        let (near, mut far) = tokio::io::duplex(2 * CONNECT.len());
+        // a binary frame with a mask of zeros
+        let frame = [&[0x82, 0x80 | 14, 0, 0, 0, 0][..], CONNECT].concat();
+        far.write_all(&frame).await.unwrap();
+        let meter = LoginMeter::new(&shared.login_budget);
+        let carrier = Box::new(Wire::new(near, meter.clone()));
+        let layered = Layered::new(carrier, Some(Frames::new(Vec::new(), 1 << 20)), None, meter);
+        let door = Door::Public { allow_anonymous: true };
+        let connection = shared.open(door, None, Stream::Layered(Box::new(layered)));
+        LocalSet::new()
+            .run_until(async {
+                connection::turn(&shared, connection, 4096);
+                let peer_of = |hub: &Hub| hub.peers.get(connection).map(|peer| (peer.outbox.bytes(), peer.is_closing));
+                // what the socket does not take is held back by WebSocket
+                for _ in 0..10 {
+                    let pong = Frame::Whole(vec![0xD0, 0x00].into());
+                    shared.hub.borrow_mut().send(connection, &pong, SendClass::Must, 1 << 20);
+                    flush::all(&shared);
+                }
+                while peer_of(&shared.hub.borrow()).is_some_and(|(bytes, _)| bytes > 0) {
+                    assert!(far.read(&mut [0; 1]).await.is_ok());
+                    tokio::task::yield_now().await;
+                }
+                assert_eq!(peer_of(&shared.hub.borrow()), Some((0, false)));
+                shared.malformed(connection, DecodeError::UnsupportedProtocolLevel(9), None);
+                flush::all(&shared);
+                assert_eq!(peer_of(&shared.hub.borrow()), Some((0, true)));
+                shared.timeout(clock::monotonic() + LINGER);
+                assert_eq!(peer_of(&shared.hub.borrow()), None);
+            })
+            .await;
+    }
+
+    #[tokio::test]
+    async fn ended_connections_leave_no_deadlines_behind() {
+        let shared = shared();
+        for _ in 0..1000 {
+            let (connection, _far) = open(&shared);
+            shared.malformed(connection, DecodeError::UnsupportedProtocolLevel(9), None);
+            shared.close(connection);
+        }
+        assert!(shared.hub.borrow().lingering.len() <= GONE_LINGERING_MAX + 1);
     }
 
     #[tokio::test]

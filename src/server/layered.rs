@@ -3,12 +3,14 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::carrier::Carrier;
 use super::frames::{Frames, Wires};
+use super::login_bytes::LoginMeter;
 use super::stream::Read;
 
 /// Bytes that a turn may read from the socket for each byte that it may hand on. Records and frames may be as short as
@@ -23,6 +25,8 @@ pub(super) struct Layered {
     frames: Option<Frames>,
     /// The common name of the certificate that the client has shown.
     user: Option<Box<str>>,
+    /// Counts what the carrier reads until the client has logged in.
+    login_meter: Arc<LoginMeter>,
     /// Whoever waits to write. A write on behalf of the reader, such as an answer to a ping, has to leave it in place:
     /// a socket remembers one of them only.
     writer: Waker,
@@ -31,13 +35,27 @@ pub(super) struct Layered {
 }
 
 impl Layered {
-    pub(super) fn new(carrier: Box<dyn Carrier>, frames: Option<Frames>, user: Option<Box<str>>) -> Self {
-        Self { carrier, frames, user, writer: Waker::noop().clone(), failure: None }
+    pub(super) fn new(
+        carrier: Box<dyn Carrier>,
+        frames: Option<Frames>,
+        user: Option<Box<str>>,
+        login_meter: Arc<LoginMeter>,
+    ) -> Self {
+        Self { carrier, frames, user, login_meter, writer: Waker::noop().clone(), failure: None }
     }
 
     /// The user that TLS has verified.
     pub(super) fn user(&self) -> Option<&str> {
         self.user.as_deref()
+    }
+
+    pub(super) fn login_meter(&self) -> &Arc<LoginMeter> {
+        &self.login_meter
+    }
+
+    /// Accepts packets of this size: the client has logged in.
+    pub(super) fn set_packet_bytes_max(&mut self, packet_bytes_max: usize) {
+        self.frames.iter_mut().for_each(|frames| frames.set_packet_bytes_max(packet_bytes_max));
     }
 
     /// Fills `buffer` as far as bytes are there and the turn's budget allows: of the socket, and of WebSocket messages,
@@ -52,7 +70,11 @@ impl Layered {
         while buffer.remaining() > 0 {
             let filled = buffer.filled().len();
             match self.poll_read_some(cx, buffer) {
-                Poll::Ready(Ok(())) if buffer.filled().len() > filled => {}
+                Poll::Ready(Ok(())) if buffer.filled().len() > filled => {
+                    if self.frames.as_ref().is_some_and(Frames::is_before_login) {
+                        break;
+                    }
+                }
                 Poll::Ready(Ok(())) if filled == before => return Poll::Ready(Ok(Read::Closed)),
                 // the next read finds the end again
                 Poll::Ready(Ok(())) => break,
@@ -140,6 +162,7 @@ mod tests {
     use std::task::Wake;
 
     use super::super::carrier::Wire;
+    use super::super::login_bytes::LoginBudget;
     use super::*;
 
     /// A socket in memory.
@@ -182,6 +205,15 @@ mod tests {
         }
     }
 
+    /// A WebSocket over `socket` whose client has logged in.
+    fn layered(socket: Socket) -> Layered {
+        let meter = LoginMeter::new(&LoginBudget::new(usize::MAX, usize::MAX));
+        let frames = Some(Frames::new(Vec::new(), 1 << 20));
+        let mut layered = Layered::new(Box::new(Wire::new(socket, meter.clone())), frames, None, meter);
+        layered.set_packet_bytes_max(1 << 20);
+        layered
+    }
+
     struct Somebody;
 
     impl Wake for Somebody {
@@ -193,7 +225,7 @@ mod tests {
         // PING with a mask of zeros
         let socket = Socket { incoming: vec![0x89, 0x80, 0, 0, 0, 0].into(), ..Socket::default() };
         let woken = socket.writer.clone();
-        let mut layered = Layered::new(Box::new(Wire::new(socket)), Some(Frames::new(Vec::new(), 1 << 20)), None);
+        let mut layered = layered(socket);
         let message = [IoSlice::new(b"x")];
         assert_eq!(layered.try_write_vectored(&message).unwrap(), 1, "it is held back");
         assert_eq!(layered.try_write_vectored(&message).unwrap_err().kind(), io::ErrorKind::WouldBlock);
@@ -218,7 +250,7 @@ mod tests {
         let bytes = [first, &frame.repeat(10_000), &[last, 0x82, 0, 0, 0, 0, 0xC0, 0]].concat();
         let sent = bytes.len();
         let socket = Socket { incoming: bytes.into(), is_writable: true, ..Socket::default() };
-        let mut layered = Layered::new(Box::new(Wire::new(socket)), Some(Frames::new(Vec::new(), 1 << 20)), None);
+        let mut layered = layered(socket);
         let (mut room, mut turns) = ([0; 4096], 0);
         loop {
             turns += 1;

@@ -16,12 +16,15 @@ mod carrier;
 mod complaints;
 mod connection;
 mod durable;
+mod fair;
 mod flush;
 mod frames;
 mod gate;
 mod hub;
 mod layered;
 mod listener;
+mod login_bytes;
+mod network;
 mod outbox;
 mod peers;
 mod places;
@@ -30,6 +33,7 @@ mod rounds;
 mod stream;
 mod tls;
 mod upgrade;
+mod workers;
 
 pub use gate::Access;
 pub use listener::BindError;
@@ -63,6 +67,12 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// How often the loop shows that it goes on.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
+/// The default of [`Options::login_bytes_max`], which is mosquitto's limit.
+pub const LOGIN_BYTES_MAX: usize = 100_000;
+
+/// The default of [`Options::logins_bytes_max`].
+pub const LOGINS_BYTES_MAX: usize = 8 << 20;
+
 /// Where the broker listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -77,6 +87,12 @@ pub struct Options {
     pub connections_per_address_max: usize,
     /// Bytes that may wait for one slow client; beyond it its QoS 0 messages are dropped.
     pub send_buffer_bytes_max: usize,
+    /// Bytes of a CONNECT, header included. A longer one ends its connection as soon as its header has come, and so does
+    /// as much that comes before the login in another way.
+    pub login_bytes_max: usize,
+    /// Bytes that all connections together may have sent before they have logged in. Beyond it the connection with the
+    /// most bytes is closed, and further ones, until it is kept: clients with an ordinary CONNECT are spared.
+    pub logins_bytes_max: usize,
     /// Who may come in and what they may do, until [`Server::access`] is sent something newer.
     pub access: Access,
 }
@@ -234,8 +250,7 @@ impl Server {
         stop: watch::Receiver<bool>,
     ) -> std::io::Result<()> {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
-        // the only blocking work is the verification of passwords
-        runtime.max_blocking_threads(1).thread_name("passwords");
+        runtime.max_blocking_threads(workers::threads()).thread_name("worker");
         let runtime = runtime.enable_io().enable_time().build()?;
         let tasks = tokio::task::LocalSet::new();
         tasks.block_on(&runtime, self.serve(seed, store, progress.clone(), stop))
@@ -335,6 +350,8 @@ mod tests {
             connections_max: 10,
             connections_per_address_max: 10,
             send_buffer_bytes_max: 1 << 20,
+            login_bytes_max: LOGIN_BYTES_MAX,
+            logins_bytes_max: LOGINS_BYTES_MAX,
             access: Access::default(),
         }
     }

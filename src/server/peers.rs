@@ -8,7 +8,8 @@ use foldhash::fast::FixedState;
 use tokio::task::AbortHandle;
 
 use super::connection::Input;
-use super::gate::Door;
+use super::gate::{Door, PendingLogin};
+use super::login_bytes::LoginMeter;
 use super::outbox::Outbox;
 use super::places::Places;
 use super::ready::Knock;
@@ -31,8 +32,10 @@ pub(super) struct Peers {
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Peer {
     pub(super) door: Door,
-    /// Whether its login waits for a verdict: nothing is read from it then.
-    pub(super) is_asking: bool,
+    /// The login that waits for its verdict. Nothing is read from the connection meanwhile.
+    pub(super) login: Option<PendingLogin>,
+    /// Counts what comes until the client has logged in; `None` for one that has, and for the gateway's own clients.
+    pub(super) login_meter: Option<Arc<LoginMeter>>,
     pub(super) stream: Stream,
     /// Wakes it to read.
     pub(super) knock: Arc<Knock>,
@@ -46,6 +49,8 @@ pub(super) struct Peer {
     pub(super) is_closing: bool,
     /// Whether it is not read from until [`Peer::resume`].
     pub(super) is_paused: bool,
+    /// Whether nothing is read for a reason that is not the peer's, such as a slow store: its keep-alive is suspended.
+    pub(super) is_held_back: bool,
     pub(super) address: Option<IpAddr>,
     pub(super) client_id: Option<ClientId>,
     /// Deliveries of QoS 0 left out because it did not read.
@@ -57,9 +62,17 @@ impl Peers {
         Self { by_id: HashMap::default(), places }
     }
 
-    /// Each of them.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Peer> {
-        self.by_id.values().map(Box::as_ref)
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ConnectionId, &Peer)> {
+        self.by_id.iter().map(|(connection, peer)| (*connection, peer.as_ref()))
+    }
+
+    /// Reads again from all connections that are paused.
+    pub(super) fn resume(&mut self) {
+        self.by_id.values_mut().for_each(|peer| peer.resume());
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
     }
 
     pub(super) fn get(&self, connection: ConnectionId) -> Option<&Peer> {
@@ -68,11 +81,6 @@ impl Peers {
 
     pub(super) fn get_mut(&mut self, connection: ConnectionId) -> Option<&mut Peer> {
         self.by_id.get_mut(&connection).map(Box::as_mut)
-    }
-
-    /// Reads again from all who are paused.
-    pub(super) fn resume(&mut self) {
-        self.by_id.values_mut().for_each(|peer| peer.resume());
     }
 
     /// Those for whom bytes wait, here or in what lies above their socket.
@@ -97,10 +105,17 @@ impl Peers {
 }
 
 impl Peer {
-    pub(super) fn new(door: Door, address: Option<IpAddr>, stream: Stream, knock: Arc<Knock>) -> Self {
+    pub(super) fn new(
+        door: Door,
+        address: Option<IpAddr>,
+        stream: Stream,
+        login_meter: Option<Arc<LoginMeter>>,
+        knock: Arc<Knock>,
+    ) -> Self {
         Self {
             door,
-            is_asking: false,
+            login: None,
+            login_meter,
             stream,
             knock,
             input: Input::default(),
@@ -109,6 +124,7 @@ impl Peer {
             draining: None,
             is_closing: false,
             is_paused: false,
+            is_held_back: false,
             address,
             client_id: None,
             left_out: 0,
@@ -127,6 +143,19 @@ impl Peer {
         self.draining.iter().for_each(AbortHandle::abort);
     }
 
+    /// Ends the limits of a client that has not logged in.
+    pub(super) fn end_login(&mut self, packet_bytes_max: usize) {
+        self.login_meter.take().iter().for_each(|meter| meter.close());
+        self.stream.set_packet_bytes_max(packet_bytes_max);
+    }
+
+    /// Returns the identifier of a client that is connected and was verified by its certificate.
+    pub(super) fn certified_client_id(&self) -> Option<&ClientId> {
+        let is_certified = !self.is_closing && self.stream.user().is_some();
+        self.client_id.as_ref().filter(|_| is_certified)
+    }
+
+    /// Returns what a log calls the client. This identifies nobody: any client may have this identifier.
     pub(super) fn name(&self) -> &str {
         self.client_id.as_ref().map_or("-", ClientId::as_str)
     }

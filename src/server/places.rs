@@ -1,7 +1,9 @@
-//! How many may be here at one time, in all and by address: connections, and those that are still on their way in.
+//! How many may be here at one time, in all and by remote network: connections, and those that are still on their way in.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+
+use super::network::Network;
 
 /// Places that are taken, and how many there are.
 #[derive(Debug)]
@@ -10,7 +12,7 @@ pub(super) struct Places {
     by_address_max: usize,
     in_all: usize,
     /// Those that are counted, each with at least one place.
-    by_address: HashMap<IpAddr, usize>,
+    by_address: HashMap<Network, usize>,
 }
 
 /// Why there is no place.
@@ -30,33 +32,27 @@ impl Places {
         if self.in_all >= self.in_all_max {
             return Some(Full::InAll);
         }
-        let taken = counted(address).and_then(|address| self.by_address.get(&address));
+        let taken = Network::of(address).and_then(|network| self.by_address.get(&network));
         taken.is_some_and(|taken| *taken >= self.by_address_max).then_some(Full::Address)
     }
 
     pub(super) fn take(&mut self, address: Option<IpAddr>) {
         self.in_all += 1;
-        if let Some(address) = counted(address) {
-            *self.by_address.entry(address).or_default() += 1;
+        if let Some(network) = Network::of(address) {
+            *self.by_address.entry(network).or_default() += 1;
         }
     }
 
     pub(super) fn give_back(&mut self, address: Option<IpAddr>) {
         self.in_all = self.in_all.saturating_sub(1);
-        let Some(address) = counted(address) else { return };
-        if let Some(taken) = self.by_address.get_mut(&address) {
+        let Some(network) = Network::of(address) else { return };
+        if let Some(taken) = self.by_address.get_mut(&network) {
             *taken -= 1;
             if *taken == 0 {
-                self.by_address.remove(&address);
+                self.by_address.remove(&network);
             }
         }
     }
-}
-
-/// The address to count by; none for Unix sockets and loopback, where all programs of this machine look alike, and
-/// a proxy in front of the broker brings everybody.
-fn counted(address: Option<IpAddr>) -> Option<IpAddr> {
-    address.map(|address| address.to_canonical()).filter(|address| !address.is_loopback())
 }
 
 #[cfg(test)]
@@ -78,6 +74,15 @@ mod tests {
         assert_eq!(places.lack(address("192.0.2.1")), None);
         places.give_back(address("192.0.2.1"));
         assert!(places.by_address.is_empty());
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_64_share_their_number_of_places() {
+        let mut places = Places::new(100, 2);
+        places.take(address("2001:db8::1"));
+        places.take(address("2001:db8::2"));
+        assert_eq!(places.lack(address("2001:db8::3")), Some(Full::Address));
+        assert_eq!(places.lack(address("2001:db8:0:1::3")), None);
     }
 
     #[test]

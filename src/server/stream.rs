@@ -3,12 +3,14 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::layered::Layered;
+use super::login_bytes::LoginMeter;
 
 /// What a read found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +79,21 @@ impl Stream {
         match self {
             Self::Tcp(_) | Self::Unix(_) => Ok(()),
             Self::Layered(layered) => layered.try_finish(),
+        }
+    }
+
+    /// Returns the meter of a connection that had handshakes below MQTT.
+    pub(super) fn login_meter(&self) -> Option<&Arc<LoginMeter>> {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => None,
+            Self::Layered(layered) => Some(layered.login_meter()),
+        }
+    }
+
+    /// Accepts packets of this size: the client has logged in.
+    pub(super) fn set_packet_bytes_max(&mut self, packet_bytes_max: usize) {
+        if let Self::Layered(layered) = self {
+            layered.set_packet_bytes_max(packet_bytes_max);
         }
     }
 

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use crate::certificates::Authority;
+use crate::frames::WebSocket;
 use crate::gateway::{Served, tls};
 use crate::support::{Process, eventually, in_private_network, skip_or_fail};
 use crate::wire::{CONNACK, connect, connect_tcp};
@@ -33,6 +34,19 @@ fn unfinished_handshakes_take_places_until_they_are_gone() {
     let _inside = eventually("a place is free again", || connected(plain));
     assert!(connected(plain).is_none());
     eventually("it is told", || served.gateway.printed().contains("broker.limits.connections are").then_some(()));
+}
+
+#[test]
+fn a_connect_of_more_than_100_kb_ends_its_connection_at_its_header() {
+    let served = Served::start("protocol = \"websocket\"", "");
+    // 100 001 bytes with the header
+    let header = [0x10, 0x9D, 0x8D, 0x06, 0x00, 0x04, b'M', b'Q', b'T', b'T', 4, 2, 0, 0];
+    let mut plain = connect_tcp(served.gateway.address());
+    plain.write_all(&header).unwrap();
+    assert_eq!(plain.read(&mut [0; 16]).unwrap(), 0);
+    let mut websocket = WebSocket::open(Box::new(connect_tcp(served.address)));
+    websocket.write_all(&header).unwrap();
+    websocket.expect_close(1000);
 }
 
 #[test]

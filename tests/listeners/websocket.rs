@@ -191,6 +191,20 @@ fn bytes_of_any_kind_cost_nobody_else_anything() {
 }
 
 #[test]
+fn frames_without_end_before_connect_end_the_connection() {
+    let served = start();
+    for (first, frame) in [(&[][..], FIN | PING), (&[], FIN | PONG), (&[], FIN | BINARY), (&[BINARY], CONTINUATION)] {
+        let mut client = open(&served);
+        first.iter().for_each(|first| client.send(*first, &[]));
+        for _ in 0..50_000 {
+            client.send(frame, &[]);
+        }
+        while client.frame().is_ok() {}
+    }
+    eventually("the key is named", || served.gateway.printed().contains("broker.limits.login_size").then_some(()));
+}
+
+#[test]
 fn a_request_that_never_ends_is_let_go_in_time() {
     let served = Served::start("protocol = \"websocket\"", "[broker.limits]\nconnect_timeout = \"300ms\"");
     let mut stream = connect_tcp(served.address);

@@ -12,7 +12,7 @@ use super::Passwords;
 pub const LOGIN_KEY_BYTES: usize = 32;
 
 /// Users whose digest is kept at a time; beyond it any other digest is forgotten.
-const USERS_MAX: usize = 4096;
+const USERS_MAX: usize = 10_000;
 
 /// HMAC-SHA-256 of a user name, a password and the user's line in the password file. Without the key it reveals
 /// nothing about them.
