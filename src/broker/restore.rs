@@ -30,7 +30,7 @@ impl Broker {
         let gone: Vec<SessionKey> =
             sessions.into_iter().filter_map(|session| self.restore_session(session, &mut judge)).collect();
         for state::Retained { message, qos, owner } in retained {
-            self.retained.set(Retained { message, qos, owner }, &self.options);
+            let _ = self.keep_retained(Retained { message, qos, owner });
         }
         self.expire_retained();
         for will in wills {

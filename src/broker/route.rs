@@ -205,7 +205,8 @@ impl Broker {
             // [MQTT-3.3.1-6], [MQTT-3.3.1-7]
             return self.clear_retained(&message.topic);
         }
-        if !self.retained.set(Retained { message: message.clone(), qos, owner: owner.clone() }, &self.options) {
+        let retained = Retained { message: message.clone(), qos, owner: owner.clone() };
+        if self.keep_retained(retained).is_err() {
             self.outputs.push_back(Output::NotifyRetainedFull { topic: message.topic.clone() });
             // an older one would be taken for the newest [MQTT-3.3.1-5]
             return self.clear_retained(&message.topic);
@@ -213,6 +214,19 @@ impl Broker {
         self.arm_retained();
         self.persist.record(Change::Retained { message, qos, owner });
         if qos == QoS::AtMostOnce { Barrier::None } else { Barrier::ThisInput }
+    }
+
+    /// Keeps a retained message within the limits; returns one that does not fit.
+    pub(super) fn keep_retained(&mut self, retained: Retained) -> Result<(), Retained> {
+        let replaced = self.retained.get(retained.message.topic.as_str());
+        let count = self.retained.len() + usize::from(replaced.is_none());
+        let bytes_replaced = replaced.map_or(0, |replaced| replaced.message.bytes());
+        let bytes = self.retained.bytes() + retained.message.bytes() - bytes_replaced;
+        if count > self.options.retained_messages_max || bytes > self.options.retained_bytes_max {
+            return Err(retained);
+        }
+        self.retained.set(retained);
+        Ok(())
     }
 
     /// Returns the account that retained messages of this session count towards.
@@ -228,7 +242,7 @@ impl Broker {
     /// Clears what is retained under `topic`. Returns what an acknowledgement of that has to wait for: where nothing is
     /// retained, for the last clearing of the topic.
     pub(super) fn clear_retained(&mut self, topic: &TopicName) -> Barrier {
-        if self.retained.clear(topic.as_str()) {
+        if self.retained.clear(topic.as_str()).is_some() {
             self.persist.record(Change::RetainedCleared { topic: topic.clone() });
             return Barrier::ThisInput;
         }

@@ -197,7 +197,7 @@ impl Broker {
     }
 
     fn tell_messages(&mut self) {
-        let (retained, retained_bytes) = self.retained.size();
+        let (retained, retained_bytes) = (self.retained.len(), self.retained.bytes());
         let sizes = self.sessions.values().map(|session| {
             let (queue, window) = (session.queue.size(), session.window.size());
             (queue.0 + window.0, queue.1 + window.1)
@@ -239,15 +239,15 @@ impl Broker {
 
     /// Publishes a value that is not the one that was published last.
     fn tell(&mut self, topic: &str, value: &str) {
-        if self.retained.payload(topic) == Some(value.as_bytes()) {
+        let known = self.retained.get(topic).map(|retained| &retained.message.payload[..]);
+        if known == Some(value.as_bytes()) {
             return;
         }
         let content =
             Content { topic, payload: value.as_bytes(), properties: MessagePropertiesRef::NONE, expiry_s: None };
         if let Ok(name) = TopicName::new(topic) {
             let message = Arc::new(Message::new(name, value.as_bytes().to_vec().into()));
-            let retained = Retained { message, qos: QoS::AtMostOnce, owner: Owner::Internal };
-            self.retained.set(retained, &self.options);
+            let _ = self.keep_retained(Retained { message, qos: QoS::AtMostOnce, owner: Owner::Internal });
         }
         self.route(
             &Publication { content, qos: QoS::AtMostOnce, retain: false, from: None, owner: None },

@@ -9,7 +9,7 @@ use crate::broker::machine::Broker;
 use crate::broker::message::{Delivery, Granted, Marks};
 use crate::broker::output::ConnectionId;
 use crate::broker::persist::Barrier;
-use crate::broker::retained::Retained;
+use crate::broker::retained::{FilterSet, Position, Retained, Walk};
 use crate::broker::session::{Session, SessionKey};
 use crate::mqtt::{
     Packet, ProtocolVersion, ReasonCode, RetainHandling, SubAck, Subscribe, Subscription, SubscriptionId, TopicFilter,
@@ -117,17 +117,15 @@ fn replay(broker: &mut Broker, key: SessionKey, filters: &BTreeSet<&TopicFilter>
 /// What is retained under those filters, in the order of its topics, with the quality of service it is to be sent with.
 fn found(broker: &Broker, key: SessionKey, filters: &BTreeSet<&TopicFilter>) -> Vec<Retained> {
     let Some(session) = broker.sessions.get(key) else { return Vec::new() };
-    let mut found: Vec<Retained> = Vec::new();
-    for (filter, granted) in filters.iter().filter_map(|filter| session.subscriptions.get_key_value(*filter)) {
-        let is_first = found.is_empty();
-        let matching = broker.retained.matching(filter).into_iter();
-        let matching = matching.filter(|retained| session.rights.may_read(retained.message.topic.as_str()));
+    let set = FilterSet::new(filters.iter().map(|filter| (*filter).clone()));
+    let (mut position, mut steps, mut found) = (Position::default(), usize::MAX, Vec::new());
+    while let Walk::Match { retained, filters } = broker.retained.next_match(&set, &mut position, &mut steps) {
+        let granted = filters.iter().filter_map(|filter| session.subscriptions.get(set.get(*filter)?));
+        let Some(most) = granted.map(|granted| granted.qos).max() else { continue };
         // mosquitto's clients would end the connection over it at each subscribe; `Shared::restore` logs how to clear it
-        let matching = matching.filter(|retained| disallowed_code_point(retained.message.topic.as_str()).is_none());
-        found.extend(matching.map(|retained| Retained { qos: retained.qos.min(granted.qos), ..retained }));
-        if !is_first {
-            found.sort_by(|a, b| a.message.topic.cmp(&b.message.topic).then(b.qos.cmp(&a.qos)));
-            found.dedup_by(|b, a| a.message.topic == b.message.topic);
+        let is_allowed = disallowed_code_point(retained.message.topic.as_str()).is_none();
+        if is_allowed && session.rights.may_read(retained.message.topic.as_str()) {
+            found.push(Retained { qos: retained.qos.min(most), ..retained });
         }
     }
     found

@@ -54,10 +54,10 @@ fn retained_message_is_not_replayed_and_an_empty_one_clears_it_and_is_delivered_
     let subscriber = world.join("s", true);
     world.subscribe(subscriber, "#", 1);
     assert_eq!(world.take(subscriber), ["suback 5 [1]"]);
-    assert!(world.broker.retained.matching(&TopicFilter::new("a/#").unwrap()).len() == 1, "it is stored all the same");
+    assert!(world.broker.retained.len() == 1, "it is stored all the same");
     let publisher = world.join("p", true);
     world.send(publisher, Packet::Publish(Publish { retain: true, ..Publish::new(TOPIC, b"") }));
-    assert!(world.broker.retained.matching(&TopicFilter::new("#").unwrap()).is_empty());
+    assert_eq!(world.broker.retained.len(), 0);
     assert_eq!(world.take(subscriber), [""; 0]);
 }
 
