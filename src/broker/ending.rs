@@ -9,6 +9,7 @@ use super::message::Terms;
 use super::output::{CloseReason, ConnectionId, Output};
 use super::persist::Barrier;
 use super::session::SessionKey;
+use super::share::Presence;
 use super::timers::Timer;
 use crate::base::clock::Monotonic;
 use crate::mqtt::{Disconnect, Frame, Packet, Properties, ReasonCode};
@@ -90,6 +91,9 @@ impl Broker {
         let Some(key) = record.session else { return };
         if let Some(session) = self.sessions.get_mut(key) {
             session.connection = None;
+            for filter in session.subscriptions.keys() {
+                self.subscriptions.set_presence(filter, key, Presence::Absent);
+            }
         }
         if let Some(will) = record.will {
             self.leave_will(key, *will, fate);

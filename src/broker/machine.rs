@@ -93,7 +93,7 @@ impl Broker {
             connections: SlotMap::with_key(),
             sessions: SlotMap::with_key(),
             sessions_by_client: HashMap::with_hasher(hasher),
-            subscriptions: Subscriptions::default(),
+            subscriptions: Subscriptions::new(seed),
             retained: RetainedMessages::default(),
             persist: Persist::new(seed),
             closing: HashMap::with_hasher(FixedState::with_seed(seed)),

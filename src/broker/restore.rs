@@ -13,6 +13,7 @@ use super::persist::Barrier;
 use super::retained::Retained;
 use super::route::Publication;
 use super::session::{Session, SessionKey, WaitingWill};
+use super::share::Presence;
 use super::state::{self, Kept, KeptWill, Phase, SessionState, State};
 use super::work::Work;
 use crate::access::Rights;
@@ -103,7 +104,7 @@ impl Broker {
         let key = self.sessions.insert(session);
         self.sessions_by_client.insert(client_id, key);
         for (filter, granted) in &subscriptions {
-            self.subscriptions.insert(filter, key, *granted);
+            self.subscriptions.insert(filter, key, *granted, Presence::Absent);
         }
         self.leave_groups(key);
         is_gone.then_some(key)

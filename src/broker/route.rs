@@ -5,13 +5,13 @@ use super::deliver::DeliveryContext;
 use super::forms::{Content, Forms, Own};
 use super::lane::Lane;
 use super::machine::Broker;
+use super::members::Match;
 use super::message::{Delivery, Granted, Marks, Owner};
 use super::output::{Output, Ticket};
 use super::persist::{Barrier, Key};
 use super::retained::Retained;
 use super::session::{Session, SessionKey};
-use super::share::Rank;
-use super::subscriptions::{Found, Match};
+use super::subscriptions::Found;
 use super::timers::Timer;
 use crate::mqtt::{Publish, QoS, SubscriptionId, TopicFilter, TopicName, Will, disallowed_code_point};
 
@@ -95,14 +95,9 @@ impl Share {
     }
 }
 
-/// Who of a group is to get what is published under `topic`.
-fn rank(member: Option<&Session>, topic: &str) -> Rank {
-    match member {
-        Some(session) if !session.rights.may_read(topic) => Rank::Unfit,
-        Some(session) if session.connection.is_some() => Rank::Connected,
-        Some(_) => Rank::Absent,
-        None => Rank::Unfit,
-    }
+/// Returns whether a member of a group may receive what is published under `topic`.
+fn may_read(member: Option<&Session>, topic: &str) -> bool {
+    member.is_some_and(|session| session.rights.may_read(topic))
 }
 
 impl Broker {
@@ -116,8 +111,9 @@ impl Broker {
         }
         let mut must_wait = false;
         let mut found = std::mem::take(&mut self.found);
-        self.collect(publication.content.topic, &mut found);
-        let mut has_receivers = !found.shared.is_empty();
+        let topic = publication.content.topic;
+        self.subscriptions.collect(topic, &mut found);
+        let mut has_receivers = false;
         for matches in found.own.chunk_by(|a, b| a.session == b.session) {
             let Some(first) = matches.first() else { continue };
             has_receivers |= self.sessions.contains_key(first.session);
@@ -126,20 +122,20 @@ impl Broker {
                 must_wait |= self.hand_on(first.session, &share, publication, &mut forms, barrier);
             }
         }
-        for (member, filter) in found.shared.drain(..) {
+        for group in found.groups.drain(..) {
+            let sessions = &self.sessions;
+            let member = self.subscriptions.pick(group, &|key| may_read(sessions.get(key), topic));
+            let Some(member) = member else { continue };
+            has_receivers = true;
             let subscription_ids = member.granted.id.into_iter().collect();
-            let share = Share { granted: member.granted, subscription_ids, filter: Some(filter) };
+            let filter = self.subscriptions.group_filter(group).cloned();
+            let share = Share { granted: member.granted, subscription_ids, filter };
             must_wait |= self.hand_on(member.session, &share, publication, &mut forms, barrier);
         }
         found.own.clear();
         self.found = found;
         let delivered = if must_wait { Barrier::ThisInput } else { Barrier::None };
         Routed { barrier: self.persist.both(retained, delivered), has_receivers }
-    }
-
-    fn collect(&mut self, topic: &str, found: &mut Found) {
-        let sessions = &self.sessions;
-        self.subscriptions.collect(topic, found, &|key| rank(sessions.get(key), topic));
     }
 
     /// Gives a publication to one session. Returns whether an acknowledgement has to wait for durability.
@@ -169,12 +165,14 @@ impl Broker {
     }
 
     /// Whether a PUBLISH of QoS 1 or 2 is acknowledged only when something is written.
-    pub(super) fn needs_disk(&mut self, from: SessionKey, publish: &Publish<'_>) -> bool {
+    pub(super) fn needs_disk(&self, from: SessionKey, publish: &Publish<'_>) -> bool {
         let is_kept = |broker: &Self, key| broker.sessions.get(key).is_some_and(Session::is_persistent);
         let takes_identifier = publish.qos == QoS::ExactlyOnce && is_kept(self, from);
         let mut found = Found::default();
-        self.collect(publish.topic, &mut found);
-        let mut matches = found.own.into_iter().chain(found.shared.into_iter().map(|(member, _)| member));
+        self.subscriptions.collect(publish.topic, &mut found);
+        let may_read = |key| may_read(self.sessions.get(key), publish.topic);
+        let members = found.groups.into_iter().filter_map(|group| self.subscriptions.peek(group, &may_read));
+        let mut matches = found.own.into_iter().chain(members);
         takes_identifier
             || publish.retain
             || matches.any(|found| found.granted.qos > QoS::AtMostOnce && is_kept(self, found.session))
@@ -271,7 +269,9 @@ impl Broker {
     pub(super) fn reassign(&mut self, delivery: Delivery, held_until: Ticket) {
         let Some(filter) = delivery.share().cloned().filter(|_| !delivery.is_over(self.now)) else { return };
         let (sessions, topic) = (&self.sessions, delivery.message.topic.as_str());
-        let member = self.subscriptions.pick(&filter, &|key| rank(sessions.get(key), topic));
+        let group = self.subscriptions.group(&filter);
+        let may_read = |key| may_read(sessions.get(key), topic);
+        let member = group.and_then(|group| self.subscriptions.pick(group, &may_read));
         let Some(Match { session, granted }) = member else { return };
         self.arrivals += 1;
         let marks = Marks { subscription_ids: granted.id.into_iter().collect(), share: Some(filter), stale: None };

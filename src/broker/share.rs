@@ -1,84 +1,277 @@
-//! Shared subscriptions: of a group, one member gets each message (version 5, section 4.8.2).
+//! Shared subscriptions: of a group, one member receives each message (version 5, section 4.8.2).
 
+use std::collections::HashMap;
+
+use super::hash::{CarriedHash, HashedFilter, TextHash};
+use super::members::{Match, Members};
 use super::session::SessionKey;
-use super::subscriptions::{Match, insert, remove};
 use crate::mqtt::TopicFilter;
 
-/// Who is to get a message rather than others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Rank {
-    /// May not read it, or is no more.
-    Unfit,
-    /// Away; it would wait for it.
-    Absent,
-    /// There.
-    Connected,
+slotmap::new_key_type! {
+    /// A group, from its first member to the end of its last.
+    pub(super) struct GroupKey;
 }
 
-/// The groups of one place in the tree.
+/// Members without permission to read a topic that are skipped, among the connected and among the absent ones, before a
+/// message has no receiver in a group. The group's next message begins behind those that were skipped.
+pub(super) const SKIPPED_MAX: usize = 256;
+
+/// Whether a member's client is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// It receives messages before absent members do.
+    Connected,
+    /// Messages would wait for it.
+    Absent,
+}
+
+/// All groups.
 #[derive(Debug, Default)]
-pub(super) struct Groups(Vec<Group>);
+pub(super) struct Groups {
+    groups: slotmap::SlotMap<GroupKey, Group>,
+    by_filter: HashMap<HashedFilter, GroupKey, CarriedHash>,
+}
 
 /// The members that share one filter under one name.
 #[derive(Debug)]
 pub(super) struct Group {
+    /// The filter with the share's name in front of it.
     filter: TopicFilter,
-    /// Sorted by session.
-    members: Vec<Match>,
-    /// Whose turn it is.
-    next: usize,
+    connected: Members,
+    absent: Members,
+    /// The member that received the last message.
+    last: Option<SessionKey>,
+    /// Index of this group in the list of groups with the same filter behind the name.
+    index: usize,
 }
 
 impl Groups {
-    /// Adds a member, or changes what it was granted; tells whether it is new.
-    pub(super) fn insert(&mut self, filter: &TopicFilter, member: Match) -> bool {
-        if let Some(group) = self.get_mut(filter) {
-            return insert(&mut group.members, member);
+    /// Returns the group that shares `filter`. Cost: one look-up.
+    pub(super) fn find(&self, filter: &TopicFilter, hash: &TextHash) -> Option<GroupKey> {
+        self.by_filter.get(&HashedFilter::new(filter.clone(), hash)).copied()
+    }
+
+    /// Returns the filter of a group, with the share's name in front of it.
+    pub(super) fn filter(&self, group: GroupKey) -> Option<&TopicFilter> {
+        self.groups.get(group).map(|group| &group.filter)
+    }
+
+    /// Makes a group without members.
+    pub(super) fn add(&mut self, filter: &TopicFilter, index: usize, hash: &TextHash) -> GroupKey {
+        let (connected, absent) = (Members::default(), Members::default());
+        let key = self.groups.insert(Group { filter: filter.clone(), connected, absent, last: None, index });
+        self.by_filter.insert(HashedFilter::new(filter.clone(), hash), key);
+        key
+    }
+
+    /// Removes a group, which has its index in `list`, from there as well.
+    pub(super) fn remove(&mut self, key: GroupKey, list: &mut Vec<GroupKey>, hash: &TextHash) {
+        let Some(group) = self.groups.remove(key) else { return };
+        self.by_filter.remove(&HashedFilter::new(group.filter, hash));
+        if group.index < list.len() {
+            list.swap_remove(group.index);
         }
-        self.0.push(Group { filter: filter.clone(), members: vec![member], next: 0 });
-        true
+        if let Some(moved) = list.get(group.index).and_then(|moved| self.groups.get_mut(*moved)) {
+            moved.index = group.index;
+        }
+        if self.by_filter.len() < self.by_filter.capacity() / 4 {
+            self.by_filter.shrink_to(self.by_filter.len() * 2);
+        }
     }
 
-    pub(super) fn get_mut(&mut self, filter: &TopicFilter) -> Option<&mut Group> {
-        self.0.iter_mut().find(|group| group.filter == *filter)
+    /// Returns a group to change.
+    pub(super) fn get_mut(&mut self, key: GroupKey) -> Option<&mut Group> {
+        self.groups.get_mut(key)
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Group> {
-        self.0.iter_mut()
+    /// Returns the member whose turn it is among those that `may_read`, a connected one if there is any. Cost: the
+    /// members that are skipped, [`SKIPPED_MAX`] at most among the connected ones and as many among the absent.
+    pub(super) fn peek(&self, group: GroupKey, may_read: &dyn Fn(SessionKey) -> bool) -> Option<Match> {
+        self.groups.get(group).and_then(|group| group.peek(may_read))
     }
 
-    /// Forgets groups without members.
-    pub(super) fn tidy(&mut self) {
-        self.0.retain(|group| !group.members.is_empty());
-    }
-
-    pub(super) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Returns the same member as [`Groups::peek`] and ends its turn.
+    pub(super) fn pick(&mut self, group: GroupKey, may_read: &dyn Fn(SessionKey) -> bool) -> Option<Match> {
+        let group = self.groups.get_mut(group)?;
+        let picked = group.peek(may_read);
+        match picked {
+            Some(member) => group.last = Some(member.session),
+            None => group.skip(),
+        }
+        picked
     }
 }
 
 impl Group {
-    /// The next of the members with the highest rank, in turn; `None` when all are unfit. Cost: all members, when the
-    /// next ones are not connected.
-    pub(super) fn pick(&mut self, rank: &dyn Fn(SessionKey) -> Rank) -> Option<(Match, TopicFilter)> {
-        let count = self.members.len();
-        let mut best: Option<(Rank, usize)> = None;
-        for place in (0..count).map(|step| (self.next + step) % count) {
-            let Some(found) = self.members.get(place).map(|member| rank(member.session)) else { continue };
-            if found > best.map_or(Rank::Unfit, |(rank, _)| rank) {
-                best = Some((found, place));
-            }
-            if found == Rank::Connected {
-                break;
-            }
-        }
-        let (_, place) = best?;
-        self.next = place + 1;
-        self.members.get(place).map(|member| (*member, self.filter.clone()))
+    /// Adds a member, or replaces what it was granted; returns whether it is new.
+    pub(super) fn insert(&mut self, member: Match, presence: Presence) -> bool {
+        let known = self.remove(member.session);
+        self.members_mut(presence).insert(member);
+        !known
     }
 
-    /// Takes a member away; tells whether it was one.
+    /// Removes a member; returns whether it was one.
     pub(super) fn remove(&mut self, session: SessionKey) -> bool {
-        remove(&mut self.members, session)
+        self.connected.remove(session).or_else(|| self.absent.remove(session)).is_some()
+    }
+
+    /// Records that a member's client has connected or is gone.
+    pub(super) fn set_presence(&mut self, session: SessionKey, presence: Presence) {
+        let (from, to) = match presence {
+            Presence::Connected => (&mut self.absent, &mut self.connected),
+            Presence::Absent => (&mut self.connected, &mut self.absent),
+        };
+        if let Some(member) = from.remove(session) {
+            to.insert(member);
+        }
+    }
+
+    /// Returns whether it has no member.
+    pub(super) fn is_empty(&self) -> bool {
+        self.connected.is_empty() && self.absent.is_empty()
+    }
+
+    fn members_mut(&mut self, presence: Presence) -> &mut Members {
+        match presence {
+            Presence::Connected => &mut self.connected,
+            Presence::Absent => &mut self.absent,
+        }
+    }
+
+    fn peek(&self, may_read: &dyn Fn(SessionKey) -> bool) -> Option<Match> {
+        let candidates = |members: &Members| {
+            let mut members = members.after(self.last).take(SKIPPED_MAX);
+            members.find(|member| may_read(member.session)).copied()
+        };
+        candidates(&self.connected).or_else(|| candidates(&self.absent))
+    }
+
+    /// Ends the turns of the members that were skipped, unless those were all.
+    fn skip(&mut self) {
+        let last_skipped =
+            |members: &Members| members.after(self.last).nth(SKIPPED_MAX - 1).map(|member| member.session);
+        let skipped = last_skipped(&self.connected).or_else(|| last_skipped(&self.absent));
+        self.last = skipped.or(self.last);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::message::Granted;
+    use super::*;
+    use crate::mqtt::QoS;
+    use std::cell::Cell;
+
+    fn key(number: u32) -> SessionKey {
+        slotmap::KeyData::from_ffi((1 << 32) | u64::from(number)).into()
+    }
+
+    fn member(number: u32) -> Match {
+        Match { session: key(number), granted: Granted::new(QoS::AtLeastOnce) }
+    }
+
+    fn group_of(connected: impl IntoIterator<Item = u32>, absent: impl IntoIterator<Item = u32>) -> (Groups, GroupKey) {
+        let mut groups = Groups::default();
+        let key = groups.add(&TopicFilter::new("$share/g/a").unwrap(), 0, &TextHash::new(1));
+        let group = groups.get_mut(key).unwrap();
+        for number in connected {
+            group.insert(member(number), Presence::Connected);
+        }
+        for number in absent {
+            group.insert(member(number), Presence::Absent);
+        }
+        (groups, key)
+    }
+
+    fn picks(groups: &mut Groups, key: GroupKey, count: usize) -> Vec<SessionKey> {
+        (0..count).filter_map(|_| groups.pick(key, &|_| true)).map(|picked| picked.session).collect()
+    }
+
+    #[test]
+    fn connected_members_take_turns_and_absent_ones_only_when_nobody_is_connected() {
+        let (mut groups, group) = group_of([2, 1], [3, 4]);
+        assert_eq!(picks(&mut groups, group, 3), [1, 2, 1].map(key));
+        groups.get_mut(group).unwrap().set_presence(key(1), Presence::Absent);
+        assert_eq!(picks(&mut groups, group, 2), [2, 2].map(key));
+        groups.get_mut(group).unwrap().set_presence(key(2), Presence::Absent);
+        assert_eq!(picks(&mut groups, group, 5), [3, 4, 1, 2, 3].map(key));
+        groups.get_mut(group).unwrap().set_presence(key(4), Presence::Connected);
+        assert_eq!(picks(&mut groups, group, 2), [4, 4].map(key));
+    }
+
+    #[test]
+    fn a_look_at_the_next_member_does_not_end_its_turn() {
+        let (mut groups, group) = group_of([1, 2], []);
+        for number in [1, 2, 1] {
+            for _ in 0..3 {
+                assert_eq!(groups.peek(group, &|_| true), Some(member(number)));
+            }
+            assert_eq!(picks(&mut groups, group, 1), [key(number)]);
+        }
+    }
+
+    #[test]
+    fn absent_members_cost_nothing_while_one_is_connected() {
+        let (mut groups, group) = group_of([10_000], 0..10_000);
+        let asked = Cell::new(0);
+        let may_read = |_| {
+            asked.set(asked.get() + 1);
+            true
+        };
+        assert_eq!(groups.pick(group, &may_read), Some(member(10_000)));
+        assert_eq!(asked.get(), 1);
+    }
+
+    #[test]
+    fn members_that_may_not_read_are_skipped_up_to_a_maximum_and_later_ones_have_the_next_turn() {
+        let (mut groups, group) = group_of(0..1000, []);
+        let asked = Cell::new(0);
+        let may_read = |session| {
+            asked.set(asked.get() + 1);
+            session == key(999)
+        };
+        let picked = (0..4).map(|_| groups.pick(group, &may_read)).collect::<Vec<_>>();
+        assert_eq!(picked, [None, None, None, Some(member(999))]);
+        assert_eq!(asked.get(), 1000);
+        let (mut groups, group) = group_of([999], 0..999);
+        let picked = (0..4).map(|_| groups.pick(group, &|session| session == key(998))).collect::<Vec<_>>();
+        assert_eq!(picked, [None, None, None, Some(member(998))]);
+    }
+
+    #[test]
+    fn nobody_is_picked_when_no_member_may_read() {
+        let (mut groups, group) = group_of([1, 2], [3]);
+        assert_eq!(groups.pick(group, &|_| false), None);
+        assert_eq!(groups.pick(group, &|session| session == key(3)), Some(member(3)));
+    }
+
+    #[test]
+    fn a_member_is_in_a_group_once_however_often_it_joins() {
+        let (mut groups, key_of_group) = group_of([1], []);
+        let group = groups.get_mut(key_of_group).unwrap();
+        assert!(!group.insert(member(1), Presence::Absent));
+        assert!(group.remove(key(1)) && !group.remove(key(1)) && group.is_empty());
+    }
+
+    #[test]
+    fn removed_groups_leave_the_others_in_their_list() {
+        let (mut groups, hash, mut list) = (Groups::default(), TextHash::new(1), Vec::new());
+        let filters: Vec<_> =
+            (0..1000).map(|number| TopicFilter::new(&format!("$share/{number}/a")).unwrap()).collect();
+        for filter in &filters {
+            list.push(groups.add(filter, list.len(), &hash));
+        }
+        for filter in filters.iter().step_by(2) {
+            groups.remove(groups.find(filter, &hash).unwrap(), &mut list, &hash);
+        }
+        let mut left: Vec<_> = list.iter().map(|key| groups.filter(*key).unwrap()).collect();
+        left.sort_unstable();
+        let mut expected: Vec<_> = filters.iter().skip(1).step_by(2).collect();
+        expected.sort_unstable();
+        assert_eq!(left, expected);
+        for filter in filters.iter().skip(1).step_by(2) {
+            groups.remove(groups.find(filter, &hash).unwrap(), &mut list, &hash);
+        }
+        assert!(list.is_empty() && groups.by_filter.is_empty());
     }
 }

@@ -11,31 +11,27 @@ use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
 
+use super::hash::TextHash;
+use super::members::{Match, Members};
 use super::message::Granted;
 use super::session::SessionKey;
-use super::share::{Group, Groups, Rank};
+use super::share::{GroupKey, Groups, Presence};
 use crate::mqtt::TopicFilter;
 
 /// The tree of all subscriptions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Subscriptions {
     root: Node,
+    groups: Groups,
+    hash: TextHash,
     count: usize,
-}
-
-/// One session's subscription.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Match {
-    pub(super) session: SessionKey,
-    pub(super) granted: Granted,
 }
 
 /// Those whose filters end in one place.
 #[derive(Debug, Default)]
 struct Subscribers {
-    /// Sorted by session, so that one session stands once.
-    own: Vec<Match>,
-    shared: Option<Box<Groups>>,
+    own: Members,
+    groups: Vec<GroupKey>,
 }
 
 #[derive(Debug, Default)]
@@ -51,8 +47,8 @@ struct Node {
 pub(super) struct Found {
     /// By session; a session stands once for each of its filters that match.
     pub(super) own: Vec<Match>,
-    /// One member of each group, with the group's filter.
-    pub(super) shared: Vec<(Match, TopicFilter)>,
+    /// Groups, of each of which one member receives the message.
+    pub(super) groups: Vec<GroupKey>,
 }
 
 impl Subscriptions {
@@ -61,47 +57,103 @@ impl Subscriptions {
         self.count
     }
 
-    /// Adds a subscription, or replaces the session's earlier one with an equal filter [MQTT-3.8.4-3].
-    pub(super) fn insert(&mut self, filter: &TopicFilter, session: SessionKey, granted: Granted) {
-        let subscribers = self.root.subscribers_mut(levels(filter));
-        let is_new = match shared(filter) {
-            Some(_) => subscribers.shared.get_or_insert_default().insert(filter, Match { session, granted }),
-            None => insert(&mut subscribers.own, Match { session, granted }),
+    /// Makes an empty tree whose tables are hashed with a function made from `seed`.
+    pub(super) fn new(seed: u64) -> Self {
+        Self { root: Node::default(), groups: Groups::default(), hash: TextHash::new(seed), count: 0 }
+    }
+
+    /// Adds a subscription, or replaces the session's earlier one with an equal filter [MQTT-3.8.4-3]. `presence` of
+    /// its client matters to a shared subscription alone.
+    pub(super) fn insert(&mut self, filter: &TopicFilter, session: SessionKey, granted: Granted, presence: Presence) {
+        let member = Match { session, granted };
+        let is_new = if shared(filter).is_none() {
+            self.root.subscribers_mut(levels(filter)).own.insert(member).is_none()
+        } else {
+            self.insert_member(filter, member, presence)
         };
         self.count += usize::from(is_new);
     }
 
-    /// Takes a subscription away, and the nodes that only it needed.
-    pub(super) fn remove(&mut self, filter: &TopicFilter, session: SessionKey) {
-        let was_there = self.root.remove(levels(filter), &mut |subscribers| match shared(filter) {
-            Some(_) => subscribers.remove_member(filter, session),
-            None => remove(&mut subscribers.own, session),
+    fn insert_member(&mut self, filter: &TopicFilter, member: Match, presence: Presence) -> bool {
+        let group = self.groups.find(filter, &self.hash).unwrap_or_else(|| {
+            let list = &mut self.root.subscribers_mut(levels(filter)).groups;
+            let group = self.groups.add(filter, list.len(), &self.hash);
+            list.push(group);
+            group
         });
-        self.count -= usize::from(was_there);
+        self.groups.get_mut(group).is_some_and(|group| group.insert(member, presence))
     }
 
-    /// Puts what matches `topic` into `found`; of each group the member whose turn it is among those of the highest
-    /// `rank`. Cost: the levels of `topic`, and those found; other subscriptions cost nothing.
-    pub(super) fn collect(&mut self, topic: &str, found: &mut Found, rank: &dyn Fn(SessionKey) -> Rank) {
+    /// Removes a subscription, and the nodes that only it needed.
+    pub(super) fn remove(&mut self, filter: &TopicFilter, session: SessionKey) {
+        let removed = if shared(filter).is_none() {
+            self.root.remove(levels(filter), &mut |subscribers| subscribers.own.remove(session).is_some())
+        } else {
+            self.remove_member(filter, session)
+        };
+        self.count -= usize::from(removed);
+    }
+
+    fn remove_member(&mut self, filter: &TopicFilter, session: SessionKey) -> bool {
+        let Self { root, groups, hash, .. } = self;
+        let Some(key) = groups.find(filter, hash) else { return false };
+        let Some(group) = groups.get_mut(key) else { return false };
+        let removed = group.remove(session);
+        if group.is_empty() {
+            root.remove(levels(filter), &mut |subscribers| {
+                groups.remove(key, &mut subscribers.groups, hash);
+                true
+            });
+        }
+        removed
+    }
+
+    /// Records that the client of a session with the shared subscription `filter` has connected or is gone; changes
+    /// nothing for other filters.
+    pub(super) fn set_presence(&mut self, filter: &TopicFilter, session: SessionKey, presence: Presence) {
+        if shared(filter).is_none() {
+            return;
+        }
+        if let Some(group) = self.group(filter).and_then(|key| self.groups.get_mut(key)) {
+            group.set_presence(session, presence);
+        }
+    }
+
+    /// Adds what matches `topic` to `found`. Cost: the levels of `topic`, and what is found; other subscriptions cost
+    /// nothing.
+    pub(super) fn collect(&self, topic: &str, found: &mut Found) {
         let mut lists = 0;
         // a wildcard in the first level leaves names that begin with $ alone [MQTT-4.7.2-1]
         let wildcards = !topic.starts_with('$');
         self.root.collect(topic.split('/'), wildcards, &mut |subscribers| {
             lists += usize::from(!subscribers.own.is_empty());
-            found.own.extend_from_slice(&subscribers.own);
-            if let Some(groups) = &mut subscribers.shared {
-                found.shared.extend(groups.iter_mut().filter_map(|group| group.pick(rank)));
-            }
+            found.own.extend_from_slice(subscribers.own.as_slice());
+            found.groups.extend_from_slice(&subscribers.groups);
         });
         if lists > 1 {
             found.own.sort_unstable_by_key(|found| found.session);
         }
     }
 
-    /// Another member of the group that shares `filter`; `None` when nobody is left who may have the message.
-    pub(super) fn pick(&mut self, filter: &TopicFilter, rank: &dyn Fn(SessionKey) -> Rank) -> Option<Match> {
-        let subscribers = self.root.find_mut(levels(filter))?;
-        subscribers.shared.as_mut()?.get_mut(filter)?.pick(rank).map(|(found, _)| found)
+    /// Returns the group that shares `filter`, its name included.
+    pub(super) fn group(&self, filter: &TopicFilter) -> Option<GroupKey> {
+        self.groups.find(filter, &self.hash)
+    }
+
+    /// Returns the filter of a group, its name included.
+    pub(super) fn group_filter(&self, group: GroupKey) -> Option<&TopicFilter> {
+        self.groups.filter(group)
+    }
+
+    /// Returns the member of a group that [`Subscriptions::pick`] would return, and changes nothing.
+    pub(super) fn peek(&self, group: GroupKey, may_read: &dyn Fn(SessionKey) -> bool) -> Option<Match> {
+        self.groups.peek(group, may_read)
+    }
+
+    /// Returns the member of a group whose turn it is among those that `may_read`, a connected one if there is any, and
+    /// ends its turn.
+    pub(super) fn pick(&mut self, group: GroupKey, may_read: &dyn Fn(SessionKey) -> bool) -> Option<Match> {
+        self.groups.pick(group, may_read)
     }
 }
 
@@ -115,42 +167,9 @@ fn shared(filter: &TopicFilter) -> Option<&str> {
     filter.shared().ok().flatten().map(|(_, filter)| filter)
 }
 
-/// Adds `entry` or replaces the session's earlier one; tells whether it is new.
-pub(super) fn insert(entries: &mut Vec<Match>, entry: Match) -> bool {
-    match entries.binary_search_by_key(&entry.session, |entry| entry.session) {
-        Ok(place) => {
-            if let Some(earlier) = entries.get_mut(place) {
-                *earlier = entry;
-            }
-            false
-        }
-        Err(place) => {
-            entries.insert(place, entry);
-            true
-        }
-    }
-}
-
-/// Takes the session's entry away; tells whether there was one.
-pub(super) fn remove(entries: &mut Vec<Match>, session: SessionKey) -> bool {
-    let place = entries.binary_search_by_key(&session, |entry| entry.session);
-    place.is_ok_and(|place| {
-        entries.remove(place);
-        true
-    })
-}
-
 impl Subscribers {
     fn is_empty(&self) -> bool {
-        self.own.is_empty() && self.shared.is_none()
-    }
-
-    fn remove_member(&mut self, filter: &TopicFilter, session: SessionKey) -> bool {
-        let Some(groups) = &mut self.shared else { return false };
-        let was_there = groups.get_mut(filter).is_some_and(|group: &mut Group| group.remove(session));
-        groups.tidy();
-        self.shared.take_if(|groups| groups.is_empty());
-        was_there
+        self.own.is_empty() && self.groups.is_empty()
     }
 }
 
@@ -161,15 +180,6 @@ impl Node {
             Some("#") => &mut self.below,
             Some("+") => self.any.get_or_insert_default().subscribers_mut(levels),
             Some(level) => self.children.entry(level.into()).or_default().subscribers_mut(levels),
-        }
-    }
-
-    fn find_mut<'a>(&mut self, mut levels: impl Iterator<Item = &'a str>) -> Option<&mut Subscribers> {
-        match levels.next() {
-            None => Some(&mut self.here),
-            Some("#") => Some(&mut self.below),
-            Some("+") => self.any.as_mut()?.find_mut(levels),
-            Some(level) => self.children.get_mut(level)?.find_mut(levels),
         }
     }
 
@@ -199,21 +209,21 @@ impl Node {
     }
 
     fn collect<'a>(
-        &mut self,
+        &self,
         mut levels: impl Iterator<Item = &'a str> + Clone,
         wildcards: bool,
-        found: &mut dyn FnMut(&mut Subscribers),
+        found: &mut dyn FnMut(&Subscribers),
     ) {
         if wildcards {
-            found(&mut self.below);
+            found(&self.below);
         }
         let Some(level) = levels.next() else {
-            return found(&mut self.here);
+            return found(&self.here);
         };
-        if let Some(child) = self.children.get_mut(level) {
+        if let Some(child) = self.children.get(level) {
             child.collect(levels.clone(), true, found);
         }
-        if let (Some(any), true) = (&mut self.any, wildcards) {
+        if let (Some(any), true) = (&self.any, wildcards) {
             any.collect(levels, true, found);
         }
     }
@@ -243,12 +253,12 @@ mod tests {
 
     #[test]
     fn overlapping_filters_stand_beside_each_other_by_session() {
-        let mut subscriptions = Subscriptions::default();
+        let mut subscriptions = Subscriptions::new(1);
         for (number, text) in [(2, "a/#"), (1, "a/+"), (2, "a/b"), (1, "#")] {
-            subscriptions.insert(&filter(text), key(number), granted());
+            subscriptions.insert(&filter(text), key(number), granted(), Presence::Connected);
         }
         let mut found = Found::default();
-        subscriptions.collect("a/b", &mut found, &|_| Rank::Connected);
+        subscriptions.collect("a/b", &mut found);
         let sessions: Vec<_> = found.own.iter().map(|found| found.session).collect();
         assert_eq!(sessions, [key(1), key(1), key(2), key(2)]);
         assert_eq!(subscriptions.len(), 4);
@@ -256,19 +266,22 @@ mod tests {
 
     #[test]
     fn each_group_gives_one_member_and_they_take_turns() {
-        let mut subscriptions = Subscriptions::default();
+        let mut subscriptions = Subscriptions::new(1);
         for number in 1..=3 {
-            subscriptions.insert(&filter("$share/g/a/+"), key(number), granted());
+            subscriptions.insert(&filter("$share/g/a/+"), key(number), granted(), Presence::Connected);
         }
-        subscriptions.insert(&filter("$share/h/a/#"), key(3), granted());
+        subscriptions.insert(&filter("$share/h/a/#"), key(3), granted(), Presence::Connected);
         let mut taken = Vec::new();
         for _ in 0..6 {
             let mut found = Found::default();
-            subscriptions.collect("a/b", &mut found, &|_| Rank::Connected);
-            assert_eq!((found.own.len(), found.shared.len()), (0, 2));
-            taken.extend(
-                found.shared.iter().filter(|(_, share)| *share == filter("$share/g/a/+")).map(|(m, _)| m.session),
-            );
+            subscriptions.collect("a/b", &mut found);
+            assert_eq!((found.own.len(), found.groups.len()), (0, 2));
+            for group in found.groups {
+                let picked = subscriptions.pick(group, &|_| true).unwrap().session;
+                if subscriptions.group_filter(group) == Some(&filter("$share/g/a/+")) {
+                    taken.push(picked);
+                }
+            }
         }
         taken.sort_unstable();
         assert_eq!(taken, [1, 1, 2, 2, 3, 3].map(key));
@@ -276,10 +289,10 @@ mod tests {
 
     #[test]
     fn removed_subscriptions_leave_no_node_behind() {
-        let mut subscriptions = Subscriptions::default();
+        let mut subscriptions = Subscriptions::new(1);
         let filters = ["a/b/c", "a/+/c", "a/#", "+", "#", "$SYS/#", "$share/g/a/#", "$share/g/+"];
         for text in filters {
-            subscriptions.insert(&filter(text), key(3), granted());
+            subscriptions.insert(&filter(text), key(3), granted(), Presence::Connected);
         }
         for text in filters {
             subscriptions.remove(&filter(text), key(3));
@@ -294,17 +307,17 @@ mod tests {
             filters in prop::collection::vec("(\\$?[ab]|\\+)(/([ab]?|\\+)){0,3}(/#)?", 0..12),
             topic in "\\$?[ab](/[ab]?){0,3}",
         ) {
-            let mut subscriptions = Subscriptions::default();
+            let mut subscriptions = Subscriptions::new(1);
             let mut expected = Vec::new();
             for (number, text) in (0..).zip(&filters) {
                 let filter = filter(text);
-                subscriptions.insert(&filter, key(number), granted());
+                subscriptions.insert(&filter, key(number), granted(), Presence::Connected);
                 if filter.matches(&topic) {
                     expected.push(key(number));
                 }
             }
             let mut found = Found::default();
-            subscriptions.collect(&topic, &mut found, &|_| Rank::Connected);
+            subscriptions.collect(&topic, &mut found);
             let mut receivers: Vec<_> = found.own.iter().map(|found| found.session).collect();
             receivers.sort_unstable();
             prop_assert_eq!(receivers, expected);

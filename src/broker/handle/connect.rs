@@ -14,6 +14,7 @@ use crate::broker::message::Terms;
 use crate::broker::output::{CloseReason, ConnectionId, Output};
 use crate::broker::persist::{Barrier, Key};
 use crate::broker::session::{Session, SessionKey};
+use crate::broker::share::Presence;
 use crate::broker::{Options, RESERVED_CLIENT_ID_PREFIX};
 use crate::mqtt::{
     ClientId, ConnAck, Connect, DecodeError, Frame, Packet, Properties, PropertyFields, ProtocolVersion, ReasonCode,
@@ -258,6 +259,9 @@ fn attach(broker: &mut Broker, connection: ConnectionId, key: SessionKey, connec
     record.timer = None;
     record.will = connect.will.clone().map(Box::new);
     session.connection = Some(connection);
+    for filter in session.subscriptions.keys() {
+        broker.subscriptions.set_presence(filter, key, Presence::Connected);
+    }
     let receive_max = connect.properties.receive_maximum.map_or(u16::MAX, NonZeroU16::get);
     session.inflight_max = match record.origin {
         // it says itself what it takes

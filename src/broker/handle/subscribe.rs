@@ -11,6 +11,7 @@ use crate::broker::output::ConnectionId;
 use crate::broker::persist::Barrier;
 use crate::broker::retained::{FilterSet, Position, Retained, Walk};
 use crate::broker::session::{Session, SessionKey};
+use crate::broker::share::Presence;
 use crate::mqtt::{
     Packet, ProtocolVersion, ReasonCode, RetainHandling, SubAck, Subscribe, Subscription, SubscriptionId, TopicFilter,
     disallowed_code_point,
@@ -78,7 +79,7 @@ fn take(broker: &mut Broker, key: SessionKey, wanted: &Subscription, id: Option<
         let client_id = session.client_id.clone();
         broker.persist.record(Change::Subscribed { client_id, filter: filter.clone(), granted, replay: false });
     }
-    broker.subscriptions.insert(filter, key, granted);
+    broker.subscriptions.insert(filter, key, granted, Presence::Connected);
     Ok(is_new)
 }
 
