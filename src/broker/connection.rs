@@ -41,6 +41,8 @@ pub(super) struct Connection {
     pub(super) five: Option<Box<Five>>,
     /// Outputs that wait for durability; `None` while there are none.
     pub(super) lanes: Option<Box<Lanes>>,
+    /// Whether the server has yet to send what retained messages were replayed last.
+    pub(super) awaits_room: bool,
     /// Whether so many outputs are held that the client is not read from.
     pub(super) is_congested: bool,
 }
@@ -92,6 +94,7 @@ impl Connection {
             will: None,
             five: None,
             lanes: None,
+            awaits_room: false,
             is_congested: false,
         }
     }

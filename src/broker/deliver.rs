@@ -122,6 +122,7 @@ impl Broker {
             }
         }
         self.load(key);
+        self.continue_replays(key);
     }
 
     /// Asks for more of a queue that only the disk has: for a connected client, or because the oldest have to go.

@@ -15,11 +15,16 @@ use crate::mqtt::{
     SubscriptionId, SubscriptionIds, TopicName,
 };
 
+/// A stored payload longer than this is shared with each receiver's packet instead of copied.
+const SHARED_BYTES_MIN: usize = 1024;
+
 /// What all receivers get, borrowed from wherever it is.
 #[derive(Clone, Copy)]
 pub(super) struct Content<'a> {
     pub(super) topic: &'a str,
     pub(super) payload: &'a [u8],
+    /// The payload where it is stored; `None` for one that was borrowed from a connection's read buffer.
+    pub(super) stored: Option<&'a Bytes>,
     pub(super) properties: MessagePropertiesRef<'a>,
     /// Seconds in which it is still of use [MQTT-3.3.2-6].
     pub(super) expiry_s: Option<u32>,
@@ -31,6 +36,7 @@ impl<'a> Content<'a> {
         Self {
             topic: message.topic.as_str(),
             payload: &message.payload,
+            stored: Some(&message.payload),
             properties: message.properties.as_ref(),
             expiry_s: message.expires.map(|expires| seconds_left(expires, now)),
         }
@@ -107,7 +113,13 @@ fn encode(content: &Content<'_>, own: &Own<'_>, alias: Option<Alias>, version: P
         },
         ..Publish::new(topic, content.payload)
     };
-    PublishTemplate::of(&publish, version).into_frame(own.packet_id, own.dup)
+    match content.stored.filter(|payload| payload.len() > SHARED_BYTES_MIN) {
+        Some(payload) => {
+            let publish = Publish { packet_id: own.packet_id, dup: own.dup, ..publish };
+            Frame::of_shared_payload(&publish, payload, version)
+        }
+        None => PublishTemplate::of(&publish, version).into_frame(own.packet_id, own.dup),
+    }
 }
 
 /// The forms of one publication, each made when the first receiver needs it.
@@ -146,7 +158,7 @@ impl<'a> Forms<'a> {
             QoS::ExactlyOnce => q2,
         };
         place.get_or_insert_with(|| {
-            let Content { topic, payload, properties, expiry_s } = self.content;
+            let Content { topic, payload, properties, expiry_s, .. } = self.content;
             let properties = PublishProperties {
                 message_expiry_interval_s: expiry_s,
                 message: properties,

@@ -176,6 +176,16 @@ impl Broker {
         self.arm(connection);
     }
 
+    /// What was sent to this connection before [`Output::RequestRoom`] has left for its socket.
+    pub fn handle_room(&mut self, connection: ConnectionId, now: Monotonic) {
+        self.now = now;
+        let Some(record) = self.connections.get_mut(connection) else { return };
+        record.awaits_room = false;
+        if let Some(session) = record.session {
+            self.continue_replays(session);
+        }
+    }
+
     /// What `ticket` stands for is durable. As long as that has not been said, what waits for it is not sent: nothing is
     /// acknowledged that is not durable. Tickets may be answered in any order.
     pub fn handle_persisted(&mut self, ticket: Ticket, now: Monotonic) {

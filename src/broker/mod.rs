@@ -26,6 +26,7 @@ mod message;
 mod ordering;
 mod output;
 mod persist;
+mod replay;
 mod restore;
 mod retained;
 mod route;

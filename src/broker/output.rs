@@ -33,6 +33,11 @@ pub enum Output {
         /// Why.
         reason: CloseReason,
     },
+    /// Answer with `handle_room` as soon as what was sent to this connection so far has left for its socket.
+    RequestRoom {
+        /// Which.
+        connection: ConnectionId,
+    },
     /// Read from this connection again: `accepts_input` is true again.
     RequestRead {
         /// Which.

@@ -78,7 +78,7 @@ impl Broker {
         state: SessionState,
         judge: &mut dyn FnMut(Option<&str>, &str) -> Standing,
     ) -> Option<SessionKey> {
-        let SessionState { client_id, terms, subscriptions, received, deliveries, rest, .. } = state;
+        let SessionState { client_id, terms, subscriptions, replays, received, deliveries, rest } = state;
         // nobody who is given the name of a user that is gone inherits the session
         let rights = rights(judge, terms.user.as_deref(), &client_id);
         let is_gone = rights.is_none();
@@ -107,6 +107,7 @@ impl Broker {
             self.subscriptions.insert(filter, key, *granted, Presence::Absent);
         }
         self.leave_groups(key);
+        self.restore_replay(key, replays);
         is_gone.then_some(key)
     }
 

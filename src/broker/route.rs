@@ -40,6 +40,7 @@ impl<'a> Publication<'a> {
         let content = Content {
             topic: publish.topic,
             payload: publish.payload,
+            stored: None,
             properties: publish.properties.message,
             expiry_s: publish.properties.message_expiry_interval_s,
         };
@@ -50,6 +51,7 @@ impl<'a> Publication<'a> {
         let content = Content {
             topic: will.topic.as_str(),
             payload: &will.payload,
+            stored: Some(&will.payload),
             properties: will.properties.as_ref(),
             expiry_s: will.message_expiry_interval_s,
         };

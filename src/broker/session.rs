@@ -8,6 +8,7 @@ use super::inflight::Window;
 use super::leave_groups::Leaving;
 use super::message::{Delivery, Granted, Terms};
 use super::output::{ConnectionId, Ticket};
+use super::replay::Replays;
 use super::{Options, Overflow, QueueLimits};
 use crate::access::Rights;
 use crate::base::clock::Monotonic;
@@ -47,6 +48,8 @@ pub(super) struct Session {
     pub(super) has_shared: bool,
     /// The search for deliveries of shared subscriptions that it has given up.
     pub(super) leaving: Option<Leaving>,
+    /// Retained messages that are still to be sent; `None` when there are none.
+    pub(super) replays: Option<Box<Replays>>,
     /// Deliveries that had to go from its queue since the start.
     pub(super) dropped: u64,
     /// When it ends; `None` while its client is connected, and for ever.
@@ -80,6 +83,7 @@ impl Session {
             limits,
             has_shared: false,
             leaving: None,
+            replays: None,
             dropped: 0,
             ends: None,
             timer: None,

@@ -243,8 +243,13 @@ impl Broker {
         if known == Some(value.as_bytes()) {
             return;
         }
-        let content =
-            Content { topic, payload: value.as_bytes(), properties: MessagePropertiesRef::NONE, expiry_s: None };
+        let content = Content {
+            topic,
+            payload: value.as_bytes(),
+            stored: None,
+            properties: MessagePropertiesRef::NONE,
+            expiry_s: None,
+        };
         if let Ok(name) = TopicName::new(topic) {
             let message = Arc::new(Message::new(name, value.as_bytes().to_vec().into()));
             let _ = self.keep_retained(Retained { message, qos: QoS::AtMostOnce, owner: Owner::Internal });

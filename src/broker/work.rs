@@ -17,6 +17,8 @@ pub(super) enum Work {
     EndSession(ClientId),
     /// To find messages of shared subscriptions that the session has given up.
     LeaveGroups(SessionKey),
+    /// To send retained messages to the session.
+    Replay(SessionKey),
 }
 
 impl Broker {
@@ -31,6 +33,7 @@ impl Broker {
         match self.work.pop_front() {
             Some(Work::EndSession(client_id)) => self.continue_session_end(&client_id),
             Some(Work::LeaveGroups(session)) => self.continue_leaving(session),
+            Some(Work::Replay(session)) => self.continue_queued_replays(session),
             None => {}
         }
     }

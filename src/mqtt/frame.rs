@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::encode::{Short, encode, encode_publish, publish_layout};
+use super::encode::{Short, encode, encode_publish, encode_publish_head, publish_layout};
 use super::packet::{Packet, PacketId, ProtocolVersion, Publish, QoS};
 
 /// DUP in a PUBLISH's first byte (section 3.3.1.1).
@@ -23,6 +23,13 @@ pub enum Frame {
     },
     /// Bytes that any number of receivers share as they are.
     Whole(Bytes),
+    /// A PUBLISH for one receiver whose payload is shared with the stored message.
+    Split {
+        /// Everything before the payload.
+        head: Bytes,
+        /// The payload.
+        payload: Bytes,
+    },
     /// A PUBLISH of QoS 1 or 2: shared bytes, but for the DUP flag and the packet identifier of this receiver.
     Numbered {
         /// The bytes with DUP clear and any packet identifier.
@@ -68,10 +75,19 @@ impl Frame {
         PublishTemplate::of(&Publish { qos, ..*publish }, version).into_frame(publish.packet_id, publish.dup)
     }
 
+    /// Encodes a PUBLISH for one receiver around a payload that is shared, not copied. The payload of `publish` itself
+    /// does not count.
+    pub fn of_shared_payload(publish: &Publish<'_>, payload: &Bytes, version: ProtocolVersion) -> Self {
+        let mut head = Vec::new();
+        encode_publish_head(&Publish { payload, ..*publish }, version, &mut head);
+        Self::Split { head: head.into(), payload: payload.clone() }
+    }
+
     /// Length on the wire in bytes.
     pub fn wire_len(&self) -> usize {
         match self {
             Self::Short { length, .. } => usize::from(*length),
+            Self::Split { head, payload } => head.len() + payload.len(),
             Self::Whole(bytes) | Self::Numbered { bytes, .. } => bytes.len(),
         }
     }
@@ -83,6 +99,10 @@ impl Frame {
                 out.extend_from_slice(bytes.get(..usize::from(*length)).unwrap_or(bytes));
             }
             Self::Whole(bytes) => out.extend_from_slice(bytes),
+            Self::Split { head, payload } => {
+                out.extend_from_slice(head);
+                out.extend_from_slice(payload);
+            }
             Self::Numbered { bytes, packet_id_at, packet_id, dup } => {
                 append_patched(bytes, *packet_id_at, *packet_id, *dup, out);
             }
@@ -98,6 +118,10 @@ impl Frame {
                 Bytes::new()
             }
             Self::Whole(bytes) => bytes.clone(),
+            Self::Split { head, payload } => {
+                out.extend_from_slice(head);
+                payload.clone()
+            }
             Self::Numbered { bytes, packet_id_at, packet_id, dup } => {
                 let cut_at = bytes.len().min((*packet_id_at as usize).saturating_add(2));
                 append_patched(bytes.get(..cut_at).unwrap_or(bytes), *packet_id_at, *packet_id, *dup, out);
@@ -191,6 +215,19 @@ mod tests {
         let mut own = Vec::new();
         let rest = frame.append_own_to(&mut own);
         (own, rest)
+    }
+
+    #[test]
+    fn a_shared_payload_is_encoded_as_a_copied_one() {
+        let payload = Bytes::from_static(b"21");
+        for (qos, packet_id, dup) in [(QoS::AtMostOnce, None, false), (QoS::AtLeastOnce, Some(ID), true)] {
+            let publish = Publish { qos, packet_id, dup, retain: true, ..Publish::new("a/b", b"21") };
+            for version in [ProtocolVersion::V311, ProtocolVersion::V5] {
+                let shared = Frame::of_shared_payload(&publish, &payload, version);
+                assert_eq!(bytes_of(&shared), bytes_of(&Frame::of(&Packet::Publish(publish), version)));
+                assert_eq!(split(&shared).1.as_ptr(), payload.as_ptr());
+            }
+        }
     }
 
     fn template(qos: QoS) -> PublishTemplate {

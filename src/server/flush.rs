@@ -9,6 +9,9 @@ use super::hub::Shared;
 use super::outbox::SLICES_MAX;
 use crate::broker::ConnectionId;
 
+/// Bytes in an outbox up to which the broker is asked for more retained messages.
+const ROOM_BYTES: usize = 16 * 1024;
+
 /// Writes whatever is marked.
 pub(super) fn all(shared: &Rc<Shared>) {
     for connection in shared.take_dirty() {
@@ -87,6 +90,10 @@ fn settle(shared: &Shared, connection: ConnectionId) -> Flushed {
     if peer.login.is_none() && peer.outbox.bytes() <= shared.send_buffer_bytes_max / 2 {
         peer.resume();
     }
+    let has_room = peer.wants_room && !peer.is_closing && peer.outbox.bytes() <= ROOM_BYTES;
+    if has_room {
+        peer.wants_room = false;
+    }
     let is_over = match flushed {
         Flushed::All => peer.is_closing,
         Flushed::Blocked => false,
@@ -95,6 +102,8 @@ fn settle(shared: &Shared, connection: ConnectionId) -> Flushed {
     drop(hub);
     if is_over {
         shared.close(connection);
+    } else if has_room {
+        shared.room(connection);
     }
     flushed
 }

@@ -284,6 +284,24 @@ impl Shared {
         self.carry_out(&mut hub);
     }
 
+    /// Tells the broker that a connection has room for more retained messages.
+    pub(super) fn room(&self, connection: ConnectionId) {
+        let mut hub = self.hub.borrow_mut();
+        hub.broker.handle_room(connection, clock::monotonic());
+        self.carry_out(&mut hub);
+    }
+
+    /// Does one slice of the broker's deferred work. Returns whether there is more.
+    pub(super) fn work(&self) -> bool {
+        let mut hub = self.hub.borrow_mut();
+        if !hub.broker.has_work() {
+            return false;
+        }
+        hub.broker.handle_work(clock::monotonic());
+        self.carry_out(&mut hub);
+        hub.broker.has_work()
+    }
+
     /// A connection's turn is over: what its packets asked for together is asked for now.
     pub(super) fn end_turn(&self) {
         self.carry_out(&mut self.hub.borrow_mut());
@@ -308,7 +326,8 @@ impl Shared {
             let Some(ticket) = hub.durable.poll_settled() else { break };
             hub.broker.handle_persisted(ticket, clock::monotonic());
         }
-        if !hub.dirty.is_empty() && !self.flush_asked.replace(true) {
+        let is_new_flush = !hub.dirty.is_empty() && !self.flush_asked.replace(true);
+        if is_new_flush || hub.broker.has_work() {
             self.ready.ask();
         }
         let next = hub.next_deadline();
@@ -343,6 +362,13 @@ impl Hub {
                 self.send(connection, &frame, class, send_buffer_bytes_max);
             }
             Output::RequestClose { connection, reason } => self.close(connection, &reason),
+            Output::RequestRoom { connection } => {
+                if let Some(peer) = self.peers.get_mut(connection) {
+                    peer.wants_room = true;
+                }
+                // the flush answers, also where nothing is left to be written
+                self.mark(connection);
+            }
             Output::RequestRead { connection } => {
                 if let Some(peer) = self.peers.get_mut(connection) {
                     peer.resume();

@@ -53,6 +53,8 @@ pub(super) struct Peer {
     pub(super) is_held_back: bool,
     pub(super) address: Option<IpAddr>,
     pub(super) client_id: Option<ClientId>,
+    /// Whether the broker sends more retained messages as soon as its outbox is nearly empty.
+    pub(super) wants_room: bool,
     /// Deliveries of QoS 0 left out because it did not read.
     pub(super) left_out: u64,
 }
@@ -127,6 +129,7 @@ impl Peer {
             is_held_back: false,
             address,
             client_id: None,
+            wants_room: false,
             left_out: 0,
         }
     }

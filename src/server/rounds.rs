@@ -1,4 +1,5 @@
-//! Rounds: everybody who is ready gets a turn, then everything that the turns brought is written.
+//! Rounds: everybody who is ready gets a turn, then everything that the turns brought is written, and one slice of the
+//! broker's deferred work is done.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -29,9 +30,9 @@ const SHORT_WAITS_MIN: u32 = 16;
 /// Gives turns and writes. Runs until its task is dropped.
 pub(super) async fn run(shared: Rc<Shared>) {
     let (mut ready, mut busy, mut earlier) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut solo, mut short_waits) = (Solo::default(), 0);
+    let (mut solo, mut short_waits, mut has_work) = (Solo::default(), 0, false);
     loop {
-        if busy.is_empty() {
+        if busy.is_empty() && !has_work {
             short_waits = wait(&shared, short_waits).await;
         } else {
             // those that are ready by now come into this round, and other tasks go on
@@ -45,6 +46,7 @@ pub(super) async fn run(shared: Rc<Shared>) {
             give_turns(&shared, round, bytes_max, &mut busy);
             flush::all(&shared);
         }
+        has_work = shared.work();
     }
 }
 

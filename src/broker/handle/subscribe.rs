@@ -1,20 +1,15 @@
 //! SUBSCRIBE (section 3.8).
 
-use std::collections::BTreeSet;
-
 use super::{answer, told};
 use crate::broker::change::Change;
-use crate::broker::deliver::DeliveryContext;
 use crate::broker::machine::Broker;
-use crate::broker::message::{Delivery, Granted, Marks};
+use crate::broker::message::Granted;
 use crate::broker::output::ConnectionId;
 use crate::broker::persist::Barrier;
-use crate::broker::retained::{FilterSet, Position, Retained, Walk};
 use crate::broker::session::{Session, SessionKey};
 use crate::broker::share::Presence;
 use crate::mqtt::{
     Packet, ProtocolVersion, ReasonCode, RetainHandling, SubAck, Subscribe, Subscription, SubscriptionId, TopicFilter,
-    disallowed_code_point,
 };
 
 /// Takes the filters in, answers, then sends what is retained for them.
@@ -32,10 +27,11 @@ pub(super) fn subscribe(broker: &mut Broker, connection: ConnectionId, session: 
     }
     answer(broker, connection, Packet::SubAck(suback), barrier);
     let asked = taken.into_iter().zip(&subscribe.subscriptions);
-    let replayed =
-        asked.filter_map(|(taken, wanted)| taken.ok().filter(|is_new| brings(wanted, *is_new)).map(|_| wanted));
-    let filters: BTreeSet<&TopicFilter> = replayed.map(|wanted| &wanted.filter).collect();
-    replay(broker, session, &filters, id);
+    let replayed = asked.filter(|(taken, wanted)| taken.as_ref().is_ok_and(|is_new| brings(wanted, *is_new)));
+    let filters: Vec<TopicFilter> = replayed.map(|(_, wanted)| wanted.filter.clone()).collect();
+    if !filters.is_empty() {
+        broker.start_replay(session, filters);
+    }
 }
 
 /// Whether a subscription is new, or why there is none.
@@ -97,37 +93,4 @@ fn brings(wanted: &Subscription, is_new: bool) -> bool {
         RetainHandling::DoNotSend => false,
     };
     is_asked_for && !wanted.filter.is_shared()
-}
-
-/// Sends the retained messages under these filters, also when they replace equal ones [MQTT-3.8.4-4]. Where several
-/// filters meet, a message comes once, with the highest quality of service: else one packet full of filters would call
-/// for a multiple of all that is retained.
-fn replay(broker: &mut Broker, key: SessionKey, filters: &BTreeSet<&TopicFilter>, id: Option<SubscriptionId>) {
-    for Retained { message, qos, .. } in found(broker, key, filters) {
-        if message.is_expired(broker.now) {
-            continue;
-        }
-        broker.arrivals += 1;
-        let marks = id.map(|id| Box::new(Marks { subscription_ids: vec![id], ..Marks::default() }));
-        // [MQTT-3.3.1-8]
-        let delivery = Delivery { arrival: broker.arrivals, message, qos, retain: true, marks };
-        broker.deliver(key, delivery, DeliveryContext::SINGLE);
-    }
-}
-
-/// What is retained under those filters, in the order of its topics, with the quality of service it is to be sent with.
-fn found(broker: &Broker, key: SessionKey, filters: &BTreeSet<&TopicFilter>) -> Vec<Retained> {
-    let Some(session) = broker.sessions.get(key) else { return Vec::new() };
-    let set = FilterSet::new(filters.iter().map(|filter| (*filter).clone()));
-    let (mut position, mut steps, mut found) = (Position::default(), usize::MAX, Vec::new());
-    while let Walk::Match { retained, filters } = broker.retained.next_match(&set, &mut position, &mut steps) {
-        let granted = filters.iter().filter_map(|filter| session.subscriptions.get(set.get(*filter)?));
-        let Some(most) = granted.map(|granted| granted.qos).max() else { continue };
-        // mosquitto's clients would end the connection over it at each subscribe; `Shared::restore` logs how to clear it
-        let is_allowed = disallowed_code_point(retained.message.topic.as_str()).is_none();
-        if is_allowed && session.rights.may_read(retained.message.topic.as_str()) {
-            found.push(Retained { qos: retained.qos.min(most), ..retained });
-        }
-    }
-    found
 }

@@ -34,6 +34,7 @@ fn remove(broker: &mut Broker, key: SessionKey, filter: &TopicFilter) -> (Reason
         return (ReasonCode::NoSubscriptionExisted, barrier);
     }
     broker.subscriptions.remove(filter, key);
+    broker.stop_replay(key, filter);
     if is_persistent {
         broker.persist.record(Change::Unsubscribed { client_id, filter: filter.clone() });
     }

@@ -101,6 +101,18 @@ impl FilterSet {
         self.sorted.get(number)
     }
 
+    /// Returns how often the set has `filter`.
+    pub(in crate::broker) fn count(&self, filter: &TopicFilter) -> usize {
+        let is_before = |other: &TopicFilter| compare(other.as_str(), filter.as_str()).is_lt();
+        let first = self.sorted.partition_point(is_before);
+        self.sorted.iter().skip(first).take_while(|other| *other == filter).count()
+    }
+
+    /// Removes the filters that are not to be kept.
+    pub(super) fn retain(&mut self, keep: impl Fn(&TopicFilter) -> bool) {
+        self.sorted = std::mem::take(&mut self.sorted).into_iter().filter(keep).collect();
+    }
+
     /// Returns the number of filters.
     pub(in crate::broker) fn len(&self) -> usize {
         self.sorted.len()

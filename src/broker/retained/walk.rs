@@ -6,7 +6,7 @@ use std::ops::Bound;
 use super::filters::{FilterSet, Next, Search};
 use super::order::{AsTopic, TopicKey, TopicStr, compare};
 use super::{Retained, RetainedMessages};
-use crate::mqtt::TopicName;
+use crate::mqtt::{TopicFilter, TopicName};
 
 /// How far a walk has come. It stays valid whatever happens to the messages in between: a message that exists during
 /// the whole walk is found exactly once for each filter that matches it.
@@ -51,9 +51,24 @@ pub(in crate::broker) enum Walk {
 impl Position {
     /// Returns the position at which `topic` has not yet been given to the filter with this number. A caller that
     /// cannot use all that a slice found goes back to it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a replay does not wait for its socket yet"))]
     pub(in crate::broker) const fn before(topic: TopicName, filter: usize) -> Self {
         Self(Place::At { topic, filter, next: Next::Any })
+    }
+
+    /// Removes the filters that are not to be kept, and returns the same position for the rest. Cost: all filters.
+    pub(in crate::broker) fn retain(&self, filters: &mut FilterSet, keep: impl Fn(&TopicFilter) -> bool) -> Self {
+        let place = match &self.0 {
+            Place::At { topic, filter, .. } => {
+                let filter =
+                    (0..*filter).filter_map(|number| filters.get(number)).filter(|filter| keep(filter)).count();
+                Place::At { topic: topic.clone(), filter, next: Next::Any }
+            }
+            Place::Behind { topic, .. } => Place::Behind { topic: topic.clone(), next: Next::Any },
+            Place::Start => Place::Start,
+            Place::End => Place::End,
+        };
+        filters.retain(keep);
+        Self(place)
     }
 }
 

@@ -36,6 +36,7 @@ struct World {
     /// Requests to persist that nobody has answered.
     requested: Vec<Ticket>,
     read_again: Vec<ConnectionId>,
+    rooms: Vec<ConnectionId>,
     /// Pieces of queues that are to be loaded: behind which arrival, how many.
     loads: Vec<(u64, usize)>,
     /// What everybody may do who asks to come in; `None` while nobody gives a verdict.
@@ -62,6 +63,7 @@ impl World {
             closed: Vec::new(),
             requested: Vec::new(),
             read_again: Vec::new(),
+            rooms: Vec::new(),
             loads: Vec::new(),
             acl: Some(Acl::everything()),
             asking: Vec::new(),
@@ -84,6 +86,7 @@ impl World {
                 }
                 Output::RequestPersist { ticket, .. } => self.requested.push(ticket),
                 Output::RequestRead { connection } => self.read_again.push(connection),
+                Output::RequestRoom { connection } => self.rooms.push(connection),
                 Output::RequestLoad { after, count, .. } => self.loads.push((after, count)),
                 Output::RequestAuthenticate { connection, user_name, client_id, .. } => match &self.acl {
                     None => self.asking.push(connection),

@@ -82,11 +82,90 @@ fn a_message_that_does_not_fit_leaves_no_older_one_in_its_place() {
 }
 
 #[test]
-fn one_subscribe_brings_each_retained_message_once_however_many_filters_match() {
+fn one_subscribe_brings_a_retained_message_once_for_each_of_its_filters_that_match() {
     let mut world = World::new();
     let client = world.join("c", true);
     world.send(client, retain("a/b", "x", 2));
     world.take(client);
     world.send(client, subscribe(&[("#", 0), ("a/#", 2), ("#", 0), ("a/+", 1), ("b", 1)]));
-    assert_eq!(world.take(client), ["suback 5 [0, 2, 0, 1, 1]", "a/b=x q2 id 1 retain"]);
+    let copies = ["a/b=x q0 retain", "a/b=x q0 retain", "a/b=x q1 id 2 retain", "a/b=x q2 id 1 retain"];
+    let got = world.take(client);
+    assert_eq!(got[0], "suback 5 [0, 2, 0, 1, 1]");
+    let mut rest = got[1..].to_vec();
+    rest.sort_unstable();
+    assert_eq!(rest, copies);
+}
+
+#[test]
+fn retained_messages_are_sent_only_as_fast_as_the_socket_takes_them() {
+    let mut world = World::new();
+    let publisher = world.join("p", true);
+    let payload = "x".repeat(10_000);
+    for topic in ["a", "b", "c", "d", "e", "f"] {
+        world.send(publisher, retain(topic, &payload, 0));
+    }
+    let client = world.join("c", true);
+    world.subscribe(client, "#", 0);
+    assert_eq!(world.take(client).len(), 1 + 4, "SUBACK, and messages up to 32 KiB");
+    assert_eq!(world.rooms, [client]);
+    world.publish(publisher, "live", "y", 0, 0);
+    assert_eq!(world.take(client), ["live=y q0"], "live messages do not wait");
+    world.send(publisher, retain("e", "", 0));
+    assert_eq!(world.take(client), ["e= q0"]);
+    world.broker.handle_room(client, world.now);
+    world.drain();
+    assert_eq!(world.take(client), [format!("f={payload} q0 retain")], "what was cleared meanwhile is not sent");
+    assert_eq!(world.rooms, [client]);
+}
+
+#[test]
+fn retained_messages_of_qos_1_wait_for_the_window_and_never_fill_the_queue() {
+    let mut world = World::with(Options { inflight_max: 2, ..Options::default() });
+    let publisher = world.join("p", true);
+    for topic in ["a", "b", "c"] {
+        world.send(publisher, retain(topic, "x", 1));
+    }
+    let client = world.join("c", true);
+    world.subscribe(client, "#", 1);
+    assert_eq!(world.take(client)[1..], ["a=x q1 id 1 retain", "b=x q1 id 2 retain"]);
+    world.send(client, Packet::PubAck(ack(1)));
+    assert_eq!(world.take(client), ["c=x q1 id 3 retain"]);
+}
+
+#[test]
+fn a_replay_goes_on_when_the_client_of_a_kept_session_comes_back_and_ends_with_its_subscription() {
+    let mut world = World::with(Options { inflight_max: 1, ..Options::default() });
+    let publisher = world.join("p", true);
+    for topic in ["a", "b", "c"] {
+        world.send(publisher, retain(topic, "x", 1));
+    }
+    let client = world.join("c", false);
+    world.subscribe(client, "#", 1);
+    assert_eq!(world.take(client), ["a=x q1 id 1 retain", "suback 5 [1]"]);
+    world.cut(client);
+    let (client, got) = world.rejoin("c");
+    assert_eq!(got, ["a=x q1 id 1 dup retain"]);
+    world.send(client, Packet::PubAck(ack(1)));
+    assert_eq!(world.take(client), ["b=x q1 id 2 retain"]);
+    world.send(client, unsubscribe("#"));
+    world.send(client, Packet::PubAck(ack(2)));
+    assert_eq!(world.take(client), ["unsuback 6"]);
+}
+
+#[test]
+fn a_long_replay_is_done_in_slices() {
+    let mut world = World::new();
+    let publisher = world.join("p", true);
+    for number in 0..1000 {
+        world.send(publisher, retain(&format!("a/{number}/b"), "x", 0));
+    }
+    let client = world.join("c", true);
+    world.subscribe(client, "+/+/c", 0);
+    assert_eq!(world.take(client), ["suback 5 [0]"]);
+    let mut slices = 0;
+    while world.broker.has_work() {
+        slices += 1;
+        world.broker.handle_work(world.now);
+    }
+    assert!((3..100).contains(&slices), "{slices} slices");
 }

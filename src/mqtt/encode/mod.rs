@@ -12,7 +12,7 @@ use super::packet::{Disconnect, Packet, ProtocolVersion};
 use super::packet_type::PacketType;
 
 pub(super) use properties::encode_message_fields;
-pub(super) use publish::{encode_publish, publish_layout};
+pub(super) use publish::{encode_publish, encode_publish_head, publish_layout};
 pub(super) use short::Short;
 
 /// The largest remaining length that four bytes can say (section 2.2.3).

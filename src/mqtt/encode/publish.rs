@@ -54,18 +54,30 @@ pub(in super::super) fn publish_layout(publish: &Publish<'_>, version: ProtocolV
     PublishLayout { length: header_len + parts.remaining_length, packet_id_at }
 }
 
+/// Appends a PUBLISH.
 pub(in super::super) fn encode_publish(publish: &Publish<'_>, version: ProtocolVersion, out: &mut Vec<u8>) {
     let parts = Parts::of(publish, version);
-    out.push(parts.first_byte);
-    push_variable(parts.remaining_length, out);
-    push_field(parts.topic, out);
-    if let Some(packet_id) = parts.packet_id {
-        out.extend_from_slice(&packet_id.get().to_be_bytes());
-    }
-    if let Some((properties, length)) = &parts.properties {
-        push_publish_properties(properties, *length, out);
-    }
+    parts.push_head(out);
     out.extend_from_slice(parts.payload);
+}
+
+/// Appends everything of a PUBLISH before its payload.
+pub(in super::super) fn encode_publish_head(publish: &Publish<'_>, version: ProtocolVersion, out: &mut Vec<u8>) {
+    Parts::of(publish, version).push_head(out);
+}
+
+impl Parts<'_> {
+    fn push_head(&self, out: &mut Vec<u8>) {
+        out.push(self.first_byte);
+        push_variable(self.remaining_length, out);
+        push_field(self.topic, out);
+        if let Some(packet_id) = self.packet_id {
+            out.extend_from_slice(&packet_id.get().to_be_bytes());
+        }
+        if let Some((properties, length)) = &self.properties {
+            push_publish_properties(properties, *length, out);
+        }
+    }
 }
 
 #[cfg(test)]
