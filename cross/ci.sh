@@ -18,7 +18,7 @@ for option; do
         --release) profile=release ;;
         --build) parts=(build_everything) ;;
         --test) parts=(test_everything) ;;
-        *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 64 ;;
+        *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 64 ;;
     esac
 done
 targets=(
@@ -44,7 +44,7 @@ PROGRAMS
     DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
 }
 
-# Builds one target in a target directory of its own, and keeps its program and its build time for the tests.
+# Builds one target and keeps its program and its build time for the tests.
 build() {
     local target=$1 began=$SECONDS binary
     printf -- '-- %s, profile %s\n' "$target" "$profile"
