@@ -1,6 +1,6 @@
 //! Bytes to packets and back, in every version.
 
-use sensegate::mqtt::{Decoded, Frame, Packet, ProtocolVersion, decode, encode};
+use sensegate::mqtt::{DecodeError, Decoded, Frame, Packet, ProtocolVersion, decode, decode_from_client, encode};
 
 /// Heap that a decode may take for one byte of its input: a subscription of four bytes becomes a value of 32 in a list
 /// that grows by doubling.
@@ -39,6 +39,15 @@ fn check_packet(bytes: &[u8], version: ProtocolVersion, packet: &Packet<'_>, len
         check_prefix(own, version, end);
     }
     check_again(version, packet, length);
+    check_from_client(own, version, packet, length);
+}
+
+/// A server decodes a client's packet as the same, or refuses it for a code point of one of its strings.
+fn check_from_client(own: &[u8], version: ProtocolVersion, packet: &Packet<'_>, length: usize) {
+    match decode_from_client(own, version, usize::MAX) {
+        Ok(decoded) => assert_eq!(decoded, Decoded::Packet { packet: packet.clone(), length }),
+        Err(error) => assert!(matches!(error, DecodeError::DisallowedCodePoint { .. }), "{error}"),
+    }
 }
 
 /// A part of a packet is incomplete and nothing else.

@@ -1,7 +1,10 @@
 //! What a client must not send once it is connected: the connection is closed, and nobody else notices.
 
 use crate::support::Gateway;
-use crate::wire::{DUP, Packet, QOS1, Raw, packet, publish, publish_id, string, subscribe, unsubscribe};
+use crate::wire::{
+    CLEAN_SESSION, DUP, Packet, QOS1, RETAIN, Raw, WILL, connect, packet, publish, publish_id, string, subscribe,
+    unsubscribe,
+};
 
 /// What mosquitto lets pass when it stands in.
 const STAND_IN_FORGIVES: [&str; 7] = [
@@ -58,6 +61,46 @@ fn invalid_topic_names_are_closed() {
         ("NUL in a filter", subscribe(1, &[("a\0b", 0)])),
         ("plus, to be acknowledged", publish_id(QOS1, "a/+/b", 1, "x")),
     ]);
+}
+
+/// Version 3.1.1, section 1.5.3: a receiver may close the connection over these code points, and mosquitto does.
+#[test]
+fn control_characters_and_non_characters_are_closed() {
+    for character in
+        ["\x01", "\n", "\x1F", "\x7F", "\u{80}", "\u{9F}", "\u{FDD0}", "\u{FFFE}", "\u{FFFF}", "\u{10FFFF}"]
+    {
+        let text = format!("a/{character}");
+        let will = [string(&text), string("x")].concat();
+        check_closed(&[
+            ("topic", publish_to(text.as_bytes())),
+            ("topic, retained", publish(RETAIN, &text, "x")),
+            ("topic, to be acknowledged", publish_id(QOS1, &text, 1, "x")),
+            ("filter", subscribe(1, &[(&text, 0)])),
+            ("second filter", subscribe(1, &[("good", 0), (&text, 0)])),
+        ]);
+        let gateway = Gateway::start("");
+        for (what, bytes) in [
+            ("client identifier", connect(&text, CLEAN_SESSION, 60, &[])),
+            ("will topic", connect("a", CLEAN_SESSION | WILL, 60, &will)),
+            ("user name", connect("a", CLEAN_SESSION | 0x80, 60, &string(&text))),
+        ] {
+            let mut raw = Raw::open(&gateway);
+            raw.send(&bytes);
+            let answers = raw.expect_closed();
+            let is_refused = |packet: &Packet| packet.first == 0x20 && packet.body[1] != 0;
+            assert!(answers.iter().all(is_refused), "{what} {character:?}: {answers:02x?}");
+        }
+    }
+}
+
+#[test]
+fn characters_beside_the_refused_ones_are_accepted() {
+    let gateway = Gateway::start("");
+    let mut raw = Raw::connect(&gateway, "beside");
+    for character in [" ", "~", "\u{A0}", "\u{FDCF}", "\u{FDF0}", "\u{FFFD}", "\u{FEFF}", "\u{10000}", "\u{10FFFD}"] {
+        raw.send(&publish_id(QOS1, &format!("a/{character}"), 1, "x"));
+        raw.expect_bytes(&[0x40, 2, 0, 1]);
+    }
 }
 
 #[test]

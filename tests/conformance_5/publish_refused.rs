@@ -80,6 +80,19 @@ fn properties_that_are_not_utf_8_are_malformed() {
     }
 }
 
+/// §1.5.4: a receiver may treat these code points as malformed, and mosquitto does.
+#[test]
+fn control_characters_in_a_topic_or_a_property_are_malformed() {
+    let gateway = Gateway::start("");
+    for bad in ["a\x01", "a\n", "a\x7F", "a\u{85}", "a\u{FFFF}"] {
+        check(&gateway, bad, &Publish::new(bad, "x"), &[0x81]);
+        let user = |name: &str, value: &str| [vec![0x26], string(name), string(value)].concat();
+        for property in [text(CONTENT_TYPE, bad), text(RESPONSE_TOPIC, bad), user(bad, "a"), user("a", bad)] {
+            check(&gateway, bad, &Publish::new("a", "x").property(property), &[0x81]);
+        }
+    }
+}
+
 /// [MQTT-3.3.2-14]
 #[test]
 fn a_response_topic_with_a_wildcard_is_refused() {

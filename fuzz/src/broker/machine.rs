@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sensegate::broker::{self, Broker, Change, ConnectionId, Options, Origin, Output, Ticket};
-use sensegate::mqtt::{ClientId, Decoded, connect_version, decode};
+use sensegate::mqtt::{ClientId, Decoded, connect_version, decode_from_client};
 
 use super::operation::Operation;
 use super::peer::{End, Peer, payload_of};
@@ -183,7 +183,7 @@ impl Machine {
             && peer.is_open()
             && !peer.is_asking
         {
-            match decode(bytes, peer.version, self.options.packet_bytes_max) {
+            match decode_from_client(bytes, peer.version, self.options.packet_bytes_max) {
                 Ok(Decoded::Packet { packet, length }) => {
                     peer.has_sent(&packet);
                     self.payloads.extend(payload_of(&packet));
