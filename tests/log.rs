@@ -1,4 +1,4 @@
-//! What the log says of peers that break the protocol, and in which form.
+//! What the log says about clients, how often, and in which form.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail like the test itself")]
 
@@ -14,6 +14,22 @@ use support::{Gateway, PATIENCE, Process, eventually, skip_or_fail};
 
 /// A CONNECT whose reserved flag is set, which no client sends [MQTT-3.1.2-3].
 const RESERVED_FLAG: [u8; 14] = [0x10, 12, 0, 4, b'M', b'Q', b'T', b'T', 4, 0b0000_0011, 0, 60, 0, 0];
+
+const DISCONNECT: [u8; 2] = [0xE0, 0];
+
+/// SUBSCRIBE to `#` with QoS 1.
+const SUBSCRIBE_TO_ALL: [u8; 8] = [0x82, 6, 0, 1, 0, 1, b'#', 1];
+
+fn connect(client_id: &str, flags: u8) -> Vec<u8> {
+    let length = u8::try_from(client_id.len()).unwrap();
+    [&[0x10, 12 + length, 0, 4, b'M', b'Q', b'T', b'T', 4, flags, 0, 60, 0, length], client_id.as_bytes()].concat()
+}
+
+/// PUBLISH with QoS 1 and no payload.
+fn publish(topic: &str) -> Vec<u8> {
+    let length = u8::try_from(topic.len()).unwrap();
+    [&[0x32, 4 + length, 0, length], topic.as_bytes(), &[0, 1]].concat()
+}
 
 /// Sends `bytes` on a connection of its own and waits until the broker closes it.
 fn offend(gateway: &Gateway, bytes: &[u8]) {
@@ -31,9 +47,43 @@ fn a_malformed_packet_is_told_with_its_clause_and_a_flood_of_them_in_a_few_lines
     for _ in 0..50 {
         offend(&gateway, &RESERVED_FLAG);
     }
-    eventually("the end of the lines is told", || gateway.printed().contains("are not logged").then_some(()));
-    let told = gateway.printed().matches("[MQTT-3.1.2-3]").count();
-    assert!((2..=5).contains(&told), "{told} lines:\n{}", gateway.printed());
+    eventually("the last line says so", || gateway.printed().contains("are counted and not shown").then_some(()));
+    assert_eq!(gateway.printed().matches("[MQTT-3.1.2-3]").count(), 5, "{}", gateway.printed());
+}
+
+#[test]
+fn clients_that_connect_and_close_fill_no_log() {
+    let gateway = Gateway::start("");
+    for _ in 0..100 {
+        drop(TcpStream::connect(gateway.address()).unwrap());
+    }
+    // the broker has handled the others when it answers this one
+    offend(&gateway, &RESERVED_FLAG);
+    eventually("the line about the last one", || gateway.printed().contains("[MQTT-3.1.2-3]").then_some(()));
+    let lines = gateway.printed().matches("the client closed it without DISCONNECT").count();
+    assert_eq!(lines, 5, "{}", gateway.printed());
+}
+
+#[test]
+fn many_denied_messages_of_one_client_hide_no_loss_of_another() {
+    let directory = tempfile::tempdir().unwrap();
+    let acl = directory.path().join("acl");
+    fs::write(&acl, "topic write allowed\ntopic read #\n").unwrap();
+    let limits = "[broker.limits]\nqueue_messages = 1\ninflight = 1";
+    let gateway = Gateway::start(&format!("[broker]\nacl_file = \"{}\"\n{limits}", acl.display()));
+    // a session of QoS 1 without a connection
+    offend(&gateway, &[&connect("absent", 0)[..], &SUBSCRIBE_TO_ALL, &DISCONNECT].concat());
+    let denied = publish("denied").repeat(50);
+    offend(&gateway, &[&connect("denied", 2)[..], &denied, &DISCONNECT].concat());
+    let allowed = publish("allowed").repeat(5);
+    offend(&gateway, &[&connect("allowed", 2)[..], &allowed, &DISCONNECT].concat());
+    eventually("the loss", || gateway.printed().contains("queued message dropped client=absent").then_some(()));
+    let printed = gateway.printed();
+    assert_eq!(printed.matches("message refused client=denied").count(), 5, "{printed}");
+    let loss = printed.lines().find(|line| line.contains("queued message dropped")).unwrap();
+    for part in ["reason=", "key=broker.limits.queue_", "remedy="] {
+        assert!(loss.contains(part), "{loss}");
+    }
 }
 
 #[test]

@@ -16,16 +16,15 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tracing::warn;
 
 use super::carrier::{Carrier, Wire};
-use super::complaints::Verdict;
 use super::connection;
 use super::fair::Source;
 use super::frames::Frames;
 use super::gate::Door;
-use super::hub::Shared;
+use super::hub::{Hub, Shared};
 use super::layered::Layered;
+use super::log_lines::{self, Kind, Line, Subject};
 use super::login_bytes::LoginMeter;
 use super::network::Network;
 use super::places::Full;
@@ -151,7 +150,10 @@ pub(super) fn open(
         drop(slot);
         match result {
             Ok(layered) => drop(shared.open(door, address, Stream::Layered(Box::new(layered)))),
-            Err(error) => shared.complain(address, "connection refused", &error.to_string()),
+            Err(error) => {
+                let reason = error.to_string();
+                shared.log_of_address(&log_lines::broken(Kind::NoLogin, &reason), address);
+            }
         }
     });
     if let Some(arriving) = shared.hub.borrow_mut().arriving.get_mut(key) {
@@ -262,11 +264,8 @@ impl Shared {
         let lack = self.hub.borrow().peers.places.lack(address);
         match lack {
             None => return true,
-            Some(Full::InAll) => self.complain(address, "connection refused", "broker.limits.connections are open"),
-            Some(Full::Address) => {
-                let why = "its address has broker.limits.connections_per_address open";
-                self.complain(address, "connection refused", why);
-            }
+            Some(Full::InAll) => self.log_of_address(&log_lines::too_many_connections(), address),
+            Some(Full::Address) => self.log_of_address(&log_lines::too_many_connections_of_address(), address),
         }
         false
     }
@@ -299,28 +298,25 @@ impl Shared {
         arriving.task.iter().for_each(AbortHandle::abort);
         let address = arriving.address;
         drop(hub);
-        self.complain(address, "connection refused", reason);
+        self.log_of_address(&log_lines::broken(Kind::NoLogin, reason), address);
     }
 
     /// Ends a connection whose TLS or WebSocket is broken.
     pub(super) fn broken(&self, connection: ConnectionId, why: &str) {
-        let address = self.hub.borrow_mut().peers.get_mut(connection).and_then(|peer| {
+        let mut hub = self.hub.borrow_mut();
+        let Hub { peers, log, .. } = &mut *hub;
+        if let Some(peer) = peers.get_mut(connection) {
             peer.is_closing = true;
-            peer.address
-        });
-        self.complain(address, "connection closed", why);
+            let subject = Subject { client: peer.client_id(), address: peer.address };
+            log.write(&log_lines::broken(Kind::ProtocolError, why), subject, clock::monotonic());
+        }
+        drop(hub);
         self.close(connection);
     }
 
-    /// Tells, now and then, what became of somebody, and why.
-    fn complain(&self, address: Option<IpAddr>, what: &str, why: &str) {
-        match self.hub.borrow_mut().complaints.judge(address, clock::monotonic()) {
-            Verdict::Show => warn!(?address, "{what}: {why}"),
-            Verdict::ShowLast => {
-                warn!(?address, "{what}: {why}; further ones of this address are not logged for a minute");
-            }
-            Verdict::Hide => {}
-        }
+    /// Writes a line about a connection that has sent no CONNECT.
+    fn log_of_address(&self, line: &Line<'_>, address: Option<IpAddr>) {
+        self.hub.borrow_mut().log.write(line, Subject { client: "", address }, clock::monotonic());
     }
 }
 

@@ -11,13 +11,12 @@ use std::time::Duration;
 use slotmap::SlotMap;
 use tokio::io::ReadBuf;
 use tokio::sync::Notify;
-use tracing::{info, warn};
 
 use super::arrival::{Arriving, ArrivingKey};
-use super::complaints::{Complaints, Verdict};
 use super::connection::Input;
 use super::durable::{self, Durable, Meaning};
 use super::gate::{Door, Gate};
+use super::log_lines::{self, Line, Log, Subject};
 use super::login_bytes::{LoginBudget, LoginMeter};
 use super::outbox::Pool;
 use super::peers::{Peer, Peers};
@@ -28,7 +27,7 @@ use super::workers::{self, Workers};
 use crate::base::clock::{self, Monotonic};
 use crate::broker::state::State;
 use crate::broker::{Broker, CloseReason, ConnectionId, Output, SendClass, Ticket};
-use crate::mqtt::{DecodeError, Frame, Packet, ProtocolVersion};
+use crate::mqtt::{DecodeError, Frame, Packet, ProtocolVersion, disallowed_code_point};
 use crate::store::Answer;
 
 /// Outputs after which a connection's turn is over, so that a packet to many receivers is not followed by a thousand
@@ -85,7 +84,7 @@ pub(super) struct Hub {
     pub(super) durable: Durable,
     /// The deadline that the timer's task waits for.
     armed: Option<Monotonic>,
-    pub(super) complaints: Complaints,
+    pub(super) log: Log,
     /// Outputs carried out in this turn.
     turn_outputs: usize,
     /// Messages of QoS 0 that were left out, of all peers there ever were.
@@ -117,7 +116,7 @@ impl Shared {
             pool: Pool::default(),
             durable,
             armed: None,
-            complaints: Complaints::default(),
+            log: Log::default(),
             turn_outputs: 0,
             left_out: 0,
             packet_bytes_max,
@@ -218,7 +217,8 @@ impl Shared {
         let mut hub = self.hub.borrow_mut();
         if let Some(peer) = hub.peers.remove(connection) {
             if !peer.is_closing {
-                info!(client = peer.name(), "connection closed by the client without DISCONNECT");
+                let subject = Subject { client: peer.client_id(), address: peer.address };
+                hub.log.write(&log_lines::gone(peer.left_out), subject, clock::monotonic());
             }
             peer.stop();
         }
@@ -235,6 +235,7 @@ impl Shared {
         }
         let left_out = hub.left_out;
         hub.broker.handle_traffic(self.received.get(), self.sent.get(), left_out, now);
+        hub.log.summarise(now);
         hub.broker.handle_timeout(now);
         self.carry_out(&mut hub);
         hub.armed = hub.next_deadline();
@@ -244,7 +245,11 @@ impl Shared {
     /// Begins with what outlived the last process.
     pub(super) fn restore(&self, state: State) {
         let mut hub = self.hub.borrow_mut();
-        let Hub { broker, gate, .. } = &mut *hub;
+        let Hub { broker, gate, log, .. } = &mut *hub;
+        let retained = state.retained.iter().map(|retained| retained.message.topic.as_str());
+        for topic in retained.filter(|topic| disallowed_code_point(topic).is_some()) {
+            log.write(&log_lines::retained_not_sent(topic), Subject { client: "", address: None }, clock::monotonic());
+        }
         broker.restore(state, clock::monotonic(), |user, client_id| gate.standing_today(user, client_id));
         self.carry_out(&mut hub);
     }
@@ -347,7 +352,7 @@ impl Shared {
 impl Hub {
     fn next_deadline(&self) -> Option<Monotonic> {
         let lingering = self.lingering.front().map(|(deadline, _)| *deadline);
-        self.broker.next_deadline().into_iter().chain(lingering).min()
+        self.broker.next_deadline().into_iter().chain(lingering).chain(self.log.next_deadline()).min()
     }
 
     fn pop_overdue(&mut self, now: Monotonic) -> Option<ConnectionId> {
@@ -378,7 +383,8 @@ impl Hub {
             Output::RequestLoad { client_id, after, count } => self.durable.load(client_id, after, count),
             Output::NotifyConnected { connection, client_id, session_present } => {
                 if let Some(peer) = self.peers.get_mut(connection) {
-                    info!(client = %client_id, address = peer.address.map(tracing::field::display), session_present, "client connected");
+                    let subject = Subject { client: client_id.as_str(), address: peer.address };
+                    self.log.write(&log_lines::connected(session_present), subject, clock::monotonic());
                     peer.client_id = Some(client_id);
                     peer.end_login(self.packet_bytes_max);
                 }
@@ -386,19 +392,13 @@ impl Hub {
             // carried out by `Hub::ask`
             Output::RequestAuthenticate { .. } => {}
             Output::NotifyDenied { client_id, topic } => {
-                if self.complaints.judge(None, clock::monotonic()) != Verdict::Hide {
-                    warn!(client = %client_id, %topic, "a message was not taken: its client may not write to this topic");
-                }
+                self.log_of_session(&log_lines::publish_denied(&topic), client_id.as_str());
             }
             Output::NotifyDropped { client_id } => {
-                if self.complaints.judge(None, clock::monotonic()) != Verdict::Hide {
-                    warn!(client = %client_id, "queue is full: a message was dropped; raise broker.limits.queue_messages or queue_size, or let the client connect more often");
-                }
+                self.log_of_session(&log_lines::message_dropped(), client_id.as_str());
             }
             Output::NotifyRetainedFull { topic } => {
-                if self.complaints.judge(None, clock::monotonic()) != Verdict::Hide {
-                    warn!(%topic, "the store of retained messages is full: this one is not kept; raise broker.limits.retained_messages or retained_size");
-                }
+                self.log_of_session(&log_lines::retained_refused(topic.as_str()), "");
             }
         }
     }
@@ -408,6 +408,10 @@ impl Hub {
         if class == SendClass::MayDrop && peer.outbox.bytes() > send_buffer_bytes_max {
             peer.left_out += 1;
             self.left_out += 1;
+            if peer.left_out == 1 {
+                let subject = Subject { client: peer.client_id(), address: peer.address };
+                self.log.write(&log_lines::slow_client(), subject, clock::monotonic());
+            }
             return;
         }
         peer.outbox.push(frame, &mut self.pool);
@@ -419,20 +423,15 @@ impl Hub {
         peer.is_closing = true;
         peer.login = None;
         peer.input = Input::default();
-        let (client, address) = (peer.name(), peer.address);
-        if reason.is_peers_fault() || matches!(reason, CloseReason::Refused(_)) {
-            match self.complaints.judge(address, clock::monotonic()) {
-                Verdict::Show => warn!(client, ?address, %reason, "connection closed"),
-                Verdict::ShowLast => {
-                    warn!(client, ?address, %reason, "connection closed; further ones of this address are not logged for a minute");
-                }
-                Verdict::Hide => {}
-            }
-        } else {
-            info!(client, ?address, %reason, left_out = peer.left_out, "connection closed");
-        }
+        let subject = Subject { client: peer.client_id(), address: peer.address };
+        self.log.write(&log_lines::closed(reason, peer.left_out), subject, clock::monotonic());
         self.linger(connection);
         self.mark(connection);
+    }
+
+    /// Writes a line about a session whose address is not known.
+    fn log_of_session(&mut self, line: &Line<'_>, client: &str) {
+        self.log.write(line, Subject { client, address: None }, clock::monotonic());
     }
 
     /// Sets the deadline of an ended connection, whatever waits for its socket: TLS and WebSocket may hold bytes of their

@@ -13,7 +13,6 @@
 mod arrival;
 mod bind;
 mod carrier;
-mod complaints;
 mod connection;
 mod durable;
 mod fair;
@@ -23,6 +22,8 @@ mod gate;
 mod hub;
 mod layered;
 mod listener;
+mod log_limiter;
+mod log_lines;
 mod login_bytes;
 mod network;
 mod outbox;

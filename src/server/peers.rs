@@ -158,8 +158,8 @@ impl Peer {
         self.client_id.as_ref().filter(|_| is_certified)
     }
 
-    /// Returns what a log calls the client. This identifies nobody: any client may have this identifier.
-    pub(super) fn name(&self) -> &str {
-        self.client_id.as_ref().map_or("-", ClientId::as_str)
+    /// Returns the client identifier; empty before CONNECT.
+    pub(super) fn client_id(&self) -> &str {
+        self.client_id.as_ref().map_or("", ClientId::as_str)
     }
 }

@@ -215,7 +215,7 @@ fn what_is_no_tls_ends_its_connection_alone() {
         let answer = read_to_the_end(&mut stream);
         assert!(answer.len() < 16 && !answer.starts_with(&CONNACK), "at most an alert: {answer:02X?}");
     }
-    eventually("it is told", || guarded.served.gateway.printed().contains("connection refused: TLS: ").then_some(()));
+    eventually("it is told", || guarded.served.gateway.printed().contains("reason=\"TLS: ").then_some(()));
     inside.write_all(&[0xC0, 0]).unwrap();
     expect(&mut inside, &[0xD0, 0]);
 }

@@ -72,7 +72,7 @@ fn a_text_frame_ends_the_connection() {
         // [MQTT-6.0.0-1]
         client.expect_close(1003);
     }
-    let told = || served.gateway.printed().contains("connection closed: MQTT is binary").then_some(());
+    let told = || served.gateway.printed().contains("reason=\"MQTT is binary").then_some(());
     eventually("it is told", told);
 }
 
