@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use sensegate::base::clock::{Monotonic, Wall, monotonic};
 use sensegate::base::ids::BootId;
-use sensegate::broker::{Change, Delivery, Message, Owner};
+use sensegate::broker::{Change, Delivery, Message, Owner, Ticket};
 use sensegate::mqtt::{ClientId, QoS, TopicName};
 use sensegate::store::{Answer, Clocks, Options, Request, Store, StoreThread, Sync, ThreadOptions};
 
@@ -167,21 +167,24 @@ fn thread(name: &str, window: u64, delay: Duration) {
     let store = place.open(Sync::Always);
     let thread = StoreThread::spawn(store, options, move |answer| answers.send(answer).unwrap()).unwrap();
     let meter = Meter::start();
-    for ticket in 1..=total + window {
-        if ticket > window {
-            wait(&answered);
+    let mut written = 0;
+    for number in 1..=total + window {
+        while number > written + window {
+            written = wait(&answered);
         }
-        if ticket <= total {
-            let changes = vec![enqueued(client(1), ticket, &message("a/b"))];
-            thread.request(Request::Commit { ticket, changes }).unwrap();
+        if number <= total {
+            let changes = vec![enqueued(client(1), number, &message("a/b"))];
+            thread.request(Request::Commit { ticket: Ticket(number), changes }).unwrap();
         }
     }
     meter.print(name, total);
     thread.stop().unwrap();
 }
 
-fn wait(answered: &Receiver<Answer<u64>>) {
-    assert!(matches!(answered.recv().unwrap(), Answer::Written(_)));
+/// Waits for an answer; returns the highest ticket that is written.
+fn wait(answered: &Receiver<Answer>) -> u64 {
+    let Answer::Written(tickets) = answered.recv().unwrap() else { panic!("not written") };
+    tickets.last.0
 }
 
 fn open(name: &str) {

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use sensegate::broker::{Change, Granted};
+use sensegate::broker::{Change, Granted, Ticket};
 use sensegate::mqtt::{QoS, TopicFilter, TopicName};
 use sensegate::store::{
     Answer, Backlog, KeptWill, Options, Phase, Request, Sent, Store, StoreError, StoreThread, ThreadOptions,
@@ -205,14 +205,12 @@ fn the_thread_answers_in_order_and_loads_behind_earlier_commits() {
     let (answers, answered) = mpsc::channel();
     let thread = spawn(place.open().0, ThreadOptions::default(), &answers);
     for n in 1..=100 {
-        thread.request(Request::Commit { ticket: n, changes: vec![enqueued("c", n, b"x")] }).unwrap();
+        thread.request(Request::Commit { ticket: Ticket(n), changes: vec![enqueued("c", n, b"x")] }).unwrap();
     }
     thread.request(Request::Load { client_id: client("c"), after: 98, count: 10 }).unwrap();
     thread.stop().unwrap();
     let answered: Vec<_> = answered.try_iter().collect();
-    let tickets: Vec<_> =
-        answered.iter().filter_map(|a| if let Answer::Written(n) = a { Some(*n) } else { None }).collect();
-    assert_eq!(tickets, (1..=100).collect::<Vec<_>>());
+    assert_eq!(written(&answered), (1..=100).collect::<Vec<_>>());
     let Some(Answer::Loaded { result: Ok(loaded), .. }) = answered.last() else { panic!("{answered:?}") };
     assert_eq!(loaded.deliveries.iter().map(|d| d.arrival).collect::<Vec<_>>(), [99, 100]);
     assert_eq!(arrivals(&place.state()).len(), 100);
@@ -225,14 +223,21 @@ fn a_request_beyond_the_bound_is_given_back() {
     let options = ThreadOptions { requests_max: 2, delay: Duration::from_millis(20) };
     let thread = spawn(place.open().0, options, &answers);
     let mut taken = 0;
-    while thread.request(Request::Commit { ticket: taken + 1, changes: vec![started("c")] }).is_ok() {
+    while thread.request(Request::Commit { ticket: Ticket(taken + 1), changes: vec![started("c")] }).is_ok() {
         taken += 1;
     }
     thread.stop().unwrap();
-    assert_eq!(answered.try_iter().count() as u64, taken);
+    assert_eq!(written(&answered.try_iter().collect::<Vec<_>>()), (1..=taken).collect::<Vec<_>>());
 }
 
-fn spawn(store: Store, options: ThreadOptions, answers: &mpsc::Sender<Answer<u64>>) -> StoreThread<u64> {
+/// Numbers of the tickets that were written, in the order of the answers.
+fn written(answers: &[Answer]) -> Vec<u64> {
+    let ranges =
+        answers.iter().filter_map(|answer| if let Answer::Written(range) = answer { Some(range) } else { None });
+    ranges.flat_map(|range| range.iter()).map(|ticket| ticket.0).collect()
+}
+
+fn spawn(store: Store, options: ThreadOptions, answers: &mpsc::Sender<Answer>) -> StoreThread {
     let answers = answers.clone();
     StoreThread::spawn(store, options, move |answer| answers.send(answer).unwrap()).unwrap()
 }
@@ -244,23 +249,27 @@ fn a_ticket_without_room_waits_and_one_that_needs_none_does_not() {
     let (answers, answered) = mpsc::channel();
     let thread = spawn(store, ThreadOptions::default(), &answers);
     let next = || answered.recv_timeout(Duration::from_secs(20)).unwrap();
-    let ask = |ticket, changes| thread.request(Request::Commit { ticket, changes }).unwrap();
+    let ask = |ticket, changes| thread.request(Request::Commit { ticket: Ticket(ticket), changes }).unwrap();
     let mut ticket = 0;
     loop {
         ticket += 1;
         ask(ticket, vec![enqueued("c", ticket, &[1; 3_000])]);
         match next() {
-            Answer::Written(n) => assert_eq!(n, ticket),
-            other => break assert_eq!(other, Answer::Waits(ticket, StoreError::Full)),
+            Answer::Waits(waiting, error) => break assert_eq!((waiting, error), (Ticket(ticket), StoreError::Full)),
+            answer => assert_eq!(written(&[answer]), [ticket]),
         }
     }
     assert_eq!(next(), Answer::Trouble(StoreError::Full));
     ask(ticket + 1, vec![sent("c", 1, 1)]);
-    assert_eq!(next(), Answer::Written(ticket + 1));
+    assert_eq!(written(&[next()]), [ticket + 1]);
     ask(ticket + 2, vec![dequeued("c", 1), dequeued("c", 2), dequeued("c", 3)]);
-    let healed = [next(), next(), next()];
-    assert!(healed.contains(&Answer::Written(ticket + 2)), "{healed:?}");
-    assert!(healed.contains(&Answer::Written(ticket)) && healed.contains(&Answer::Recovered), "{healed:?}");
+    let mut healed = vec![next()];
+    while healed.last() != Some(&Answer::Recovered) {
+        healed.push(next());
+    }
+    let mut written = written(&healed);
+    written.sort_unstable();
+    assert_eq!(written, [ticket, ticket + 2]);
     thread.stop().unwrap();
     assert_eq!(arrivals(&place.state()), (4..=ticket).collect::<Vec<_>>());
 }

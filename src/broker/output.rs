@@ -12,7 +12,7 @@ slotmap::new_key_type! {
 
 /// Names one request to persist; later requests have greater tickets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub(super) u64);
+pub struct Ticket(pub u64);
 
 /// One thing that the world outside is to do or may want to know.
 #[derive(Clone, Debug, PartialEq)]

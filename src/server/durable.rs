@@ -8,7 +8,7 @@ use tracing::{error, info, warn};
 
 use crate::broker::{Change, Delivery, Disk, Ticket};
 use crate::mqtt::ClientId;
-use crate::store::{Answer, Loaded, Request, Store, StoreError, StoreThread, ThreadOptions};
+use crate::store::{Answer, Loaded, Request, Store, StoreError, StoreThread, ThreadOptions, Tickets};
 
 /// The way to durability.
 #[derive(Debug)]
@@ -23,17 +23,17 @@ pub(super) enum Durable {
 /// what peers can make grow is bounded by what they were read.
 #[derive(Debug)]
 pub(super) struct Writer {
-    thread: StoreThread<Ticket>,
-    waiting: VecDeque<Request<Ticket>>,
+    thread: StoreThread,
+    waiting: VecDeque<Request>,
 }
 
 /// Answers of the store's thread on their way to the broker's.
-pub(super) type Answers = mpsc::UnboundedReceiver<Answer<Ticket>>;
+pub(super) type Answers = mpsc::UnboundedReceiver<Answer>;
 
 /// What an answer means to the machine.
 pub(super) enum Meaning {
-    /// So much is durable.
-    Written(Ticket),
+    /// These tickets are durable.
+    Written(Tickets),
     /// A piece of a queue.
     Loaded(ClientId, Vec<Delivery>),
     /// How the disk takes what is written.
@@ -121,7 +121,7 @@ impl Durable {
 }
 
 impl Writer {
-    fn request(&mut self, request: Request<Ticket>) {
+    fn request(&mut self, request: Request) {
         self.waiting.push_back(request);
         self.hand_on();
     }
@@ -139,9 +139,9 @@ impl Writer {
 }
 
 /// Logs what an answer tells the operator; gives what it tells the machine.
-pub(super) fn read(answer: Answer<Ticket>) -> Meaning {
+pub(super) fn read(answer: Answer) -> Meaning {
     match answer {
-        Answer::Written(ticket) => Meaning::Written(ticket),
+        Answer::Written(tickets) => Meaning::Written(tickets),
         Answer::Loaded { client_id, result } => read_piece(client_id, result),
         Answer::Waits(..) => Meaning::None,
         Answer::Trouble(cause) => {

@@ -26,7 +26,7 @@ use super::stream::{Read, Stream};
 use super::workers::{self, Workers};
 use crate::base::clock::{self, Monotonic};
 use crate::broker::state::State;
-use crate::broker::{Broker, CloseReason, ConnectionId, Output, SendClass, Ticket};
+use crate::broker::{Broker, CloseReason, ConnectionId, Output, SendClass};
 use crate::mqtt::{DecodeError, Frame, Packet, ProtocolVersion, disallowed_code_point};
 use crate::store::Answer;
 
@@ -269,11 +269,11 @@ impl Shared {
     }
 
     /// Takes an answer of the store's thread.
-    pub(super) fn answered(&self, answer: Answer<Ticket>) {
+    pub(super) fn answered(&self, answer: Answer) {
         let mut hub = self.hub.borrow_mut();
         let now = clock::monotonic();
         match durable::read(answer) {
-            Meaning::Written(ticket) => hub.broker.handle_persisted(ticket, now),
+            Meaning::Written(tickets) => tickets.iter().for_each(|ticket| hub.broker.handle_persisted(ticket, now)),
             Meaning::Loaded(client_id, deliveries) => hub.broker.handle_loaded(&client_id, deliveries, now),
             Meaning::Disk(disk) => {
                 hub.broker.handle_disk(disk, now);

@@ -1,9 +1,9 @@
 //! Keys of rows by name: what indexes would be, in memory. Changed only behind a commit that succeeded.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::boot::Boots;
-use crate::mqtt::{ClientId, TopicFilter, TopicName};
+use crate::mqtt::{ClientId, PacketId, TopicFilter, TopicName};
 
 /// Where everything with a name stands.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(super) struct Book {
 pub(super) struct Entry {
     pub(super) id: i64,
     pub(super) subscriptions: HashMap<TopicFilter, i64>,
+    /// Rows of `received`.
+    pub(super) received: HashSet<PacketId>,
     /// Rows of `delivery`.
     pub(super) deliveries: u64,
     /// No delivery stands before this.
@@ -44,6 +46,8 @@ pub(super) enum Effect {
     SessionStarted(ClientId, i64),
     Subscribed(ClientId, TopicFilter, i64),
     Unsubscribed(ClientId, TopicFilter),
+    Received(ClientId, PacketId),
+    Forgotten(ClientId, PacketId),
     DeliveryAdded(ClientId, i64),
     DeliveryRemoved(ClientId, i64),
     Retained(TopicName, i64),
@@ -87,6 +91,12 @@ impl Book {
             }
             Effect::Unsubscribed(client_id, filter) => {
                 self.with(&client_id, |entry| entry.subscriptions.remove(&filter));
+            }
+            Effect::Received(client_id, packet_id) => {
+                self.with(&client_id, |entry| entry.received.insert(packet_id));
+            }
+            Effect::Forgotten(client_id, packet_id) => {
+                self.with(&client_id, |entry| entry.received.remove(&packet_id));
             }
             Effect::DeliveryAdded(client_id, arrival) => self.with(&client_id, |entry| entry.add(arrival)),
             Effect::DeliveryRemoved(client_id, arrival) => self.with(&client_id, |entry| entry.remove(arrival)),

@@ -1,4 +1,7 @@
-//! The store: opened once, then told of changes.
+//! The store: opens the state file and commits tickets to it.
+//!
+//! A ticket is a list of changes that are written whole or not at all. What could not be written waits in `Unwritten`,
+//! which has the rule for a full disk.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,20 +12,26 @@ use super::book::Book;
 use super::boot::{self, Clocks};
 use super::connection::{self, Room};
 use super::error::{Damage, StoreError};
+use super::late::Late;
 use super::loaded::Loaded;
-use super::pending::{DeliveryChange, Pending};
+use super::pending::{DeliveryChange, DeliveryPart, Pending};
 use super::read::Piece;
 use super::reserve::Reserve;
 use super::schema::{self, Header};
+use super::tickets::{TicketSet, Tickets};
+use super::unwritten::Unwritten;
 use super::write::Writer;
 use super::{Options, Sync, read, salvage};
 use crate::base::clock::{self, Monotonic, Wall};
-use crate::broker::Change;
 use crate::broker::state::{Kept, State};
+use crate::broker::{Change, Delivery, Ticket};
 use crate::mqtt::ClientId;
 
 /// Time between two tries to write what found no room.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// Unwritten entries that are tried again with each commit; with more of them a try takes too long for that.
+const EAGER_ENTRIES_MAX: usize = 1_000;
 
 /// The durable state.
 #[derive(Debug)]
@@ -34,19 +43,40 @@ pub struct Store {
     /// Found since the file was opened.
     damages: Vec<Damage>,
     book: Book,
-    pending: Pending,
+    late: Late,
+    unwritten: Unwritten,
+    /// Tickets written since [`Store::take_written`] was called last.
+    written: TicketSet,
+    /// The highest ticket so far.
+    newest: Ticket,
     reserve: Reserve,
     /// The first commit since the last flush, under [`Sync::Interval`].
     unflushed_since: Option<Monotonic>,
-    /// When to try again to write what could not be written.
-    retry_at: Option<Monotonic>,
+    /// Why the last write failed, while something is unwritten.
+    failure: Option<Failure>,
 }
 
-/// What a transaction is to hold.
+/// A write that failed.
+#[derive(Debug)]
+struct Failure {
+    error: StoreError,
+    /// When to try again at the latest.
+    retry_at: Monotonic,
+}
+
+/// Which entries of a net difference a transaction writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scope {
     Everything,
-    Relief,
+    /// Those that need no room.
+    Removals,
+}
+
+/// Whether a write includes the retained messages of QoS 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LateMessages {
+    Included,
+    Deferred,
 }
 
 type Opened = (Connection, State, Book);
@@ -72,14 +102,17 @@ impl Store {
         let store = Self {
             connection,
             book,
-            pending: Pending::default(),
+            late: Late::default(),
+            unwritten: Unwritten::default(),
+            written: TicketSet::default(),
+            newest: Ticket::default(),
             reserve: Reserve::new(&path),
             path,
             options,
             clocks,
             damages: Vec::new(),
             unflushed_since: None,
-            retry_at: None,
+            failure: None,
         };
         Ok((store, state, damages))
     }
@@ -91,32 +124,51 @@ impl Store {
         self.book.boots.set_offset(self.clocks.offset_ms());
     }
 
-    /// Makes `changes` durable, with everything that could not be written before. One transaction, one flush.
-    /// Retained messages of QoS 0 may wait for [`Store::flush`].
+    /// Makes one ticket of `changes` durable, as [`Store::commit_tickets`] does; its number is the next one.
     ///
     /// # Errors
-    /// [`StoreError::Full`]: what needs no room is written. With any error, what is not written is kept and goes with
-    /// the next commit that succeeds; [`Store::is_waiting`] tells which.
+    /// When the ticket is not written. It is written later, as with `commit_tickets`.
     pub fn commit(&mut self, changes: &[Change], now: Monotonic) -> Result<(), StoreError> {
-        for change in changes {
-            self.pending.record(change, now);
+        let ticket = Ticket(self.newest.0 + 1);
+        let result = self.commit_tickets(&[(ticket, changes)], now);
+        if self.written.contains(ticket) { Ok(()) } else { result }
+    }
+
+    /// Makes tickets durable, with those that could not be written before: one transaction, one flush. Their numbers
+    /// must ascend from call to call. [`Store::take_written`] returns the tickets that were written. Retained messages
+    /// of QoS 0 may wait for [`Store::flush`].
+    ///
+    /// # Errors
+    /// When not everything is written. [`StoreError::Full`]: the tickets that need no room are written, but for those
+    /// that have a key in common with an earlier unwritten ticket. With any other error nothing is written. What is not
+    /// written goes with the next commit that succeeds.
+    pub fn commit_tickets<C: AsRef<[Change]>>(
+        &mut self,
+        tickets: &[(Ticket, C)],
+        now: Monotonic,
+    ) -> Result<(), StoreError> {
+        for (ticket, changes) in tickets {
+            self.newest = self.newest.max(*ticket);
+            changes.as_ref().iter().for_each(|change| self.late.record(change, now));
         }
-        if self.late_due().is_some_and(|due| due <= now) {
-            self.pending.take_late();
-        }
-        let written = match self.write(now) {
-            Err(StoreError::Damaged(reason)) => self.heal(reason).and_then(|()| self.write(now)),
-            other => other,
-        };
-        self.retry_at = written.is_err().then(|| now + RETRY);
-        written
+        let is_due = self.late.due(self.options.coalesce).is_some_and(|due| due <= now);
+        self.write(tickets, if is_due { LateMessages::Included } else { LateMessages::Deferred }, now)
+    }
+
+    /// Takes the tickets that were written since the last call, in ascending order. After a long time on a full disk a
+    /// range may contain tickets that were taken before.
+    pub fn take_written(&mut self) -> Vec<Tickets> {
+        std::mem::take(&mut self.written).into_ranges()
     }
 
     /// When [`Store::flush`] has something to do next; `None` when nothing is left over.
     pub fn next_flush(&self) -> Option<Monotonic> {
         let sweep = (!self.book.garbage.is_empty()).then_some(Monotonic::ZERO);
-        let due = if self.retry_at.is_some() { self.retry_at } else { sweep };
-        [due, self.late_due(), self.flush_due()].into_iter().flatten().min()
+        let late = self.late.due(self.options.coalesce);
+        // a retry includes the sweep and the retained messages of QoS 0
+        let write =
+            self.failure.as_ref().map(|failure| failure.retry_at).or_else(|| sweep.into_iter().chain(late).min());
+        write.into_iter().chain(self.flush_due()).min()
     }
 
     /// Does what is due: retained messages of QoS 0, remains of ended sessions, the flush of [`Sync::Interval`], and
@@ -125,7 +177,7 @@ impl Store {
     /// # Errors
     /// As [`Store::commit`].
     pub fn flush(&mut self, now: Monotonic) -> Result<(), StoreError> {
-        self.commit(&[], now)?;
+        self.commit_tickets::<&[Change]>(&[], now)?;
         if self.flush_due().is_some_and(|due| due <= now) {
             connection::checkpoint(&self.connection)?;
             self.unflushed_since = None;
@@ -133,14 +185,9 @@ impl Store {
         Ok(())
     }
 
-    /// Whether what `change` is about is not yet as durable as it asks.
-    pub fn is_waiting(&self, change: &Change) -> bool {
-        self.pending.concerns(change)
-    }
-
-    /// Whether everything that was handed over is on disk, but for late retained messages of QoS 0.
+    /// Whether every ticket is written, but for retained messages of QoS 0.
     pub fn is_settled(&self) -> bool {
-        self.pending.is_empty()
+        self.unwritten.is_empty()
     }
 
     /// Up to `count` deliveries of a session behind arrival number `after` that were not sent yet, by arrival.
@@ -158,11 +205,13 @@ impl Store {
             }
             other => other,
         }?;
-        for arrival in &damaged {
-            self.pending.remove(client_id, *arrival);
+        if !damaged.is_empty() {
+            let mut net = Pending::default();
+            damaged.iter().for_each(|arrival| net.remove(client_id, *arrival));
+            self.unwritten.add(None, net, &self.book);
         }
         let merged = self.merge(client_id, after, count, deliveries);
-        Ok(Loaded { deliveries: merged.into_iter().map(|kept| kept.delivery).collect(), damaged })
+        Ok(Loaded { deliveries: merged, damaged })
     }
 
     /// What was found broken since the file was opened: it was set aside then, and what was readable taken over, as in
@@ -176,17 +225,16 @@ impl Store {
     /// # Errors
     /// As [`Store::commit`]. The file is closed nevertheless.
     pub fn close(mut self, now: Monotonic) -> Result<(), StoreError> {
-        self.pending.take_late();
-        let written = self.commit(&[], now);
+        let written = self.write::<&[Change]>(&[], LateMessages::Included, now);
         self.connection.close().map_err(|(_, error)| error)?;
         written
     }
 
     fn load_written(&self, client_id: &ClientId, after: u64, count: usize) -> Result<Piece, StoreError> {
-        match self.book.sessions.get(client_id) {
-            Some(entry) => Ok(read::load(&self.connection, &self.book.boots, entry, after, count)?),
-            None => Ok(Piece::default()),
-        }
+        let is_ended = self.unwritten.nets().any(|net| net.ended().any(|ended| ended == client_id));
+        let Some(entry) = self.book.sessions.get(client_id).filter(|_| !is_ended) else { return Ok(Piece::default()) };
+        let is_changed = |arrival| self.unwritten.nets().any(|net| net.deliveries.contains_key(&arrival));
+        Ok(read::load(&self.connection, &self.book.boots, entry, after, count, is_changed)?)
     }
 
     /// Puts a fresh file with what is readable in place of the one that turned out to be damaged.
@@ -199,32 +247,22 @@ impl Store {
         let options = Options { deliveries_max: 0, ..self.options.clone() };
         let (connection, _, book) = open_any(&self.path, &options, &self.clocks, &mut self.damages)?;
         (self.connection, self.book) = (connection, book);
+        // rows that are lost have to be added again, which needs room
+        self.unwritten.join_all(&self.book);
         Ok(())
     }
 
-    /// Adds what is not on disk yet, and takes out what is there no longer.
-    fn merge(&self, client_id: &ClientId, after: u64, count: usize, mut deliveries: Vec<Kept>) -> Vec<Kept> {
-        let parts = &self.pending.deliveries;
-        let is_whole = deliveries.len() < count;
-        let last = deliveries.last().map_or(after, |kept| kept.delivery.arrival);
-        deliveries.retain(|kept| kept.sent.is_none() && !parts.contains_key(&kept.delivery.arrival));
-        for (arrival, part) in parts.range(after.saturating_add(1)..) {
-            if !is_whole && *arrival > last {
-                break;
-            }
-            if let DeliveryChange::Insert(kept @ Kept { sent: None, .. }) = &part.what
-                && part.client_id == *client_id
-            {
-                deliveries.push(kept.clone());
-            }
-        }
-        deliveries.sort_unstable_by_key(|kept| kept.delivery.arrival);
+    /// Adds the deliveries that are not on disk yet. `deliveries` are those on disk, `count` of them or all.
+    fn merge(&self, client_id: &ClientId, after: u64, count: usize, mut deliveries: Vec<Delivery>) -> Vec<Delivery> {
+        let is_of_client = |part: &&DeliveryPart| part.client_id == *client_id;
+        let parts = self.unwritten.nets().flat_map(|net| net.deliveries.range(after.saturating_add(1)..));
+        deliveries.extend(parts.map(|(_, part)| part).filter(is_of_client).filter_map(|part| match &part.what {
+            DeliveryChange::Insert(Kept { delivery, sent: None }) => Some(delivery.clone()),
+            _ => None,
+        }));
+        deliveries.sort_unstable_by_key(|delivery| delivery.arrival);
         deliveries.truncate(count);
         deliveries
-    }
-
-    fn late_due(&self) -> Option<Monotonic> {
-        self.pending.late_due(self.options.coalesce)
     }
 
     fn flush_due(&self) -> Option<Monotonic> {
@@ -234,55 +272,154 @@ impl Store {
         }
     }
 
-    /// Everything when there is room, else what needs none.
-    fn write(&mut self, now: Monotonic) -> Result<(), StoreError> {
-        if self.pending.is_empty() && self.book.garbage.is_empty() {
-            return Ok(());
-        }
-        let has_room = self.reserve.restore() || connection::has_unused_pages(&self.connection);
-        if !has_room {
-            return self.relieve(now);
-        }
-        match self.transact(Scope::Everything, now) {
-            Err(StoreError::Full) => {
-                self.reserve.spend()?;
-                // the log has its room already: copied into the file, it begins again from its start
-                match connection::checkpoint(&self.connection) {
-                    Ok(()) | Err(StoreError::Full) => self.relieve(now),
-                    Err(error) => Err(error),
-                }
+    fn write<C: AsRef<[Change]>>(
+        &mut self,
+        tickets: &[(Ticket, C)],
+        late: LateMessages,
+        now: Monotonic,
+    ) -> Result<(), StoreError> {
+        let written = match self.write_once(tickets, late, now) {
+            Err(StoreError::Damaged(reason)) => {
+                self.heal(reason).and_then(|()| self.write_once::<&[Change]>(&[], late, now))
             }
             other => other,
+        };
+        let retry_at = self.failure.as_ref().map(|failure| failure.retry_at).filter(|retry_at| now < *retry_at);
+        self.failure = written.clone().err().map(|error| Failure { error, retry_at: retry_at.unwrap_or(now + RETRY) });
+        written
+    }
+
+    /// Writes everything if there is room, else what needs none.
+    fn write_once<C: AsRef<[Change]>>(
+        &mut self,
+        tickets: &[(Ticket, C)],
+        late: LateMessages,
+        now: Monotonic,
+    ) -> Result<(), StoreError> {
+        // the usual case: one net difference for all tickets
+        let is_usual = self.unwritten.is_empty();
+        if !is_usual {
+            self.add_unwritten(tickets);
+        }
+        let written = match self.reason_to_wait(now) {
+            Some(error) => Err(error),
+            None => {
+                let net = if is_usual { net_of(tickets) } else { self.unwritten.net(&self.book) };
+                let net = self.with_late(net, late);
+                self.write_everything(&net, now)
+            }
+        };
+        match written {
+            Ok(()) if is_usual => tickets.iter().for_each(|(ticket, _)| self.written.insert(*ticket)),
+            Ok(()) => self.written.extend(&self.unwritten.take_all()),
+            Err(_) if is_usual => self.add_unwritten(tickets),
+            Err(_) => {}
+        }
+        match written {
+            Ok(()) if late == LateMessages::Included => self.late.clear(),
+            Err(StoreError::Full) => return self.write_removals(late, now),
+            _ => {}
+        }
+        written
+    }
+
+    /// Why the large backlog is not tried again yet: once a second is enough. `None` for a small one.
+    fn reason_to_wait(&self, now: Monotonic) -> Option<StoreError> {
+        let failure = self.failure.as_ref().filter(|failure| now < failure.retry_at)?;
+        (self.unwritten.size() > EAGER_ENTRIES_MAX).then(|| failure.error.clone())
+    }
+
+    /// Adds the retained messages of QoS 0 to a net difference.
+    fn with_late(&self, mut net: Pending, late: LateMessages) -> Pending {
+        if late == LateMessages::Included {
+            let messages = self.late.messages();
+            net.retained.extend(messages.map(|(topic, retained)| (topic.clone(), Some(retained.clone()))));
+        }
+        net
+    }
+
+    fn add_unwritten<C: AsRef<[Change]>>(&mut self, tickets: &[(Ticket, C)]) {
+        for ticket in tickets {
+            self.unwritten.add(Some(ticket.0), net_of(std::slice::from_ref(ticket)), &self.book);
         }
     }
 
-    fn relieve(&mut self, now: Monotonic) -> Result<(), StoreError> {
-        connection::limit(&self.connection, self.options.bytes_max, Room::Spare)?;
-        let relieved = self.transact(Scope::Relief, now);
-        connection::limit(&self.connection, self.options.bytes_max, Room::Normal)?;
-        relieved?;
-        if self.pending.is_empty() { Ok(()) } else { Err(StoreError::Full) }
+    /// Writes `net` if there is room for all of it.
+    fn write_everything(&mut self, net: &Pending, now: Monotonic) -> Result<(), StoreError> {
+        if net.is_empty() && self.book.garbage.is_empty() {
+            return Ok(());
+        }
+        if !self.reserve.restore() && !connection::has_unused_pages(&self.connection) {
+            return Err(StoreError::Full);
+        }
+        let written = self.transact(Scope::Everything, net, now);
+        if written == Err(StoreError::Full) {
+            self.reserve.spend()?;
+            // the log has its room already: copied into the file, it begins again from its start
+            match connection::checkpoint(&self.connection) {
+                Ok(()) | Err(StoreError::Full) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        written
     }
 
-    fn transact(&mut self, scope: Scope, now: Monotonic) -> Result<(), StoreError> {
+    /// Writes the tickets that need no room. Gives [`StoreError::Full`] if something is left.
+    fn write_removals(&mut self, late: LateMessages, now: Monotonic) -> Result<(), StoreError> {
+        if !self.unwritten.has_no_removals() || !self.book.garbage.is_empty() {
+            connection::limit(&self.connection, self.options.bytes_max, Room::Spare)?;
+            let net = self.unwritten.removals().clone();
+            let written = self.transact(Scope::Removals, &net, now);
+            connection::limit(&self.connection, self.options.bytes_max, Room::Normal)?;
+            written?;
+            self.written.extend(&self.unwritten.take_removals());
+        }
+        let is_late_left = late == LateMessages::Included && !self.late.is_empty();
+        if self.unwritten.is_empty() && !is_late_left { Ok(()) } else { Err(StoreError::Full) }
+    }
+
+    fn transact(&mut self, scope: Scope, net: &Pending, now: Monotonic) -> Result<(), StoreError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut writer = Writer::new(&transaction, &mut self.book);
-        writer.write_relief(&self.pending)?;
+        writer.write_removals(net)?;
         if scope == Scope::Everything {
-            writer.write_growth(&self.pending)?;
+            writer.write_additions(net)?;
         }
         let effects = writer.into_effects();
         transaction.commit()?;
         for effect in effects {
             self.book.apply(effect);
         }
-        match scope {
-            Scope::Everything => self.pending.clear(),
-            Scope::Relief => self.pending.clear_relief(&self.book),
-        }
         self.unflushed_since.get_or_insert(now);
         Ok(())
     }
+}
+
+#[cfg(test)]
+impl Store {
+    /// Bounds the file as `Options::bytes_max` does: with 0 it may not grow.
+    pub(super) fn set_bytes_max(&mut self, bytes_max: u64) {
+        self.options.bytes_max = bytes_max;
+        connection::limit(&self.connection, bytes_max, Room::Normal).unwrap();
+    }
+
+    /// Makes every write fail, as a broken disk does.
+    pub(super) fn set_broken(&mut self, is_broken: bool) {
+        self.connection.pragma_update(None, "query_only", is_broken).unwrap();
+    }
+
+    pub(super) fn unwritten(&self) -> &Unwritten {
+        &self.unwritten
+    }
+}
+
+/// Returns the net difference of all changes, in the order of the tickets.
+fn net_of<C: AsRef<[Change]>>(tickets: &[(Ticket, C)]) -> Pending {
+    let mut net = Pending::default();
+    for change in tickets.iter().flat_map(|(_, changes)| changes.as_ref()) {
+        net.record(change);
+    }
+    net
 }
 
 /// Opens the file, or one with what is readable in it.

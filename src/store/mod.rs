@@ -20,6 +20,8 @@ mod boot;
 mod connection;
 mod durable;
 mod error;
+mod key;
+mod late;
 mod loaded;
 mod pending;
 mod read;
@@ -28,7 +30,11 @@ mod row;
 mod salvage;
 mod schema;
 mod table;
+#[cfg(test)]
+mod tests;
 mod thread;
+mod tickets;
+mod unwritten;
 mod write;
 
 pub use crate::broker::state::{Backlog, Kept, KeptWill, Phase, Retained, Sent, SessionState, State};
@@ -37,6 +43,7 @@ pub use durable::Store;
 pub use error::{Damage, StoreError};
 pub use loaded::Loaded;
 pub use thread::{Answer, Request, StoreThread, ThreadOptions};
+pub use tickets::Tickets;
 
 use std::time::Duration;
 

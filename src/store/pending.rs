@@ -1,21 +1,18 @@
-//! The net difference between what was asked and what is on disk.
+//! The net difference that changes make to what is on disk: one entry for each key, in which the last change counts.
 //!
-//! A message enqueued and acknowledged between two commits leaves nothing here, so it is never written. What could not
-//! be written stays, so that disk and memory meet again when there is room. Bounded by what the broker itself holds:
-//! each entry stands for something it remembers, or for a row on disk that is to go.
+//! A message enqueued and acknowledged between two commits leaves no entry, so it is never written. Retained messages
+//! of QoS 0 are not recorded here (`late`).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
 
 use super::book::Book;
 use crate::base::clock::Monotonic;
 use crate::broker::state::{Kept, KeptWill, Phase, Retained, Sent};
-use crate::broker::{Change, Delivery, Granted, Message, Owner, Terms};
+use crate::broker::{Change, Granted, Terms};
 use crate::mqtt::{ClientId, PacketId, QoS, TopicFilter, TopicName};
 
-/// Facts by what they are about, the last one wins.
-#[derive(Debug, Default)]
+/// A net difference.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Pending {
     pub(super) sessions: BTreeMap<ClientId, SessionPart>,
     /// By arrival number.
@@ -23,58 +20,54 @@ pub(super) struct Pending {
     /// `None`: cleared.
     pub(super) retained: BTreeMap<TopicName, Option<Retained>>,
     pub(super) wills: BTreeMap<ClientId, WillChange>,
-    /// Retained messages of QoS 0 that may be written later.
-    late: BTreeMap<TopicName, Arc<Message>>,
-    /// When the first of them came.
-    late_since: Option<Monotonic>,
 }
 
 /// What happened to a session.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct SessionPart {
-    /// The one on disk is gone; what follows belongs to a new one.
+    /// The session on disk ended. The other fields belong to a later session of the same client.
     pub(super) ended: bool,
-    /// It is there, on these terms.
+    /// The session exists, on these terms.
     pub(super) kept: Option<Terms>,
     /// `None`: unsubscribed.
     pub(super) subscriptions: BTreeMap<TopicFilter, Option<Granted>>,
-    /// Whether it is remembered or forgotten.
+    /// Identifiers of QoS 2 messages: `true` for received, `false` for released.
     pub(super) received: BTreeMap<PacketId, bool>,
 }
 
 /// What happened to a delivery.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct DeliveryPart {
     pub(super) client_id: ClientId,
     pub(super) what: DeliveryChange,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum DeliveryChange {
     /// Not on disk yet.
     Insert(Kept),
-    /// On disk, went out under an identifier.
+    /// On disk, sent with a packet identifier.
     Sent(Sent),
-    /// On disk under an identifier, the receiver has it.
+    /// On disk with a packet identifier, received by the client (QoS 2).
     Released,
     /// On disk, no longer needed.
     Remove,
 }
 
 /// What happened to a will.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum WillChange {
     /// A new one, or another in its place.
     Set(KeptWill),
-    /// The one on disk waits until then.
+    /// The one on disk waits until this moment.
     Delayed(Monotonic),
     /// The one on disk is no longer needed.
     Cleared,
 }
 
 impl Pending {
-    /// Takes a fact in.
-    pub(super) fn record(&mut self, change: &Change, now: Monotonic) {
+    /// Records a change, which counts more than all earlier ones of its key.
+    pub(super) fn record(&mut self, change: &Change) {
         match change {
             Change::SessionKept { client_id, terms } => self.session(client_id).kept = Some(terms.clone()),
             Change::SessionEnded { client_id } => self.end_session(client_id),
@@ -90,32 +83,44 @@ impl Pending {
             Change::Forgotten { client_id, packet_id } => {
                 self.session(client_id).received.insert(*packet_id, false);
             }
-            Change::WillSet { client_id, user, will } => {
-                let kept = KeptWill { client_id: client_id.clone(), user: user.clone(), will: will.clone(), due: None };
-                self.wills.insert(client_id.clone(), WillChange::Set(kept));
-            }
-            Change::WillDelayed { client_id, due } => self.delay_will(client_id, *due),
-            Change::WillCleared { client_id } => {
-                self.wills.insert(client_id.clone(), WillChange::Cleared);
-            }
-            message => self.record_message(message, now),
+            message => self.record_message(message),
         }
     }
 
-    fn record_message(&mut self, change: &Change, now: Monotonic) {
+    fn record_message(&mut self, change: &Change) {
         match change {
             Change::Enqueued { client_id, delivery } => {
                 let kept = Kept { delivery: delivery.clone(), sent: None };
-                self.set_delivery(client_id, delivery.arrival, DeliveryChange::Insert(kept));
+                self.change_delivery(client_id, delivery.arrival, DeliveryChange::Insert(kept));
             }
-            Change::Sent { client_id, arrival, packet_id } => self.send(client_id, *arrival, *packet_id),
-            Change::Released { client_id, arrival } => self.release(client_id, *arrival),
+            Change::Sent { client_id, arrival, packet_id } => {
+                let sent = Sent { packet_id: *packet_id, phase: Phase::Sent };
+                self.change_delivery(client_id, *arrival, DeliveryChange::Sent(sent));
+            }
+            Change::Released { client_id, arrival } => {
+                self.change_delivery(client_id, *arrival, DeliveryChange::Released);
+            }
             Change::Dequeued { client_id, arrival } => self.remove(client_id, *arrival),
-            Change::Retained { message, qos, .. } => self.retain(message, *qos, now),
+            Change::Retained { qos: QoS::AtMostOnce, .. } => {}
+            Change::Retained { message, qos, owner } => {
+                let retained = Retained { message: message.clone(), qos: *qos, owner: owner.clone() };
+                self.retained.insert(message.topic.clone(), Some(retained));
+            }
             Change::RetainedCleared { topic } => {
-                self.late.remove(topic);
                 self.retained.insert(topic.clone(), None);
             }
+            will => self.record_will(will),
+        }
+    }
+
+    fn record_will(&mut self, change: &Change) {
+        match change {
+            Change::WillSet { client_id, user, will } => {
+                let kept = KeptWill { client_id: client_id.clone(), user: user.clone(), will: will.clone(), due: None };
+                self.change_will(client_id, WillChange::Set(kept));
+            }
+            Change::WillDelayed { client_id, due } => self.change_will(client_id, WillChange::Delayed(*due)),
+            Change::WillCleared { client_id } => self.change_will(client_id, WillChange::Cleared),
             _ => {}
         }
     }
@@ -129,148 +134,174 @@ impl Pending {
         self.deliveries.retain(|_, part| part.client_id != *client_id);
     }
 
-    fn delay_will(&mut self, client_id: &ClientId, due: Monotonic) {
-        match self.wills.get_mut(client_id) {
-            Some(WillChange::Set(kept)) => kept.due = Some(due),
-            // there is none any more
-            Some(WillChange::Cleared) => {}
-            Some(WillChange::Delayed(_)) | None => {
-                self.wills.insert(client_id.clone(), WillChange::Delayed(due));
-            }
-        }
-    }
-
-    fn set_delivery(&mut self, client_id: &ClientId, arrival: u64, what: DeliveryChange) {
-        self.deliveries.insert(arrival, DeliveryPart { client_id: client_id.clone(), what });
-    }
-
-    fn send(&mut self, client_id: &ClientId, arrival: u64, packet_id: PacketId) {
-        let sent = Sent { packet_id, phase: Phase::Sent };
-        match self.deliveries.get_mut(&arrival) {
-            Some(DeliveryPart { what: DeliveryChange::Insert(kept), .. }) => kept.sent = Some(sent),
-            _ => self.set_delivery(client_id, arrival, DeliveryChange::Sent(sent)),
-        }
-    }
-
-    fn release(&mut self, client_id: &ClientId, arrival: u64) {
-        match self.deliveries.get_mut(&arrival).map(|part| &mut part.what) {
-            Some(DeliveryChange::Insert(Kept { sent: Some(sent), .. }) | DeliveryChange::Sent(sent)) => {
-                sent.phase = Phase::Released;
-            }
-            _ => self.set_delivery(client_id, arrival, DeliveryChange::Released),
-        }
-    }
-
     /// The delivery is no longer needed.
     pub(super) fn remove(&mut self, client_id: &ClientId, arrival: u64) {
-        match self.deliveries.get(&arrival) {
-            Some(DeliveryPart { what: DeliveryChange::Insert(_), .. }) => {
+        self.change_delivery(client_id, arrival, DeliveryChange::Remove);
+    }
+
+    fn change_delivery(&mut self, client_id: &ClientId, arrival: u64, what: DeliveryChange) {
+        let earlier = self.deliveries.get_mut(&arrival).map(|part| &mut part.what);
+        match (earlier, what) {
+            (Some(DeliveryChange::Insert(_)), DeliveryChange::Remove) => {
                 self.deliveries.remove(&arrival);
             }
-            _ => self.set_delivery(client_id, arrival, DeliveryChange::Remove),
+            (Some(DeliveryChange::Insert(kept)), DeliveryChange::Sent(sent)) => kept.sent = Some(sent),
+            (
+                Some(DeliveryChange::Insert(Kept { sent: Some(sent), .. }) | DeliveryChange::Sent(sent)),
+                DeliveryChange::Released,
+            ) => sent.phase = Phase::Released,
+            // one that was never sent cannot have been received
+            (Some(DeliveryChange::Insert(_)), DeliveryChange::Released) => {}
+            (_, what) => {
+                self.deliveries.insert(arrival, DeliveryPart { client_id: client_id.clone(), what });
+            }
         }
     }
 
-    /// One of QoS 0 waits for company. An earlier one of QoS 1 or 2 of the same topic is written nevertheless: it was
-    /// or will be acknowledged.
-    fn retain(&mut self, message: &Arc<Message>, qos: QoS, now: Monotonic) {
-        let topic = message.topic.clone();
-        if qos == QoS::AtMostOnce {
-            self.late.insert(topic, message.clone());
-            self.late_since.get_or_insert(now);
-        } else {
-            self.late.remove(&topic);
-            self.retained.insert(topic, Some(Retained { message: message.clone(), qos, owner: Owner::Anonymous }));
+    fn change_will(&mut self, client_id: &ClientId, what: WillChange) {
+        match (self.wills.get_mut(client_id), what) {
+            (Some(WillChange::Set(kept)), WillChange::Delayed(due)) => kept.due = Some(due),
+            // there is none any more
+            (Some(WillChange::Cleared), WillChange::Delayed(_)) => {}
+            (_, what) => {
+                self.wills.insert(client_id.clone(), what);
+            }
         }
     }
 
-    /// When the late ones are due, `coalesce` behind the first of them.
-    pub(super) fn late_due(&self, coalesce: Duration) -> Option<Monotonic> {
-        self.late_since.map(|since| since + coalesce)
-    }
-
-    /// The late ones wait no longer.
-    pub(super) fn take_late(&mut self) {
-        self.late_since = None;
-        for (topic, message) in std::mem::take(&mut self.late) {
-            self.retained.insert(topic, Some(Retained { message, qos: QoS::AtMostOnce, owner: Owner::Anonymous }));
+    /// Records all entries of `later`, which count more than those here. Entries that change nothing on disk are
+    /// dropped, so that what is left is bounded by the rows on disk and by what the broker itself holds.
+    pub(super) fn append(&mut self, later: Self, book: &Book) {
+        for (client_id, part) in later.sessions {
+            self.append_session(client_id, part, book);
+        }
+        for (arrival, part) in later.deliveries {
+            self.change_delivery(&part.client_id, arrival, part.what);
+        }
+        for (topic, retained) in later.retained {
+            if retained.is_some() || book.retained.contains_key(&topic) {
+                self.retained.insert(topic, retained);
+            } else {
+                self.retained.remove(&topic);
+            }
+        }
+        for (client_id, what) in later.wills {
+            self.change_will(&client_id, what);
+            let is_set = matches!(self.wills.get(&client_id), Some(WillChange::Set(_)));
+            if !is_set && !book.wills.contains_key(&client_id) {
+                self.wills.remove(&client_id);
+            }
         }
     }
 
-    /// Whether nothing waits but the late ones.
+    fn append_session(&mut self, client_id: ClientId, later: SessionPart, book: &Book) {
+        let on_disk = book.sessions.get(&client_id);
+        if later.ended {
+            self.end_session(&client_id);
+        }
+        let part = self.sessions.entry(client_id.clone()).or_default();
+        part.ended &= on_disk.is_some();
+        part.kept = later.kept.or(part.kept.take());
+        // the subscriptions and identifiers of a session that ended are removed with it
+        let rows = on_disk.filter(|_| !part.ended);
+        for (filter, granted) in later.subscriptions {
+            if granted.is_some() || rows.is_some_and(|entry| entry.subscriptions.contains_key(&filter)) {
+                part.subscriptions.insert(filter, granted);
+            } else {
+                part.subscriptions.remove(&filter);
+            }
+        }
+        for (packet_id, is_received) in later.received {
+            if is_received || rows.is_some_and(|entry| entry.received.contains(&packet_id)) {
+                part.received.insert(packet_id, is_received);
+            } else {
+                part.received.remove(&packet_id);
+            }
+        }
+        if part.is_empty() {
+            self.sessions.remove(&client_id);
+        }
+    }
+
+    /// Whether an entry adds a row. The others remove rows or update them in place. `has_session` tells whether the
+    /// session of a client is on disk when the entries are written.
+    pub(super) fn needs_room(&self, has_session: impl Fn(&ClientId) -> bool) -> bool {
+        let session_needs_room = |(client_id, part): (&ClientId, &SessionPart)| {
+            part.kept.is_some() && (part.ended || !has_session(client_id))
+                || part.subscriptions.values().any(Option::is_some)
+                || part.received.values().any(|is_received| *is_received)
+        };
+        self.deliveries.values().any(|part| matches!(part.what, DeliveryChange::Insert(_)))
+            || self.retained.values().any(Option::is_some)
+            || self.wills.values().any(|will| matches!(will, WillChange::Set(_)))
+            || self.sessions.iter().any(session_needs_room)
+    }
+
+    /// The number of sessions, deliveries, retained messages and wills with an entry.
+    pub(super) fn size(&self) -> usize {
+        self.sessions.len() + self.deliveries.len() + self.retained.len() + self.wills.len()
+    }
+
+    /// Whether there is no entry.
     pub(super) fn is_empty(&self) -> bool {
         self.sessions.is_empty() && self.deliveries.is_empty() && self.retained.is_empty() && self.wills.is_empty()
     }
+}
 
-    /// Everything but the late ones is on disk.
-    pub(super) fn clear(&mut self) {
-        self.sessions.clear();
-        self.deliveries.clear();
-        self.retained.clear();
-        self.wills.clear();
-    }
-
-    /// What needs no room is on disk, as the book knows already; the rest stays.
-    pub(super) fn clear_relief(&mut self, book: &Book) {
-        self.sessions.retain(|client_id, part| {
-            part.ended = false;
-            // the row of a session that was there was written anew in place
-            part.kept.take_if(|_| book.sessions.contains_key(client_id));
-            part.subscriptions.retain(|_, granted| granted.is_some());
-            part.received.retain(|_, remembered| *remembered);
-            part.kept.is_some() || !part.subscriptions.is_empty() || !part.received.is_empty()
-        });
-        self.deliveries.retain(|_, part| matches!(part.what, DeliveryChange::Insert(_)));
-        self.retained.retain(|_, retained| retained.is_some());
-        self.wills.retain(|_, will| matches!(will, WillChange::Set(_)));
-    }
-
-    /// Whether what this change is about is not as durable as the change asks.
-    pub(super) fn concerns(&self, change: &Change) -> bool {
-        match change {
-            Change::SessionKept { client_id, .. } | Change::SessionEnded { client_id } => {
-                self.sessions.get(client_id).is_some_and(|part| part.kept.is_some() || part.ended)
-            }
-            Change::Subscribed { client_id, filter, .. } | Change::Unsubscribed { client_id, filter } => {
-                self.sessions.get(client_id).is_some_and(|part| part.subscriptions.contains_key(filter))
-            }
-            Change::Received { client_id, packet_id } | Change::Forgotten { client_id, packet_id } => {
-                self.sessions.get(client_id).is_some_and(|part| part.received.contains_key(packet_id))
-            }
-            Change::Enqueued { delivery: Delivery { arrival, .. }, .. }
-            | Change::Sent { arrival, .. }
-            | Change::Released { arrival, .. }
-            | Change::Dequeued { arrival, .. } => self.deliveries.contains_key(arrival),
-            Change::Retained { qos: QoS::AtMostOnce, .. } => false,
-            Change::Retained { message, .. } => self.retained.contains_key(&message.topic),
-            Change::RetainedCleared { topic } => self.retained.contains_key(topic),
-            Change::WillSet { client_id, .. }
-            | Change::WillDelayed { client_id, .. }
-            | Change::WillCleared { client_id } => self.wills.contains_key(client_id),
-        }
+impl SessionPart {
+    fn is_empty(&self) -> bool {
+        !self.ended && self.kept.is_none() && self.subscriptions.is_empty() && self.received.is_empty()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::book::Effect;
     use super::super::boot::{Boots, Clocks};
     use super::*;
     use crate::base::clock::Wall;
     use crate::base::ids::BootId;
+    use crate::broker::{Delivery, Message, Owner};
     use crate::mqtt::{MessageProperties, Will};
 
     fn client() -> ClientId {
         ClientId::new("c")
     }
 
-    fn message(payload: &'static str) -> Arc<Message> {
-        Arc::new(Message::new(TopicName::new("t").unwrap(), payload.into()))
+    fn topic() -> TopicName {
+        TopicName::new("t").unwrap()
     }
 
-    fn book() -> Book {
+    fn filter() -> TopicFilter {
+        TopicFilter::new("f").unwrap()
+    }
+
+    fn packet_id() -> PacketId {
+        PacketId::new(9).unwrap()
+    }
+
+    fn message(payload: &'static str) -> Arc<Message> {
+        Arc::new(Message::new(topic(), payload.into()))
+    }
+
+    /// A book of a file with a row of each kind that `changes` name.
+    fn book(effects: impl IntoIterator<Item = Effect>) -> Book {
         let clocks = Clocks { boot_id: BootId::new("b"), monotonic: Monotonic::ZERO, wall: Wall::default() };
-        Book::new(Boots::new(&clocks))
+        let mut book = Book::new(Boots::new(&clocks));
+        effects.into_iter().for_each(|effect| book.apply(effect));
+        book
+    }
+
+    fn full_book() -> Book {
+        book([
+            Effect::SessionStarted(client(), 1),
+            Effect::Subscribed(client(), filter(), 2),
+            Effect::Received(client(), packet_id()),
+            Effect::Retained(topic(), 3),
+            Effect::WillSet(client(), 4),
+        ])
     }
 
     fn enqueued(arrival: u64) -> Change {
@@ -279,144 +310,164 @@ mod tests {
     }
 
     fn sent(arrival: u64) -> Change {
-        Change::Sent { client_id: client(), arrival, packet_id: PacketId::new(9).unwrap() }
+        Change::Sent { client_id: client(), arrival, packet_id: packet_id() }
     }
 
-    fn pending(changes: &[Change]) -> Pending {
-        let mut pending = Pending::default();
-        for change in changes {
-            pending.record(change, Monotonic::ZERO);
-        }
-        pending
+    fn released(arrival: u64) -> Change {
+        Change::Released { client_id: client(), arrival }
     }
 
-    #[test]
-    fn what_comes_and_goes_leaves_nothing() {
-        let (client_id, arrival) = (client(), 1);
-        let pending = pending(&[
-            enqueued(1),
-            sent(1),
-            Change::Released { client_id: client_id.clone(), arrival },
-            Change::Dequeued { client_id, arrival },
-        ]);
-        assert!(pending.is_empty());
-    }
-
-    #[test]
-    fn a_delivery_is_written_once_with_all_that_happened_to_it() {
-        let pending = pending(&[enqueued(1), sent(1), Change::Released { client_id: client(), arrival: 1 }]);
-        let DeliveryChange::Insert(kept) = &pending.deliveries[&1].what else { panic!("{pending:?}") };
-        assert_eq!(kept.sent, Some(Sent { packet_id: PacketId::new(9).unwrap(), phase: Phase::Released }));
-    }
-
-    #[test]
-    fn the_end_of_a_session_takes_what_was_enqueued_for_it() {
-        let pending = pending(&[
-            enqueued(1),
-            Change::SessionEnded { client_id: client() },
-            Change::SessionKept { client_id: client(), terms: Terms::forever() },
-            enqueued(2),
-        ]);
-        assert_eq!(pending.deliveries.keys().collect::<Vec<_>>(), [&2]);
-        let part = &pending.sessions[&client()];
-        assert!(part.ended && part.kept.is_some());
-    }
-
-    #[test]
-    fn retained_of_qos_0_wait_from_the_first_and_the_newest_stays() {
-        let mut pending = Pending::default();
-        let at = |s| Monotonic::from_boot(Duration::from_secs(s));
-        for (s, payload) in [(5, "a"), (6, "b"), (7, "c")] {
-            pending.record(
-                &Change::Retained { message: message(payload), qos: QoS::AtMostOnce, owner: Owner::Anonymous },
-                at(s),
-            );
-        }
-        assert!(pending.is_empty());
-        assert_eq!(pending.late_due(Duration::from_secs(30)), Some(at(35)));
-        pending.take_late();
-        let kept = pending.retained.values().flatten().map(|kept| kept.message.payload.clone()).collect::<Vec<_>>();
-        assert_eq!(kept, ["c"]);
-        assert_eq!(pending.late_due(Duration::from_secs(30)), None);
-    }
-
-    #[test]
-    fn an_acknowledged_retained_message_is_not_swallowed_by_a_late_one_and_ends_an_older_late_one() {
-        let acknowledged = Change::Retained { message: message("1"), qos: QoS::AtLeastOnce, owner: Owner::Anonymous };
-        let late = |text| Change::Retained { message: message(text), qos: QoS::AtMostOnce, owner: Owner::Anonymous };
-        let mut both = pending(&[late("0"), acknowledged, late("2")]);
-        let now: Vec<_> = both.retained.values().flatten().map(|kept| kept.message.payload.clone()).collect();
-        assert_eq!(now, ["1"]);
-        both.clear();
-        both.take_late();
-        let later: Vec<_> = both.retained.values().flatten().map(|kept| kept.message.payload.clone()).collect();
-        assert_eq!(later, ["2"]);
-        let mut cleared = pending(&[late("0"), Change::RetainedCleared { topic: TopicName::new("t").unwrap() }]);
-        cleared.take_late();
-        assert!(cleared.retained.values().all(Option::is_none));
-    }
-
-    #[test]
-    fn relief_leaves_what_needs_room_and_concerns_tells_it() {
-        let removed = Change::Dequeued { client_id: client(), arrival: 1 };
-        let mut pending = pending(&[removed.clone(), enqueued(2), sent(2), sent(3)]);
-        pending.clear_relief(&book());
-        assert_eq!(
-            [&removed, &enqueued(2), &sent(2), &sent(3)].map(|c| pending.concerns(c)),
-            [false, true, true, false]
-        );
-        pending.record(&Change::Dequeued { client_id: client(), arrival: 2 }, Monotonic::ZERO);
-        assert!(pending.is_empty());
+    fn dequeued(arrival: u64) -> Change {
+        Change::Dequeued { client_id: client(), arrival }
     }
 
     fn kept(ends: Option<Monotonic>) -> Change {
         Change::SessionKept { client_id: client(), terms: Terms { ends, ..Terms::forever() } }
     }
 
-    #[test]
-    fn new_terms_of_a_session_on_disk_need_no_room_and_those_of_a_new_one_do() {
-        let changes = [kept(None), kept(Some(Monotonic::ZERO))];
-        let mut fresh = pending(&changes);
-        assert_eq!(fresh.sessions[&client()].kept.as_ref().unwrap().ends, Some(Monotonic::ZERO));
-        fresh.clear_relief(&book());
-        assert!(fresh.concerns(&changes[1]));
-        let mut known = book();
-        known.apply(Effect::SessionStarted(client(), 1));
-        fresh.clear_relief(&known);
-        assert!(fresh.is_empty());
+    fn ended() -> Change {
+        Change::SessionEnded { client_id: client() }
     }
 
-    #[test]
-    fn a_delay_belongs_to_the_will_that_was_set_last() {
-        let (client_id, due) = (client(), Monotonic::from_boot(Duration::from_secs(9)));
-        let set = Change::WillSet { client_id: client(), user: None, will: will() };
-        let delayed = Change::WillDelayed { client_id: client(), due };
-        let due_of = |changes: &[Change]| match pending(changes).wills.remove(&client()) {
-            Some(WillChange::Set(kept)) => ("set", kept.due),
-            Some(WillChange::Delayed(due)) => ("delayed", Some(due)),
-            Some(WillChange::Cleared) => ("cleared", None),
-            None => ("none", None),
-        };
-        let cleared = Change::WillCleared { client_id };
-        assert_eq!(due_of(&[set.clone(), delayed.clone()]), ("set", Some(due)));
-        assert_eq!(due_of(&[delayed.clone(), set]), ("set", None));
-        assert_eq!(due_of(std::slice::from_ref(&delayed)), ("delayed", Some(due)));
-        assert_eq!(due_of(&[cleared, delayed.clone()]), ("cleared", None));
-        let mut relieved = pending(std::slice::from_ref(&delayed));
-        assert!(relieved.concerns(&delayed));
-        relieved.clear_relief(&book());
-        assert!(relieved.is_empty());
+    fn retained() -> Change {
+        Change::Retained { message: message("r"), qos: QoS::AtLeastOnce, owner: Owner::Anonymous }
     }
 
-    fn will() -> Will {
-        Will {
-            topic: TopicName::new("w").unwrap(),
+    fn will_set() -> Change {
+        let will = Will {
+            topic: topic(),
             payload: "gone".into(),
             qos: QoS::AtLeastOnce,
             retain: false,
             delay_interval_s: 9,
             message_expiry_interval_s: None,
             properties: MessageProperties::NONE,
+        };
+        Change::WillSet { client_id: client(), user: None, will }
+    }
+
+    fn additions() -> Vec<Change> {
+        let granted = Granted::new(QoS::AtMostOnce);
+        vec![
+            kept(None),
+            Change::Subscribed { client_id: client(), filter: filter(), granted, replay: false },
+            Change::Received { client_id: client(), packet_id: packet_id() },
+            enqueued(1),
+            retained(),
+            will_set(),
+        ]
+    }
+
+    fn removals() -> Vec<Change> {
+        vec![
+            Change::Unsubscribed { client_id: client(), filter: filter() },
+            Change::Forgotten { client_id: client(), packet_id: packet_id() },
+            dequeued(1),
+            Change::RetainedCleared { topic: topic() },
+            Change::WillCleared { client_id: client() },
+            ended(),
+        ]
+    }
+
+    fn pending(changes: &[Change]) -> Pending {
+        let mut pending = Pending::default();
+        changes.iter().for_each(|change| pending.record(change));
+        pending
+    }
+
+    /// The same, each change appended as a difference of its own.
+    fn appended(changes: &[Change], book: &Book) -> Pending {
+        let mut all = Pending::default();
+        changes.iter().for_each(|change| all.append(pending(std::slice::from_ref(change)), book));
+        all
+    }
+
+    #[test]
+    fn what_comes_and_goes_leaves_nothing() {
+        let changes = [enqueued(1), sent(1), released(1), dequeued(1)];
+        assert!(pending(&changes).is_empty());
+        assert!(appended(&changes, &book([])).is_empty());
+    }
+
+    #[test]
+    fn a_delivery_is_written_once_with_all_that_happened_to_it() {
+        let changes = [enqueued(1), sent(1), released(1)];
+        for pending in [pending(&changes), appended(&changes, &book([]))] {
+            let DeliveryChange::Insert(kept) = &pending.deliveries[&1].what else { panic!("{pending:?}") };
+            assert_eq!(kept.sent, Some(Sent { packet_id: packet_id(), phase: Phase::Released }));
         }
+    }
+
+    #[test]
+    fn the_end_of_a_session_takes_what_was_enqueued_for_it() {
+        let changes = [enqueued(1), ended(), kept(None), enqueued(2)];
+        for pending in [pending(&changes), appended(&changes, &full_book())] {
+            assert_eq!(pending.deliveries.keys().collect::<Vec<_>>(), [&2]);
+            let part = &pending.sessions[&client()];
+            assert!(part.ended && part.kept.is_some());
+        }
+    }
+
+    #[test]
+    fn everything_that_was_added_and_removed_before_it_was_on_disk_leaves_nothing() {
+        let changes = [additions(), removals()].concat();
+        assert!(appended(&changes, &book([])).is_empty());
+        // one kind at a time
+        for (added, removed) in additions().iter().skip(1).zip(removals()) {
+            let pending = appended(&[added.clone(), removed.clone()], &book([]));
+            assert!(pending.is_empty(), "{removed:?} leaves {pending:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_on_disk_is_removed_however_often_it_was_replaced() {
+        for (added, removed) in
+            additions().iter().skip(1).zip(removals()).filter(|(_, removed)| *removed != dequeued(1))
+        {
+            let pending = appended(&[removed.clone(), added.clone(), removed.clone()], &full_book());
+            assert_eq!(pending.keys().count(), 1, "{removed:?} leaves {pending:?}");
+        }
+        let of_another_session = [&[ended(), kept(None)], &additions()[1..3], &removals()[..2]].concat();
+        let pending = appended(&of_another_session, &full_book());
+        let part = &pending.sessions[&client()];
+        assert_eq!((part.ended, part.subscriptions.len(), part.received.len()), (true, 0, 0));
+    }
+
+    #[test]
+    fn only_what_adds_a_row_needs_room() {
+        for change in additions() {
+            assert!(pending(std::slice::from_ref(&change)).needs_room(|_| false), "{change:?}");
+        }
+        let delayed = Change::WillDelayed { client_id: client(), due: Monotonic::ZERO };
+        for change in removals().into_iter().chain([sent(1), released(1), delayed]) {
+            assert!(!pending(std::slice::from_ref(&change)).needs_room(|_| false), "{change:?}");
+        }
+        assert!(!pending(&[kept(Some(Monotonic::ZERO))]).needs_room(|_| true), "the row is updated in place");
+        assert!(pending(&[ended(), kept(None)]).needs_room(|_| true), "the row is removed before");
+    }
+
+    #[test]
+    fn retained_messages_of_qos_0_are_not_recorded() {
+        assert!(
+            pending(&[Change::Retained { message: message("0"), qos: QoS::AtMostOnce, owner: Owner::Anonymous }])
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_delay_belongs_to_the_will_that_was_set_last() {
+        let due = Monotonic::from_boot(std::time::Duration::from_secs(9));
+        let delayed = Change::WillDelayed { client_id: client(), due };
+        let cleared = Change::WillCleared { client_id: client() };
+        let due_of = |changes: &[Change]| match pending(changes).wills.remove(&client()) {
+            Some(WillChange::Set(kept)) => ("set", kept.due),
+            Some(WillChange::Delayed(due)) => ("delayed", Some(due)),
+            Some(WillChange::Cleared) => ("cleared", None),
+            None => ("none", None),
+        };
+        assert_eq!(due_of(&[will_set(), delayed.clone()]), ("set", Some(due)));
+        assert_eq!(due_of(&[delayed.clone(), will_set()]), ("set", None));
+        assert_eq!(due_of(std::slice::from_ref(&delayed)), ("delayed", Some(due)));
+        assert_eq!(due_of(&[cleared, delayed]), ("cleared", None));
     }
 }

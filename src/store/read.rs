@@ -135,6 +135,7 @@ impl<'a> Reader<'a> {
     fn received(&mut self) -> Result<(), StoreError> {
         self.each(&RECEIVED, |reader, id, _| {
             let (session, packet_id) = received_parts(id)?;
+            reader.entry(session)?.received.insert(packet_id);
             reader.session(session)?.received.push(packet_id);
             Some(())
         })
@@ -321,12 +322,13 @@ fn kept(row: &Row<'_>, message: Arc<Message>, boots: &Boots) -> Option<Kept> {
 #[derive(Debug, Default)]
 pub(super) struct Piece {
     /// By arrival.
-    pub(super) deliveries: Vec<Kept>,
+    pub(super) deliveries: Vec<Delivery>,
     /// Arrival numbers of those that are not what was written.
     pub(super) damaged: Vec<u64>,
 }
 
-/// Up to `count` deliveries of a session behind arrival number `after`.
+/// Reads up to `count` deliveries of a session after arrival number `after`, without those that were sent and those
+/// for which `is_changed` holds. Fewer than `count` means that there are no more.
 /// Cost: the deliveries of all sessions that lie between them.
 pub(super) fn load(
     connection: &Connection,
@@ -334,17 +336,25 @@ pub(super) fn load(
     entry: &Entry,
     after: u64,
     count: usize,
+    is_changed: impl Fn(u64) -> bool,
 ) -> rusqlite::Result<Piece> {
     let mut piece = Piece::default();
     let mut source = Source { connection, boots, messages: &mut Messages::default() };
-    let sql = format!("{} WHERE id >= ?1 AND session = ?2 ORDER BY id LIMIT ?3", DELIVERY.select);
+    let sql = format!("{} WHERE id >= ?1 AND session = ?2 ORDER BY id", DELIVERY.select);
     let mut statement = connection.prepare_cached(&sql)?;
     let from = signed(after).saturating_add(1).max(entry.lowest);
-    let mut rows = statement.query((from, entry.id, signed(count as u64)))?;
-    while let Some(row) = rows.next()? {
+    let mut rows = statement.query((from, entry.id))?;
+    while piece.deliveries.len() < count
+        && let Some(row) = rows.next()?
+    {
+        let arrival = unsigned(row.get(0)?);
+        if arrival.is_some_and(&is_changed) {
+            continue;
+        }
         match source.decode(row)? {
-            Some(kept) => piece.deliveries.push(kept),
-            None => piece.damaged.extend(unsigned(row.get(0)?)),
+            Some(Kept { delivery, sent: None }) => piece.deliveries.push(delivery),
+            Some(_) => {}
+            None => piece.damaged.extend(arrival),
         }
     }
     Ok(piece)

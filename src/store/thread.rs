@@ -11,8 +11,9 @@ use std::time::Duration;
 use super::durable::Store;
 use super::error::{Damage, StoreError};
 use super::loaded::Loaded;
+use super::tickets::Tickets;
 use crate::base::clock::{self, Monotonic};
-use crate::broker::Change;
+use crate::broker::{Change, Ticket};
 use crate::mqtt::ClientId;
 
 /// How the thread works.
@@ -30,13 +31,13 @@ impl Default for ThreadOptions {
     }
 }
 
-/// What is asked of the thread. `T` names a commit in its answer.
+/// What is asked of the thread.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Request<T> {
+pub enum Request {
     /// Make these changes durable.
     Commit {
-        /// The name for the answer.
-        ticket: T,
+        /// The number for the answer; higher than that of every earlier request.
+        ticket: Ticket,
         /// What changed, in order.
         changes: Vec<Change>,
     },
@@ -53,12 +54,13 @@ pub enum Request<T> {
 
 /// What the thread answers, on its own thread.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Answer<T> {
-    /// The changes are durable. First answers come in the order of the tickets; one that waited comes later.
-    Written(T),
-    /// The changes could not be written, for want of room or by a failure. They are kept, tried again each second and
-    /// with each commit, and `Written` follows.
-    Waits(T, StoreError),
+pub enum Answer {
+    /// The changes of these tickets are durable. A ticket that was answered with `Waits` may be followed by later ones.
+    /// After a long time on a full disk, a range may contain tickets that were answered before.
+    Written(Tickets),
+    /// The changes could not be written, for want of room or by a failure. They are tried again, each second at least,
+    /// and `Written` follows.
+    Waits(Ticket, StoreError),
     /// A piece of a queue. With an error it is tried again each second, and `Loaded` with the piece follows.
     Loaded {
         /// Whose.
@@ -76,12 +78,12 @@ pub enum Answer<T> {
 
 /// The running thread. Dropping it lets the thread finish what waits, without waiting for that.
 #[derive(Debug)]
-pub struct StoreThread<T> {
-    requests: SyncSender<Request<T>>,
+pub struct StoreThread {
+    requests: SyncSender<Request>,
     thread: JoinHandle<Result<(), StoreError>>,
 }
 
-impl<T: Clone + Send + 'static> StoreThread<T> {
+impl StoreThread {
     /// Starts the thread `store`. `answer` is called on it and must not block.
     ///
     /// # Errors
@@ -89,7 +91,7 @@ impl<T: Clone + Send + 'static> StoreThread<T> {
     pub fn spawn(
         store: Store,
         options: ThreadOptions,
-        answer: impl FnMut(Answer<T>) + Send + 'static,
+        answer: impl FnMut(Answer) + Send + 'static,
     ) -> io::Result<Self> {
         let (requests, waiting) = sync_channel(options.requests_max);
         let ThreadOptions { requests_max: group_max, delay } = options;
@@ -99,7 +101,6 @@ impl<T: Clone + Send + 'static> StoreThread<T> {
             took: Duration::ZERO,
             group_max,
             answer,
-            tickets: Vec::new(),
             is_troubled: false,
             unread: Vec::new(),
             retry_at: Monotonic::ZERO,
@@ -113,7 +114,7 @@ impl<T: Clone + Send + 'static> StoreThread<T> {
     /// # Errors
     /// `Full` gives the request back: `requests_max` are waiting. `Disconnected`: the thread is gone, which only a
     /// panic in it or in `answer` can cause.
-    pub fn request(&self, request: Request<T>) -> Result<(), TrySendError<Request<T>>> {
+    pub fn request(&self, request: Request) -> Result<(), TrySendError<Request>> {
         self.requests.try_send(request)
     }
 
@@ -144,7 +145,7 @@ const COMPANY_MAX: Duration = Duration::from_millis(2);
 /// Below this a wait costs more than the company brings.
 const COMPANY_MIN: Duration = Duration::from_micros(100);
 
-struct Worker<T, A> {
+struct Worker<A> {
     store: Store,
     delay: Duration,
     /// How long the last commit took.
@@ -152,8 +153,6 @@ struct Worker<T, A> {
     /// Requests handled in one round; what comes meanwhile is for the next.
     group_max: usize,
     answer: A,
-    /// Those that wait for room.
-    tickets: Vec<T>,
     is_troubled: bool,
     /// Pieces that could not be read yet.
     unread: Vec<Piece>,
@@ -161,8 +160,8 @@ struct Worker<T, A> {
     retry_at: Monotonic,
 }
 
-impl<T: Clone, A: FnMut(Answer<T>)> Worker<T, A> {
-    fn run(mut self, requests: &Receiver<Request<T>>) -> Result<(), StoreError> {
+impl<A: FnMut(Answer)> Worker<A> {
+    fn run(mut self, requests: &Receiver<Request>) -> Result<(), StoreError> {
         loop {
             if let Ok(first) = requests.try_recv() {
                 self.gather();
@@ -175,6 +174,7 @@ impl<T: Clone, A: FnMut(Answer<T>)> Worker<T, A> {
                     self.retry_unread();
                     let now = self.now();
                     let flushed = self.store.flush(now);
+                    self.answer_written();
                     self.conclude(flushed);
                 }
                 Err(RecvTimeoutError::Disconnected) => {
@@ -192,7 +192,7 @@ impl<T: Clone, A: FnMut(Answer<T>)> Worker<T, A> {
         now
     }
 
-    fn wait(&self, requests: &Receiver<Request<T>>) -> Result<Request<T>, RecvTimeoutError> {
+    fn wait(&self, requests: &Receiver<Request>) -> Result<Request, RecvTimeoutError> {
         let retry = (!self.unread.is_empty()).then_some(self.retry_at);
         match self.store.next_flush().into_iter().chain(retry).min() {
             Some(due) => requests.recv_timeout(due.since(clock::monotonic())),
@@ -210,7 +210,7 @@ impl<T: Clone, A: FnMut(Answer<T>)> Worker<T, A> {
     }
 
     /// Handles what waits: commits together, a load behind the commits before it.
-    fn handle(&mut self, first: Request<T>, requests: &Receiver<Request<T>>) {
+    fn handle(&mut self, first: Request, requests: &Receiver<Request>) {
         let mut group = Vec::new();
         for request in std::iter::once(first).chain(requests.try_iter().take(self.group_max)) {
             match request {
@@ -244,42 +244,43 @@ impl<T: Clone, A: FnMut(Answer<T>)> Worker<T, A> {
         }
     }
 
-    fn commit(&mut self, group: Vec<(T, Vec<Change>)>) {
+    fn commit(&mut self, group: Vec<(Ticket, Vec<Change>)>) {
         if group.is_empty() {
             return;
         }
-        let changes: Vec<_> = group.iter().flat_map(|(_, changes)| changes).cloned().collect();
         let began = self.now();
-        let written = self.store.commit(&changes, began);
+        let result = self.store.commit_tickets(&group, began);
         if !self.delay.is_zero() {
             thread::sleep(self.delay);
         }
         self.took = clock::monotonic() - began;
-        for (ticket, changes) in group {
-            match &written {
-                Err(error) if changes.iter().any(|change| self.store.is_waiting(change)) => {
-                    (self.answer)(Answer::Waits(ticket.clone(), error.clone()));
-                    self.tickets.push(ticket);
-                }
-                _ => (self.answer)(Answer::Written(ticket)),
+        let written = self.answer_written();
+        if let Err(error) = &result {
+            let is_written = |ticket: Ticket| written.iter().any(|range| range.first <= ticket && ticket <= range.last);
+            for (ticket, _) in group.into_iter().filter(|(ticket, _)| !is_written(*ticket)) {
+                (self.answer)(Answer::Waits(ticket, error.clone()));
             }
         }
-        self.conclude(written);
+        self.conclude(result);
+    }
+
+    /// Answers the tickets that were written, and returns them.
+    fn answer_written(&mut self) -> Vec<Tickets> {
+        let written = self.store.take_written();
+        written.iter().for_each(|tickets| (self.answer)(Answer::Written(*tickets)));
+        written
     }
 
     fn tell_damages(&mut self) {
         self.store.take_damages().into_iter().for_each(|damage| (self.answer)(Answer::Damaged(damage)));
     }
 
-    /// Tells of trouble once, and of its end with everything that waited.
+    /// Answers once when writing begins to fail, and once when everything is written again.
     fn conclude(&mut self, written: Result<(), StoreError>) {
         self.tell_damages();
         match written {
             Err(error) if !self.is_troubled => (self.answer)(Answer::Trouble(error)),
-            Ok(()) if self.is_troubled => {
-                self.tickets.drain(..).for_each(|ticket| (self.answer)(Answer::Written(ticket)));
-                (self.answer)(Answer::Recovered);
-            }
+            Ok(()) if self.is_troubled => (self.answer)(Answer::Recovered),
             _ => return,
         }
         self.is_troubled = !self.is_troubled;

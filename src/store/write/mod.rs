@@ -1,9 +1,9 @@
-//! Writes what is pending, within a transaction that the caller holds.
+//! Writes a net difference, within a transaction that the caller holds.
 //!
-//! Relief first: removals and what changes in place, which need no room. Then growth: everything that adds a row.
+//! Removals and updates in place come first: they need no room. Then come the entries that add rows.
 
-mod growth;
-mod relief;
+mod additions;
+mod removals;
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! What needs no room, or next to none: a disk that is full takes it.
+//! Removes rows and updates rows in place, which a full disk has room for.
 
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{OptionalExtension, Row};
@@ -16,25 +16,27 @@ use crate::mqtt::{ClientId, TopicFilter, TopicName};
 const SWEPT_A_COMMIT: i64 = 1_000;
 
 impl Writer<'_> {
-    /// Writes everything that needs no room.
-    pub(in super::super) fn write_relief(&mut self, pending: &Pending) -> Result {
+    /// Writes the entries that remove rows or update them in place. The boot comes before the moments that refer to
+    /// it: at most one row for each boot is added.
+    pub(in super::super) fn write_removals(&mut self, pending: &Pending) -> Result {
+        self.put_boot()?;
         for (client_id, part) in &pending.sessions {
-            self.relieve_session(client_id, part)?;
+            self.update_session(client_id, part)?;
         }
         for (arrival, part) in &pending.deliveries {
-            self.relieve_delivery(&part.client_id, signed(*arrival), &part.what)?;
+            self.update_delivery(&part.client_id, signed(*arrival), &part.what)?;
         }
         for topic in pending.retained.iter().filter(|(_, kept)| kept.is_none()).map(|(topic, _)| topic) {
             self.clear_retained(topic)?;
         }
         for (client_id, what) in &pending.wills {
-            self.relieve_will(client_id, what)?;
+            self.update_will(client_id, what)?;
         }
         self.sweep()?;
         self.drop_messages()
     }
 
-    fn relieve_session(&mut self, client_id: &ClientId, part: &SessionPart) -> Result {
+    fn update_session(&mut self, client_id: &ClientId, part: &SessionPart) -> Result {
         if part.ended {
             return self.end_session(client_id);
         }
@@ -47,6 +49,7 @@ impl Writer<'_> {
         }
         for packet_id in part.received.iter().filter(|(_, kept)| !**kept).map(|(packet_id, _)| packet_id) {
             self.remove(&RECEIVED, received_key(session, packet_id.get()))?;
+            self.effects.push(Effect::Forgotten(client_id.clone(), *packet_id));
         }
         Ok(())
     }
@@ -74,7 +77,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn relieve_delivery(&mut self, client_id: &ClientId, arrival: i64, what: &DeliveryChange) -> Result {
+    fn update_delivery(&mut self, client_id: &ClientId, arrival: i64, what: &DeliveryChange) -> Result {
         match what {
             DeliveryChange::Insert(_) => Ok(()),
             DeliveryChange::Sent(sent) => self.mark(arrival, Some(*sent)),
@@ -145,7 +148,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn relieve_will(&mut self, client_id: &ClientId, what: &WillChange) -> Result {
+    fn update_will(&mut self, client_id: &ClientId, what: &WillChange) -> Result {
         match what {
             WillChange::Set(_) => Ok(()),
             WillChange::Delayed(due) => self.delay_will(client_id, *due),

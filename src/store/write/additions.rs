@@ -1,4 +1,4 @@
-//! What adds rows.
+//! Adds rows.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,12 +16,10 @@ use crate::broker::{Delivery, Granted, Message, Terms};
 use crate::mqtt::{ClientId, PacketId, TopicFilter, TopicName};
 
 impl Writer<'_> {
-    /// Writes everything that needs room. The boot before the moments that refer to it, sessions before what belongs
-    /// to them.
-    pub(in super::super) fn write_growth(&mut self, pending: &Pending) -> Result {
-        self.put_boot()?;
+    /// Writes the entries that add rows, sessions before what belongs to them. Called after `write_removals`.
+    pub(in super::super) fn write_additions(&mut self, pending: &Pending) -> Result {
         for (client_id, part) in &pending.sessions {
-            self.grow_session(client_id, part)?;
+            self.add_session(client_id, part)?;
         }
         self.insert_deliveries(pending)?;
         for (topic, kept) in &pending.retained {
@@ -37,7 +35,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn grow_session(&mut self, client_id: &ClientId, part: &SessionPart) -> Result {
+    fn add_session(&mut self, client_id: &ClientId, part: &SessionPart) -> Result {
         if let Some(terms) = &part.kept {
             self.session_with(client_id, terms)?;
         }
@@ -57,7 +55,8 @@ impl Writer<'_> {
         self.session_with(client_id, &Terms::forever())
     }
 
-    /// The same, on these terms if it is begun here. Those of one on disk were written with what needs no room.
+    /// The same, on these terms if it is begun here. Those of one on disk were updated by
+    /// `write_removals`.
     fn session_with(&mut self, client_id: &ClientId, terms: &Terms) -> Result<i64> {
         if let Some(id) = self.session_on_disk(client_id) {
             return Ok(id);
@@ -83,11 +82,13 @@ impl Writer<'_> {
 
     fn remember(&mut self, client_id: &ClientId, packet_id: PacketId) -> Result {
         let key = received_key(self.session(client_id)?, packet_id.get());
-        self.put(&RECEIVED, &[ValueRef::Integer(key)])
+        self.put(&RECEIVED, &[ValueRef::Integer(key)])?;
+        self.effects.push(Effect::Received(client_id.clone(), packet_id));
+        Ok(())
     }
 
-    /// Sees to it that a later boot knows when this one was.
-    fn put_boot(&mut self) -> Result {
+    /// Writes when this boot was, so that a later boot can convert its moments.
+    pub(super) fn put_boot(&mut self) -> Result {
         if let Some(offset_ms) = self.book.boots.put(self.connection)? {
             self.effects.push(Effect::BootWritten(offset_ms));
         }
