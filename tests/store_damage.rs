@@ -10,6 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use sensegate::mqtt::QoS;
 use sensegate::store::{Kept, Options, State, StoreError};
 use store_support::*;
@@ -226,23 +227,41 @@ fn a_log_without_its_file_is_set_aside() {
     );
 }
 
-#[test]
-fn a_newer_format_and_another_programs_file_are_refused_and_left_alone() {
-    let place = filled();
-    Connection::open(place.file()).unwrap().pragma_update(None, "user_version", 7).unwrap();
-    let before = fs::read(place.file()).unwrap();
-    let error = place.try_open(all()).unwrap_err();
-    assert!(matches!(error, StoreError::Newer { found: 7, known: 2, .. }), "{error:?}");
-    let text =
-        format!("`{}` has format 7, this version knows 2 at most: a newer sensegate wrote it", place.file().display());
-    assert_eq!(error.to_string(), text);
-    assert_eq!(fs::read(place.file()).unwrap(), before);
+/// Everything in the directory, by name.
+fn contents(place: &Place) -> Vec<(String, Vec<u8>)> {
+    let read = |name: String| (name.clone(), fs::read(place.directory.path().join(name)).unwrap());
+    place.names().into_iter().map(read).collect()
+}
 
+#[test]
+fn a_newer_format_is_refused_with_the_remedy_and_file_and_log_are_left_as_they_are() {
+    for place in [filled(), killed()] {
+        let connection = Connection::open(place.file()).unwrap();
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+        connection.pragma_update(None, "user_version", 7).unwrap();
+        drop(connection);
+        let before = contents(&place);
+        assert!(before.iter().any(|(name, log)| name.ends_with("-wal") && !log.is_empty()));
+        let error = place.try_open(all()).unwrap_err();
+        assert!(matches!(error, StoreError::Newer { found: 7, known: 3, .. }) && error.is_permanent(), "{error:?}");
+        let text = format!(
+            "`{}` has format 7, this version reads formats up to 3: a newer sensegate wrote it; install that version \
+             again, or move the file away to start with an empty state",
+            place.file().display()
+        );
+        assert_eq!(error.to_string(), text);
+        assert!(contents(&place) == before, "{:?}", place.names());
+    }
+}
+
+#[test]
+fn a_file_of_another_program_is_refused_and_left_as_it_is() {
     let foreign = Place::new();
     Connection::open(foreign.file()).unwrap().execute_batch("CREATE TABLE photos (a)").unwrap();
-    let before = fs::read(foreign.file()).unwrap();
-    assert!(matches!(foreign.try_open(all()).unwrap_err(), StoreError::Foreign { application_id: 0, .. }));
-    assert_eq!(fs::read(foreign.file()).unwrap(), before);
+    let before = contents(&foreign);
+    let error = foreign.try_open(all()).unwrap_err();
+    assert!(matches!(error, StoreError::Foreign { application_id: 0, .. }) && error.is_permanent(), "{error:?}");
+    assert!(contents(&foreign) == before, "{:?}", foreign.names());
 }
 
 #[test]

@@ -8,10 +8,10 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use sensegate::broker::{Change, Granted, Ticket};
-use sensegate::mqtt::{QoS, TopicFilter, TopicName};
+use sensegate::broker::{Change, Delivery, Granted, Marks, Ticket};
+use sensegate::mqtt::{QoS, SubscriptionId, TopicFilter, TopicName};
 use sensegate::store::{
-    Answer, Backlog, KeptWill, Options, Phase, Request, Sent, Store, StoreError, StoreThread, ThreadOptions,
+    Answer, Backlog, KeptWill, Loaded, Options, Phase, Request, Sent, Store, StoreError, StoreThread, ThreadOptions,
 };
 use store_support::*;
 
@@ -178,6 +178,83 @@ fn a_long_queue_is_handed_over_in_part_and_loaded_in_order() {
     }
     assert_eq!(seen, (21..100).step_by(2).collect::<Vec<_>>());
     assert_eq!(store.load(&client("nobody"), 0, 7).unwrap().deliveries, []);
+}
+
+#[test]
+fn a_piece_is_empty_only_at_the_end_of_the_queue() {
+    let place = Place::new();
+    let (mut store, _) = place.open();
+    store.commit(&(1..=10).map(|n| enqueued("c", n, b"x")).collect::<Vec<_>>(), START).unwrap();
+    let in_flight: Vec<_> = (1..=6).map(|n| sent("c", n, u16::try_from(n).unwrap())).collect();
+    store.commit(&in_flight, START).unwrap();
+    let mut load = |after, count| {
+        let loaded = store.load(&client("c"), after, count).unwrap().deliveries;
+        loaded.iter().map(|delivery| delivery.arrival).collect::<Vec<_>>()
+    };
+    assert_eq!((load(0, 3), load(9, 3), load(10, 3)), (vec![7, 8, 9], vec![10], vec![]));
+}
+
+/// A shared delivery that waits at most until a moment.
+fn of_a_share(arrival: u64) -> Delivery {
+    let share = Some(TopicFilter::new("$share/g/t").unwrap());
+    let marks = Marks { subscription_ids: vec![SubscriptionId::new(7).unwrap()], share, stale: Some(at(arrival)) };
+    let message = message("t", arrival.to_string().as_bytes());
+    Delivery { arrival, message, qos: QoS::AtLeastOnce, retain: false, marks: Some(Box::new(marks)) }
+}
+
+fn enqueued_delivery(name: &str, delivery: &Delivery) -> Change {
+    Change::Enqueued { client_id: client(name), delivery: delivery.clone() }
+}
+
+#[test]
+fn the_shared_deliveries_of_an_ending_session_are_loaded_and_reassigned_piece_by_piece() {
+    let place = Place::new();
+    let (mut store, _) = place.open();
+    let deliveries: Vec<_> = (1..=20).map(of_a_share).collect();
+    let changes = deliveries.iter().map(|delivery| enqueued_delivery("old", delivery));
+    store.commit(&changes.chain([started("new")]).collect::<Vec<_>>(), START).unwrap();
+    drop(store);
+    let (mut store, state, _) = place.try_open(Options { deliveries_max: 2, ..Options::default() }).unwrap();
+    let old = state.sessions.iter().find(|session| session.client_id == client("old")).unwrap();
+    let mut piece: Vec<_> = old.deliveries.iter().map(|kept| kept.delivery.clone()).collect();
+    let mut next = state.next_arrival;
+    while let Some(last) = piece.last().map(|delivery| delivery.arrival) {
+        let mut ticket = Vec::new();
+        for delivery in &piece {
+            ticket.push(dequeued("old", delivery.arrival));
+            ticket.push(enqueued_delivery("new", &Delivery { arrival: next, ..delivery.clone() }));
+            next += 1;
+        }
+        // later changes do not hide what is left on disk
+        store.commit(&ticket, START).unwrap();
+        piece = store.load(&client("old"), last, 5).unwrap().deliveries;
+    }
+    store.commit(&[ended("old")], START).unwrap();
+    drop(store);
+    let state = place.state();
+    assert_eq!(state.sessions.len(), 1);
+    let reassigned: Vec<_> = state.sessions[0].deliveries.iter().map(|kept| kept.delivery.clone()).collect();
+    let expected: Vec<_> = (21..).zip(deliveries).map(|(arrival, delivery)| Delivery { arrival, ..delivery }).collect();
+    assert_eq!(reassigned, expected);
+}
+
+#[test]
+fn a_piece_that_was_asked_for_before_its_session_ended_has_everything() {
+    let place = Place::new();
+    let (mut store, _) = place.open();
+    let deliveries: Vec<_> = (1..=20).map(of_a_share).collect();
+    let changes: Vec<_> = deliveries.iter().map(|delivery| enqueued_delivery("c", delivery)).collect();
+    store.commit(&changes[..10], START).unwrap();
+    let (answers, answered) = mpsc::channel();
+    let thread = spawn(store, ThreadOptions::default(), &answers);
+    thread.request(Request::Commit { ticket: Ticket(2), changes: changes[10..].to_vec() }).unwrap();
+    thread.request(Request::Load { client_id: client("c"), after: 0, count: 100 }).unwrap();
+    thread.request(Request::Commit { ticket: Ticket(3), changes: vec![ended("c")] }).unwrap();
+    thread.stop().unwrap();
+    let pieces: Vec<_> = answered.try_iter().filter(|answer| matches!(answer, Answer::Loaded { .. })).collect();
+    let result = Ok(Loaded { deliveries, damaged: vec![] });
+    assert_eq!(pieces, [Answer::Loaded { client_id: client("c"), result }]);
+    assert_eq!(place.state().sessions, []);
 }
 
 #[test]

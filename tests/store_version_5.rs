@@ -312,7 +312,7 @@ fn check_what_format_1_held(state: &State) {
 }
 
 #[test]
-fn a_file_of_format_1_is_read_whole_and_goes_on_as_one_of_format_2() {
+fn a_file_of_format_1_is_read_whole_and_goes_on_in_the_present_format() {
     let place = of_format_1();
     let (mut store, state) = place.open();
     check_what_format_1_held(&state);
@@ -331,7 +331,7 @@ fn a_file_of_format_1_is_read_whole_and_goes_on_as_one_of_format_2() {
     assert_eq!(state.sessions[1].deliveries[1].delivery.message.expires, Some(at(50)));
     assert_eq!(state.wills[0].due, Some(at(44)));
     let format = |sql| Connection::open(place.file()).unwrap().query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-    assert_eq!(format("PRAGMA user_version"), 2);
+    assert_eq!(format("PRAGMA user_version"), 3);
 }
 
 #[test]

@@ -41,9 +41,11 @@ use clap::{CommandFactory, Parser};
 
 use arguments::{Arguments, Command, RunArgs};
 
+use crate::store::StoreError;
+
 /// A command line that is none (sysexits.h, `EX_USAGE`).
 const EXIT_USAGE: u8 = 64;
-/// A configuration that cannot be used (sysexits.h, `EX_CONFIG`); systemd does not restart on it.
+/// A configuration or a state file that cannot be used (sysexits.h, `EX_CONFIG`); systemd does not restart on it.
 const EXIT_CONFIGURATION: u8 = 78;
 
 /// Runs the command that the process was called with.
@@ -57,7 +59,9 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             log::print_error(&format!("sensegate: {error:#}"));
-            ExitCode::FAILURE
+            let is_permanent =
+                error.chain().any(|cause| cause.downcast_ref::<StoreError>().is_some_and(StoreError::is_permanent));
+            if is_permanent { ExitCode::from(EXIT_CONFIGURATION) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, MAIN_DB, OpenFlags};
 
 use super::error::StoreError;
@@ -31,10 +32,13 @@ const UNUSED_PAGES_MAX: i64 = 4096;
 /// Statements kept ready.
 const STATEMENTS_MAX: usize = 40;
 
-/// Opens `path` for writing, creating it when it is missing. Only this process may have it open then.
+/// Opens `path` for writing, creating it when it is missing. Only this process may have it open then. The file and its
+/// log stay as they are until [`use_log`] is called.
 pub(super) fn open(path: &Path, options: &Options) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
+    // else closing a file that is refused would copy its log into it
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     connection.busy_timeout(Duration::ZERO)?;
     // before the log is touched: its index then lives in memory and needs no file of its own
@@ -58,6 +62,7 @@ pub(super) fn check_writable(connection: &Connection, path: &Path) -> Result<(),
 
 /// Makes the file one that logs ahead. Not done to a file that may be another program's.
 pub(super) fn use_log(connection: &Connection, sync: Sync) -> Result<(), StoreError> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     let synchronous = match sync {
         Sync::Always => "FULL",

@@ -30,7 +30,7 @@ use crate::mqtt::ClientId;
 /// Time between two tries to write what found no room.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Unwritten entries that are tried again with each commit; with more of them a try takes too long for that.
+/// Unwritten entries up to which every commit tries to write all of them. More take too long for that.
 const EAGER_ENTRIES_MAX: usize = 1_000;
 
 /// The durable state.
@@ -161,7 +161,7 @@ impl Store {
         std::mem::take(&mut self.written).into_ranges()
     }
 
-    /// When [`Store::flush`] has something to do next; `None` when nothing is left over.
+    /// Returns when [`Store::flush`] has something to do next; `None` when there is nothing to do.
     pub fn next_flush(&self) -> Option<Monotonic> {
         let sweep = (!self.book.garbage.is_empty()).then_some(Monotonic::ZERO);
         let late = self.late.due(self.options.coalesce);
@@ -171,11 +171,11 @@ impl Store {
         write.into_iter().chain(self.flush_due()).min()
     }
 
-    /// Does what is due: retained messages of QoS 0, remains of ended sessions, the flush of [`Sync::Interval`], and
-    /// what found no room before.
+    /// Does what is due: writes retained messages of QoS 0 and tickets that could not be written before, removes rows of
+    /// ended sessions, and flushes under [`Sync::Interval`].
     ///
     /// # Errors
-    /// As [`Store::commit`].
+    /// As [`Store::commit_tickets`].
     pub fn flush(&mut self, now: Monotonic) -> Result<(), StoreError> {
         self.commit_tickets::<&[Change]>(&[], now)?;
         if self.flush_due().is_some_and(|due| due <= now) {
@@ -190,8 +190,9 @@ impl Store {
         self.unwritten.is_empty()
     }
 
-    /// Up to `count` deliveries of a session behind arrival number `after` that were not sent yet, by arrival.
-    /// Those whose message had changed on disk are named, and given up with the next commit.
+    /// Reads up to `count` deliveries of a session after arrival number `after` that were not sent yet, by arrival. An
+    /// empty piece means that there are no more. Deliveries whose message has changed on disk are named in the answer,
+    /// and removed with the next commit.
     ///
     /// Cost: the deliveries of all sessions that lie between them.
     ///
@@ -223,7 +224,7 @@ impl Store {
     /// Writes what is left and closes the file.
     ///
     /// # Errors
-    /// As [`Store::commit`]. The file is closed nevertheless.
+    /// As [`Store::commit_tickets`]. The file is closed nevertheless.
     pub fn close(mut self, now: Monotonic) -> Result<(), StoreError> {
         let written = self.write::<&[Change]>(&[], LateMessages::Included, now);
         self.connection.close().map_err(|(_, error)| error)?;
@@ -272,6 +273,7 @@ impl Store {
         }
     }
 
+    /// Writes tickets and those that were not written before, if necessary to a repaired file.
     fn write<C: AsRef<[Change]>>(
         &mut self,
         tickets: &[(Ticket, C)],
@@ -289,7 +291,7 @@ impl Store {
         written
     }
 
-    /// Writes everything if there is room, else what needs none.
+    /// Writes everything if there is room, else the tickets that need none.
     fn write_once<C: AsRef<[Change]>>(
         &mut self,
         tickets: &[(Ticket, C)],

@@ -14,7 +14,11 @@ pub enum StoreError {
     #[error("no room for further state, on the disk or within the size that the file may have")]
     Full,
     /// The file was written by a later version of this program. It is left as it is.
-    #[error("`{path}` has format {found}, this version knows {known} at most: a newer sensegate wrote it", path = .path.display())]
+    #[error(
+        "`{path}` has format {found}, this version reads formats up to {known}: a newer sensegate wrote it; install that \
+         version again, or move the file away to start with an empty state",
+        path = .path.display()
+    )]
     Newer {
         /// The file.
         path: PathBuf,
@@ -53,6 +57,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether opening the file fails again until the operator replaces the program or moves the file.
+    pub const fn is_permanent(&self) -> bool {
+        matches!(self, Self::Newer { .. } | Self::Foreign { .. })
+    }
+
     pub(super) fn file(action: &'static str, path: &Path, error: &std::io::Error) -> Self {
         Self::File { action, path: path.to_owned(), reason: error.to_string() }
     }

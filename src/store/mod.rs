@@ -1,19 +1,22 @@
 //! The durable state of the broker: one SQLite file.
 //!
-//! - Holds the file's connection, the net difference between what was asked and what is on disk ([`Store`]), and the
-//!   keys of rows by name, so that the file needs no index.
-//! - Never enters: rules of MQTT. A [`Change`](crate::broker::Change) is a fact to keep, whatever it means. Time comes
-//!   as an argument; only [`StoreThread`] and the name of a file set aside read a clock. Moments outlive their boot
-//!   (`boot`).
-//! - Uses `base`, `mqtt` (types only) and `broker` (`Change` and what it is made of).
-//! - The file: `schema`; every row carries a CRC-32 of its values. WAL, flushed at each commit under [`Sync::Always`].
+//! - State: the connection to the file ([`Store`]), the keys of its rows by name (`book`), so that the file needs no
+//!   index, and the tickets that could not be written (`unwritten`).
+//! - Never contains: rules of MQTT. A [`Change`](crate::broker::Change) is recorded whatever it means. Time comes as an
+//!   argument; only [`StoreThread`] and the name of a file set aside read a clock. Moments outlive their boot (`boot`).
+//! - Uses `base`, `mqtt` (types only) and `broker` (`Change`, `Ticket` and their parts).
+//! - File: `schema`; every row carries a CRC-32 of its values. WAL, flushed at each commit under [`Sync::Always`].
+//!
+//! A ticket (a list of changes) is written whole or not at all, in every state of the disk. On a full disk the tickets
+//! that need no room are written, the others wait, and no ticket is written before an earlier one with a key in common
+//! (`unwritten` has the rule).
 //!
 //! Four conditions make SQLite write little: the queue's key is one global arrival number (`schema`), the log is
 //! recycled (`connection`), what comes and goes between two commits is never written (`pending`), and retained
-//! messages of QoS 0 are written at most once in `coalesce` (`pending`). Two keep it alive: the check sums (`table`)
-//! and room kept free for acknowledgements on a full disk (`reserve`).
+//! messages of QoS 0 are written at most once in `coalesce` (`late`). Two keep it alive: the check sums (`table`) and
+//! room reserved for acknowledgements on a full disk (`reserve`).
 //!
-//! Start reading at [`Store::open`] and [`Store::commit`], then `pending` and `write`.
+//! Start reading at [`Store::open`] and [`Store::commit_tickets`], then `pending`, `unwritten` and `write`.
 
 mod book;
 mod boot;
@@ -57,7 +60,7 @@ pub struct Options {
     /// Waiting deliveries a session that are handed over when the file is opened; the rest stays on disk until
     /// [`Store::load`] asks for it. Deliveries in flight are always handed over.
     pub deliveries_max: usize,
-    /// Size of the database file; beyond it commits give [`StoreError::Full`], but for those that need no room.
+    /// Maximum size of the database file. At this size the disk counts as full.
     pub bytes_max: u64,
 }
 

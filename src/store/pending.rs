@@ -30,9 +30,17 @@ pub(super) struct SessionPart {
     /// The session exists, on these terms.
     pub(super) kept: Option<Terms>,
     /// `None`: unsubscribed.
-    pub(super) subscriptions: BTreeMap<TopicFilter, Option<Granted>>,
+    pub(super) subscriptions: BTreeMap<TopicFilter, Option<Subscribed>>,
     /// Identifiers of QoS 2 messages: `true` for received, `false` for released.
     pub(super) received: BTreeMap<PacketId, bool>,
+}
+
+/// A subscription that was made or replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Subscribed {
+    pub(super) granted: Granted,
+    /// Whether retained messages are still to be sent.
+    pub(super) replay: bool,
 }
 
 /// What happened to a delivery.
@@ -71,8 +79,9 @@ impl Pending {
         match change {
             Change::SessionKept { client_id, terms } => self.session(client_id).kept = Some(terms.clone()),
             Change::SessionEnded { client_id } => self.end_session(client_id),
-            Change::Subscribed { client_id, filter, granted, .. } => {
-                self.session(client_id).subscriptions.insert(filter.clone(), Some(*granted));
+            Change::Subscribed { client_id, filter, granted, replay } => {
+                let subscribed = Subscribed { granted: *granted, replay: *replay };
+                self.session(client_id).subscriptions.insert(filter.clone(), Some(subscribed));
             }
             Change::Unsubscribed { client_id, filter } => {
                 self.session(client_id).subscriptions.insert(filter.clone(), None);
@@ -204,9 +213,9 @@ impl Pending {
         part.kept = later.kept.or(part.kept.take());
         // the subscriptions and identifiers of a session that ended are removed with it
         let rows = on_disk.filter(|_| !part.ended);
-        for (filter, granted) in later.subscriptions {
-            if granted.is_some() || rows.is_some_and(|entry| entry.subscriptions.contains_key(&filter)) {
-                part.subscriptions.insert(filter, granted);
+        for (filter, subscribed) in later.subscriptions {
+            if subscribed.is_some() || rows.is_some_and(|entry| entry.subscriptions.contains_key(&filter)) {
+                part.subscriptions.insert(filter, subscribed);
             } else {
                 part.subscriptions.remove(&filter);
             }
@@ -223,18 +232,13 @@ impl Pending {
         }
     }
 
-    /// Whether an entry adds a row. The others remove rows or update them in place. `has_session` tells whether the
-    /// session of a client is on disk when the entries are written.
-    pub(super) fn needs_room(&self, has_session: impl Fn(&ClientId) -> bool) -> bool {
-        let session_needs_room = |(client_id, part): (&ClientId, &SessionPart)| {
-            part.kept.is_some() && (part.ended || !has_session(client_id))
-                || part.subscriptions.values().any(Option::is_some)
-                || part.received.values().any(|is_received| *is_received)
-        };
+    /// Whether an entry adds a row. The others remove rows or update them in place. `removed` is what is written
+    /// before the entries.
+    pub(super) fn needs_room(&self, book: &Book, removed: &Self) -> bool {
         self.deliveries.values().any(|part| matches!(part.what, DeliveryChange::Insert(_)))
             || self.retained.values().any(Option::is_some)
             || self.wills.values().any(|will| matches!(will, WillChange::Set(_)))
-            || self.sessions.iter().any(session_needs_room)
+            || self.sessions.iter().any(|(client_id, part)| part.needs_room(client_id, book, removed))
     }
 
     /// The number of sessions, deliveries, retained messages and wills with an entry.
@@ -249,6 +253,18 @@ impl Pending {
 }
 
 impl SessionPart {
+    fn needs_room(&self, client_id: &ClientId, book: &Book, removed: &Pending) -> bool {
+        let removed = removed.sessions.get(client_id);
+        let is_ended = self.ended || removed.is_some_and(|part| part.ended);
+        let rows = book.sessions.get(client_id).filter(|_| !is_ended);
+        let is_removed = |filter| removed.is_some_and(|part| part.subscriptions.get(filter) == Some(&None));
+        let has_row =
+            |filter| rows.is_some_and(|entry| entry.subscriptions.contains_key(filter)) && !is_removed(filter);
+        self.kept.is_some() && rows.is_none()
+            || self.subscriptions.iter().any(|(filter, subscribed)| subscribed.is_some() && !has_row(filter))
+            || self.received.values().any(|is_received| *is_received)
+    }
+
     fn is_empty(&self) -> bool {
         !self.ended && self.kept.is_none() && self.subscriptions.is_empty() && self.received.is_empty()
     }
@@ -350,7 +366,7 @@ mod tests {
         let granted = Granted::new(QoS::AtMostOnce);
         vec![
             kept(None),
-            Change::Subscribed { client_id: client(), filter: filter(), granted, replay: false },
+            Change::Subscribed { client_id: client(), filter: filter(), granted, replay: true },
             Change::Received { client_id: client(), packet_id: packet_id() },
             enqueued(1),
             retained(),
@@ -435,15 +451,23 @@ mod tests {
 
     #[test]
     fn only_what_adds_a_row_needs_room() {
+        let needs_room =
+            |changes: &[Change], book: &Book, removed: &[Change]| pending(changes).needs_room(book, &pending(removed));
         for change in additions() {
-            assert!(pending(std::slice::from_ref(&change)).needs_room(|_| false), "{change:?}");
+            assert!(needs_room(std::slice::from_ref(&change), &book([]), &[]), "{change:?}");
         }
         let delayed = Change::WillDelayed { client_id: client(), due: Monotonic::ZERO };
         for change in removals().into_iter().chain([sent(1), released(1), delayed]) {
-            assert!(!pending(std::slice::from_ref(&change)).needs_room(|_| false), "{change:?}");
+            assert!(!needs_room(std::slice::from_ref(&change), &book([]), &[]), "{change:?}");
         }
-        assert!(!pending(&[kept(Some(Monotonic::ZERO))]).needs_room(|_| true), "the row is updated in place");
-        assert!(pending(&[ended(), kept(None)]).needs_room(|_| true), "the row is removed before");
+        // the terms and the subscription of a session on disk are updated in place
+        for change in &additions()[..2] {
+            let change = std::slice::from_ref(change);
+            assert!(!needs_room(change, &full_book(), &[]));
+            assert!(needs_room(&[&[ended()], change].concat(), &full_book(), &[]));
+            assert!(needs_room(change, &full_book(), &[ended()]));
+        }
+        assert!(needs_room(&additions()[1..2], &full_book(), &removals()[..1]), "its row is removed before");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::Options;
 use super::book::{Book, Entry, Garbage};
 use super::boot::{Boots, Clocks};
 use super::error::StoreError;
+use super::pending::Subscribed;
 use super::row::{self, received_parts, signed, unflags, unpack_sent, unsigned};
 use super::table::{BOOT, DELIVERY, MESSAGE, RECEIVED, RETAINED, SESSION, SUBSCRIPTION, Table, WILL};
 use crate::broker::state::{Backlog, Kept, KeptWill, Retained, SessionState, State};
@@ -124,10 +125,12 @@ impl<'a> Reader<'a> {
     fn subscriptions(&mut self) -> Result<(), StoreError> {
         self.each(&SUBSCRIPTION, |reader, id, row| {
             let (session, filter) = (row::integer(row, 1)?, TopicFilter::new(row::text(row, 2)?).ok()?);
-            let granted = row::granted(row, 3)?;
+            let Subscribed { granted, replay } = row::subscribed(row, 3)?;
             reader.book.note_key(id);
             reader.entry(session)?.subscriptions.insert(filter.clone(), id);
-            reader.session(session)?.subscriptions.push((filter, granted));
+            let state = reader.session(session)?;
+            state.replays.extend(replay.then(|| filter.clone()));
+            state.subscriptions.push((filter, granted));
             Some(())
         })
     }
@@ -147,7 +150,7 @@ impl<'a> Reader<'a> {
             let (qos, _) = unflags(row::integer(row, 1)?)?;
             reader.book.note_key(id);
             reader.book.retained.insert(message.topic.clone(), id);
-            reader.state.retained.push(Retained { message, qos, owner: crate::broker::Owner::Anonymous });
+            reader.state.retained.push(Retained { message, qos, owner: row::owner(row, 6)? });
             Some(())
         })
     }

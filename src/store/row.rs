@@ -1,5 +1,6 @@
 //! Values of the broker as values of a row, and back. What does not decode counts as damaged.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,9 +8,10 @@ use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
 use super::boot::Boots;
+use super::pending::Subscribed;
 use crate::base::clock::Monotonic;
 use crate::broker::state::{Phase, Sent};
-use crate::broker::{Granted, Marks, Message, Terms};
+use crate::broker::{Granted, Marks, Message, Owner, Terms};
 use crate::mqtt::{ClientId, MessageProperties, PacketId, QoS, SubscriptionId, TopicFilter, TopicName};
 
 /// A number that only ever counts up from 1, as SQLite's signed integer. 2^63 of them are never reached.
@@ -31,18 +33,49 @@ pub(super) fn unflags(flags: i64) -> Option<(QoS, bool)> {
     Some((QoS::from_bits(bits & 3)?, bits & 4 != 0))
 }
 
-/// The options of a subscription as in SUBSCRIBE (section 3.8.3.1), without its retain handling, which is over.
-pub(super) const fn options(granted: Granted) -> i64 {
-    granted.qos as i64 | (granted.no_local as i64) << 2 | (granted.retain_as_published as i64) << 3
+/// Bit of a subscription's options: retained messages are still to be sent.
+const REPLAY: u8 = 1 << 4;
+
+/// The options of a subscription as in SUBSCRIBE (section 3.8.3.1), but for the retain handling, in whose place
+/// [`REPLAY`] stands.
+pub(super) const fn options(subscribed: &Subscribed) -> i64 {
+    let Subscribed { granted, replay } = subscribed;
+    let replay = if *replay { REPLAY as i64 } else { 0 };
+    granted.qos as i64 | (granted.no_local as i64) << 2 | (granted.retain_as_published as i64) << 3 | replay
 }
 
-/// What was granted, from the options and the identifier in two columns.
-pub(super) fn granted(row: &Row<'_>, options: usize) -> Option<Granted> {
-    let bits = u8::try_from(integer(row, options)?).ok().filter(|bits| *bits < 16)?;
+/// The subscription in two columns: options and identifier.
+pub(super) fn subscribed(row: &Row<'_>, options: usize) -> Option<Subscribed> {
+    let bits = u8::try_from(integer(row, options)?).ok().filter(|bits| *bits < 32)?;
     let number = optional(integer, row, options + 1)?;
     let id = number.map(|number| u32::try_from(number).ok().and_then(SubscriptionId::new));
     let (no_local, retain_as_published) = (bits & 4 != 0, bits & 8 != 0);
-    Some(Granted { qos: QoS::from_bits(bits & 3)?, no_local, retain_as_published, id: flatten(id)? })
+    let granted = Granted { qos: QoS::from_bits(bits & 3)?, no_local, retain_as_published, id: flatten(id)? };
+    Some(Subscribed { granted, replay: bits & REPLAY != 0 })
+}
+
+/// The owner of a retained message that is an internal client.
+const INTERNAL: &str = "internal";
+
+/// Stands before the name of the user who owns a retained message.
+const USER: &str = "user:";
+
+/// The owner of a retained message as it is written; `None` for anonymous clients.
+pub(super) fn pack_owner(owner: &Owner) -> Option<Cow<'static, str>> {
+    match owner {
+        Owner::Internal => Some(INTERNAL.into()),
+        Owner::Anonymous => None,
+        Owner::User(name) => Some(format!("{USER}{name}").into()),
+    }
+}
+
+/// The owner in a column.
+pub(super) fn owner(row: &Row<'_>, column: usize) -> Option<Owner> {
+    match optional(text, row, column)? {
+        None => Some(Owner::Anonymous),
+        Some(INTERNAL) => Some(Owner::Internal),
+        Some(text) => text.strip_prefix(USER).map(|name| Owner::User(name.into())),
+    }
 }
 
 /// Marks as they are written.

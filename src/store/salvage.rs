@@ -213,10 +213,10 @@ impl Copy<'_> {
     }
 }
 
-/// Reads from a file of this format, or of format 1, whatever its header says.
+/// Prepares to read from a file of this format or an earlier one, whatever its header says.
 fn prepare_select<'a>(source: &'a Connection, table: &Table, condition: &str) -> rusqlite::Result<Statement<'a>> {
     let prepare = |select: &str| source.prepare(&format!("{select} {condition}"));
-    prepare(table.select).or_else(|_| prepare(table.select_1))
+    table.earlier.iter().fold(prepare(table.select), |statement, select| statement.or_else(|_| prepare(select)))
 }
 
 /// How far a delivery has come; one whose mark changed begins anew, which at worst delivers it twice.

@@ -17,10 +17,10 @@ use super::row::signed;
 pub(super) const APPLICATION_ID: i64 = 0x5347_4154;
 
 /// The format that this version writes; `user_version` in the file's header.
-pub(super) const FORMAT: i64 = 2;
+pub(super) const FORMAT: i64 = 3;
 
 /// The way from format N to N + 1 stands at place N.
-const STEPS: &[&str] = &[FORMAT_1, FORMAT_2];
+const STEPS: &[&str] = &[FORMAT_1, FORMAT_2, FORMAT_3];
 
 /// - `delivery.id` is the arrival number: one sequence for all sessions, so that a commit for ten of them touches one
 ///   page and not ten. It carries its message itself, or names a row of `message` when several sessions share it.
@@ -74,6 +74,16 @@ ALTER TABLE retained ADD COLUMN expires INTEGER;
 ALTER TABLE retained ADD COLUMN properties BLOB;
 ALTER TABLE will ADD COLUMN user TEXT;
 ALTER TABLE will ADD COLUMN due INTEGER;
+";
+
+/// What the account of retained messages and the replay to subscriptions need. As in format 2, no row is touched.
+///
+/// - `retained.owner`: empty for anonymous clients, `internal`, or `user:` and the name. Rows of earlier formats count
+///   as anonymous.
+/// - `subscription.qos`: bit 4 says that retained messages are still to be sent. A program of format 2 takes such a row
+///   for damaged.
+const FORMAT_3: &str = "
+ALTER TABLE retained ADD COLUMN owner TEXT;
 ";
 
 /// Bytes 16 to 24 of every file that this program makes (SQLite's file format, section 1.3): pages of 4096 bytes, a log

@@ -10,10 +10,10 @@ use rusqlite::{Connection, Row, params_from_iter};
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) name: &'static str,
-    /// All columns, without an end: a condition may follow.
+    /// Selects all columns, without a condition.
     pub(super) select: &'static str,
-    /// The same of a file of format 1; nothing stands for what it does not have.
-    pub(super) select_1: &'static str,
+    /// Select the same from files of earlier formats, the latest first, with `NULL` for each column that they lack.
+    pub(super) earlier: [&'static str; 2],
     pub(super) insert: &'static str,
     pub(super) delete: &'static str,
     /// Columns that format 1 has, without the check sum.
@@ -22,23 +22,30 @@ pub(super) struct Table {
     pub(super) covered: usize,
 }
 
-/// A table's name, its columns in format 1 and their number, those added since with as many `NULL`, the number of both,
-/// the check sum with what is behind it, and the places of all.
+/// Defines a table by its columns in format 1 and their number, the columns that formats 2 and 3 added with a `NULL` for
+/// each, the number of all, the check sum with the columns after it, and a parameter for each column.
 macro_rules! table {
-    ($name:literal, $columns:literal, $first:literal, $added:literal, $nulls:literal, $covered:literal, $check:literal, $places:literal) => {
+    (
+        $name:literal, $columns:literal, $first:literal, [$second:literal, $no_second:literal],
+        [$third:literal, $no_third:literal], $covered:literal, $check:literal, $parameters:literal
+    ) => {
         Table {
             name: $name,
-            select: concat!("SELECT ", $columns, $added, $check, " FROM ", $name),
-            select_1: concat!("SELECT ", $columns, $nulls, $check, " FROM ", $name),
+            select: concat!("SELECT ", $columns, $second, $third, $check, " FROM ", $name),
+            earlier: [
+                concat!("SELECT ", $columns, $second, $no_third, $check, " FROM ", $name),
+                concat!("SELECT ", $columns, $no_second, $no_third, $check, " FROM ", $name),
+            ],
             insert: concat!(
                 "INSERT OR REPLACE INTO ",
                 $name,
                 "(",
                 $columns,
-                $added,
+                $second,
+                $third,
                 $check,
                 ") VALUES (",
-                $places,
+                $parameters,
                 ")"
             ),
             delete: concat!("DELETE FROM ", $name, " WHERE id = ?1"),
@@ -48,13 +55,14 @@ macro_rules! table {
     };
 }
 
-pub(super) const BOOT: Table = table!("boot", "id, boot_id, offset_ms", 3, "", "", 3, ", crc", "?1, ?2, ?3, ?4");
+pub(super) const BOOT: Table =
+    table!("boot", "id, boot_id, offset_ms", 3, ["", ""], ["", ""], 3, ", crc", "?1, ?2, ?3, ?4");
 pub(super) const SESSION: Table = table!(
     "session",
     "id, client_id",
     2,
-    ", user, expiry_s, ends",
-    ", NULL, NULL, NULL",
+    [", user, expiry_s, ends", ", NULL, NULL, NULL"],
+    ["", ""],
     5,
     ", crc",
     "?1, ?2, ?3, ?4, ?5, ?6"
@@ -63,19 +71,19 @@ pub(super) const SUBSCRIPTION: Table = table!(
     "subscription",
     "id, session, filter, qos",
     4,
-    ", identifier",
-    ", NULL",
+    [", identifier", ", NULL"],
+    ["", ""],
     5,
     ", crc",
     "?1, ?2, ?3, ?4, ?5, ?6"
 );
-pub(super) const RECEIVED: Table = table!("received", "id", 1, "", "", 1, ", crc", "?1, ?2");
+pub(super) const RECEIVED: Table = table!("received", "id", 1, ["", ""], ["", ""], 1, ", crc", "?1, ?2");
 pub(super) const DELIVERY: Table = table!(
     "delivery",
     "id, session, flags, message, topic, payload",
     6,
-    ", expires, properties, marks",
-    ", NULL, NULL, NULL",
+    [", expires, properties, marks", ", NULL, NULL, NULL"],
+    ["", ""],
     9,
     ", crc, sent",
     "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11"
@@ -84,8 +92,8 @@ pub(super) const MESSAGE: Table = table!(
     "message",
     "id, last, topic, payload",
     4,
-    ", expires, properties",
-    ", NULL, NULL",
+    [", expires, properties", ", NULL, NULL"],
+    ["", ""],
     6,
     ", crc",
     "?1, ?2, ?3, ?4, ?5, ?6, ?7"
@@ -94,18 +102,18 @@ pub(super) const RETAINED: Table = table!(
     "retained",
     "id, qos, topic, payload",
     4,
-    ", expires, properties",
-    ", NULL, NULL",
-    6,
+    [", expires, properties", ", NULL, NULL"],
+    [", owner", ", NULL"],
+    7,
     ", crc",
-    "?1, ?2, ?3, ?4, ?5, ?6, ?7"
+    "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8"
 );
 pub(super) const WILL: Table = table!(
     "will",
     "id, client_id, flags, topic, payload, delay_s, expiry_s, properties",
     8,
-    ", user, due",
-    ", NULL, NULL",
+    [", user, due", ", NULL, NULL"],
+    ["", ""],
     10,
     ", crc",
     "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11"

@@ -70,7 +70,7 @@ pub enum Answer {
     },
     /// The file turned out to be damaged and was replaced by one with what is readable. Worth a loud line.
     Damaged(Damage),
-    /// Writing fails from now on. What needs no room may still be written.
+    /// Writing fails from now on. On a full disk, tickets that need no room are still written.
     Trouble(StoreError),
     /// Everything is written again.
     Recovered,

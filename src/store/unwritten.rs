@@ -50,7 +50,7 @@ impl Unwritten {
     /// Adds a ticket with its net difference; `None` for a difference that nobody waits for.
     pub(super) fn add(&mut self, ticket: Option<Ticket>, net: Pending, book: &Book) {
         let before = self.groups_before(&net);
-        if before.is_empty() && !self.needs_room(&net, book) {
+        if before.is_empty() && !net.needs_room(book, &self.removals.net) {
             self.removals.append(ticket, net, book);
         } else {
             let number = self.join(&before, book);
@@ -115,7 +115,7 @@ impl Unwritten {
 
     /// Moves a group to the removals if it needs no room.
     fn release(&mut self, number: u64, book: &Book) {
-        if self.blocked.get(&number).is_none_or(|group| self.needs_room(&group.net, book)) {
+        if self.blocked.get(&number).is_none_or(|group| group.net.needs_room(book, &self.removals.net)) {
             return;
         }
         if let Some(group) = self.blocked.remove(&number) {
@@ -125,11 +125,6 @@ impl Unwritten {
             self.removals.tickets.extend(&group.tickets);
             self.removals.net.append(group.net, book);
         }
-    }
-
-    fn needs_room(&self, net: &Pending, book: &Book) -> bool {
-        let is_ended = |client_id| self.removals.net.contains(&Key::SessionEnd(client_id));
-        net.needs_room(|client_id| book.sessions.contains_key(client_id) && !is_ended(client_id.clone()))
     }
 
     fn ranges(&self) -> usize {

@@ -1,6 +1,7 @@
 //! The store on a disk that is full or broken at any moment.
 
 mod bounds;
+mod load;
 mod model;
 mod tickets;
 

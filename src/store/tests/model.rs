@@ -16,7 +16,8 @@ pub(super) struct Model {
 struct Session {
     /// `None`: only what belongs to the session is known, so there is no session.
     terms: Option<Terms>,
-    subscriptions: BTreeMap<TopicFilter, Granted>,
+    /// What was granted, and whether retained messages are still to be sent.
+    subscriptions: BTreeMap<TopicFilter, (Granted, bool)>,
     received: BTreeSet<PacketId>,
     deliveries: BTreeMap<u64, Kept>,
 }
@@ -32,9 +33,13 @@ impl Model {
     pub(super) fn of_state(state: State) -> Self {
         let sessions = state.sessions.into_iter().map(|session| {
             let deliveries = session.deliveries.into_iter().map(|kept| (kept.delivery.arrival, kept)).collect();
-            let (subscriptions, received) = (session.subscriptions.into_iter(), session.received.into_iter());
+            let replays: BTreeSet<_> = session.replays.into_iter().collect();
+            let subscriptions = session.subscriptions.into_iter().map(|(filter, granted)| {
+                let replay = replays.contains(&filter);
+                (filter, (granted, replay))
+            });
+            let (subscriptions, received) = (subscriptions.collect(), session.received.into_iter().collect());
             let terms = Some(session.terms);
-            let (subscriptions, received) = (subscriptions.collect(), received.collect());
             (session.client_id, Session { terms, subscriptions, received, deliveries })
         });
         let retained = state.retained.into_iter().map(|kept| (kept.message.topic.clone(), kept));
@@ -46,8 +51,8 @@ impl Model {
         match change.clone() {
             Change::SessionKept { client_id, terms } => self.session(&client_id).terms = Some(terms),
             Change::SessionEnded { client_id } => drop(self.sessions.remove(&client_id)),
-            Change::Subscribed { client_id, filter, granted, .. } => {
-                self.session(&client_id).subscriptions.insert(filter, granted);
+            Change::Subscribed { client_id, filter, granted, replay } => {
+                self.session(&client_id).subscriptions.insert(filter, (granted, replay));
             }
             Change::Unsubscribed { client_id, filter } => {
                 self.session(&client_id).subscriptions.remove(&filter);
@@ -141,7 +146,12 @@ impl Generator {
         if self.latest.retained.contains_key(&topic(name)) && self.random.bool() {
             return Change::RetainedCleared { topic: topic(name) };
         }
-        retained(name, self.bytes())
+        let owner = match self.random.u8(..3) {
+            0 => Owner::Internal,
+            1 => Owner::Anonymous,
+            _ => Owner::User("internal".into()),
+        };
+        Change::Retained { message: message(name, self.bytes()), qos: QoS::AtLeastOnce, owner }
     }
 
     fn will(&mut self, client_id: ClientId) -> Change {
@@ -160,7 +170,7 @@ impl Generator {
             return Change::Unsubscribed { client_id, filter };
         }
         let granted = Granted { no_local: self.random.bool(), ..Granted::new(QoS::AtLeastOnce) };
-        Change::Subscribed { client_id, filter, granted, replay: false }
+        Change::Subscribed { client_id, filter, granted, replay: self.random.bool() }
     }
 
     fn received_or_forgotten(&mut self, client_id: ClientId) -> Change {

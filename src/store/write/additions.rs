@@ -8,12 +8,12 @@ use rusqlite::types::ValueRef;
 use super::super::book::Effect;
 use super::super::boot::Boots;
 use super::super::pending::{DeliveryChange, Pending, SessionPart, WillChange};
-use super::super::row::{flags, options, pack_marks, pack_sent, received_key, signed};
-use super::super::table::{DELIVERY, MESSAGE, RECEIVED, RETAINED, SESSION, SUBSCRIPTION, WILL};
+use super::super::row::{flags, pack_marks, pack_owner, pack_sent, received_key, signed};
+use super::super::table::{DELIVERY, MESSAGE, RECEIVED, RETAINED, SESSION, WILL};
 use super::{Result, Writer, moment, optional_text, text};
 use crate::broker::state::{Kept, KeptWill, Retained};
-use crate::broker::{Delivery, Granted, Message, Terms};
-use crate::mqtt::{ClientId, PacketId, TopicFilter, TopicName};
+use crate::broker::{Delivery, Message, Terms};
+use crate::mqtt::{ClientId, PacketId, TopicName};
 
 impl Writer<'_> {
     /// Writes the entries that add rows, sessions before what belongs to them. Called after `write_removals`.
@@ -39,9 +39,13 @@ impl Writer<'_> {
         if let Some(terms) = &part.kept {
             self.session_with(client_id, terms)?;
         }
-        for (filter, granted) in &part.subscriptions {
-            if let Some(granted) = granted {
-                self.subscribe(client_id, filter, *granted)?;
+        for (filter, subscribed) in &part.subscriptions {
+            if let Some(subscribed) =
+                subscribed.as_ref().filter(|_| self.subscription_on_disk(client_id, filter).is_none())
+            {
+                let (session, key) = (self.session(client_id)?, self.book.fresh_key());
+                self.put_subscription(session, key, filter, subscribed)?;
+                self.effects.push(Effect::Subscribed(client_id.clone(), filter.clone(), key));
             }
         }
         for packet_id in part.received.iter().filter(|(_, kept)| **kept).map(|(packet_id, _)| packet_id) {
@@ -66,18 +70,6 @@ impl Writer<'_> {
         self.started.insert(client_id.clone(), id);
         self.effects.push(Effect::SessionStarted(client_id.clone(), id));
         Ok(id)
-    }
-
-    fn subscribe(&mut self, client_id: &ClientId, filter: &TopicFilter, granted: Granted) -> Result {
-        let session = self.session(client_id)?;
-        let entry = self.book.sessions.get(client_id).filter(|entry| entry.id == session);
-        let known = entry.and_then(|entry| entry.subscriptions.get(filter)).copied();
-        let key = known.unwrap_or_else(|| self.book.fresh_key());
-        let whose = [ValueRef::Integer(key), ValueRef::Integer(session), text(filter.as_str())];
-        let identifier = granted.id.map_or(ValueRef::Null, |id| ValueRef::Integer(id.get().into()));
-        self.put(&SUBSCRIPTION, &[&whose[..], &[ValueRef::Integer(options(granted)), identifier]].concat())?;
-        self.effects.push(Effect::Subscribed(client_id.clone(), filter.clone(), key));
-        Ok(())
     }
 
     fn remember(&mut self, client_id: &ClientId, packet_id: PacketId) -> Result {
@@ -143,7 +135,9 @@ impl Writer<'_> {
     fn put_retained(&mut self, topic: &TopicName, kept: &Retained) -> Result {
         let key = self.book.retained.get(topic).copied().unwrap_or_else(|| self.book.fresh_key());
         let whose = [ValueRef::Integer(key), ValueRef::Integer(kept.qos as i64)];
-        self.put(&RETAINED, &[&whose[..], &contents(&kept.message, &self.book.boots)].concat())?;
+        let owner = pack_owner(&kept.owner);
+        let owner = [optional_text(owner.as_deref())];
+        self.put(&RETAINED, &[&whose[..], &contents(&kept.message, &self.book.boots), &owner].concat())?;
         self.effects.push(Effect::Retained(topic.clone(), key));
         Ok(())
     }

@@ -12,10 +12,12 @@ use rusqlite::types::ValueRef;
 
 use super::book::{Book, Effect};
 use super::boot::Boots;
-use super::table::Table;
+use super::pending::Subscribed;
+use super::row::options;
+use super::table::{SUBSCRIPTION, Table};
 use crate::base::clock::Monotonic;
 use crate::broker::Terms;
-use crate::mqtt::ClientId;
+use crate::mqtt::{ClientId, TopicFilter};
 
 type Result<T = ()> = rusqlite::Result<T>;
 
@@ -57,6 +59,20 @@ impl<'a> Writer<'a> {
             None if self.ended.contains(client_id) => None,
             None => self.book.sessions.get(client_id).map(|entry| entry.id),
         }
+    }
+
+    /// The keys of the session and of its subscription, if both were on disk before this transaction and the session
+    /// has not ended in it.
+    fn subscription_on_disk(&self, client_id: &ClientId, filter: &TopicFilter) -> Option<(i64, i64)> {
+        let entry = self.book.sessions.get(client_id).filter(|_| !self.ended.contains(client_id))?;
+        entry.subscriptions.get(filter).map(|key| (entry.id, *key))
+    }
+
+    /// Writes the row of a subscription, in place of the one with its key.
+    fn put_subscription(&self, session: i64, key: i64, filter: &TopicFilter, subscribed: &Subscribed) -> Result {
+        let whose = [ValueRef::Integer(key), ValueRef::Integer(session), text(filter.as_str())];
+        let identifier = subscribed.granted.id.map_or(ValueRef::Null, |id| ValueRef::Integer(id.get().into()));
+        self.put(&SUBSCRIPTION, &[&whose[..], &[ValueRef::Integer(options(subscribed)), identifier]].concat())
     }
 }
 

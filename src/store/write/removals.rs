@@ -4,7 +4,7 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::{OptionalExtension, Row};
 
 use super::super::book::{Effect, Garbage};
-use super::super::pending::{DeliveryChange, Pending, SessionPart, WillChange};
+use super::super::pending::{DeliveryChange, Pending, SessionPart, Subscribed, WillChange};
 use super::super::row::{pack_sent, received_key, signed, unpack_sent};
 use super::super::table::{RECEIVED, RETAINED, SESSION, SUBSCRIPTION, WILL};
 use super::{Result, Writer};
@@ -40,8 +40,8 @@ impl Writer<'_> {
         if part.ended {
             return self.end_session(client_id);
         }
-        for filter in part.subscriptions.iter().filter(|(_, qos)| qos.is_none()).map(|(filter, _)| filter) {
-            self.unsubscribe(client_id, filter)?;
+        for (filter, subscribed) in &part.subscriptions {
+            self.update_subscription(client_id, filter, subscribed.as_ref())?;
         }
         let Some(session) = self.session_on_disk(client_id) else { return Ok(()) };
         if let Some(terms) = &part.kept {
@@ -68,12 +68,19 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn unsubscribe(&mut self, client_id: &ClientId, filter: &TopicFilter) -> Result {
-        let key = self.book.sessions.get(client_id).and_then(|entry| entry.subscriptions.get(filter));
-        if let Some(key) = key {
-            self.remove(&SUBSCRIPTION, *key)?;
-            self.effects.push(Effect::Unsubscribed(client_id.clone(), filter.clone()));
+    /// Replaces the row of a subscription, or removes it for `None`.
+    fn update_subscription(
+        &mut self,
+        client_id: &ClientId,
+        filter: &TopicFilter,
+        subscribed: Option<&Subscribed>,
+    ) -> Result {
+        let Some((session, key)) = self.subscription_on_disk(client_id, filter) else { return Ok(()) };
+        if let Some(subscribed) = subscribed {
+            return self.put_subscription(session, key, filter, subscribed);
         }
+        self.remove(&SUBSCRIPTION, key)?;
+        self.effects.push(Effect::Unsubscribed(client_id.clone(), filter.clone()));
         Ok(())
     }
 
