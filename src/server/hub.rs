@@ -159,6 +159,20 @@ impl Shared {
         self.flush_asked.get() || !self.ready.is_empty()
     }
 
+    /// Returns whether the core has work that it does in slices.
+    pub(super) fn has_deferred_work(&self) -> bool {
+        self.hub.borrow().broker.has_work()
+    }
+
+    /// Does one slice of the core's work.
+    pub(super) fn do_deferred_work(&self) {
+        let mut hub = self.hub.borrow_mut();
+        if hub.broker.has_work() {
+            hub.broker.handle_work(clock::monotonic());
+            self.carry_out(&mut hub);
+        }
+    }
+
     /// Reads once from a connection that is not paused.
     pub(super) fn poll_read(
         &self,
@@ -296,17 +310,6 @@ impl Shared {
         self.carry_out(&mut hub);
     }
 
-    /// Does one slice of the broker's deferred work. Returns whether there is more.
-    pub(super) fn work(&self) -> bool {
-        let mut hub = self.hub.borrow_mut();
-        if !hub.broker.has_work() {
-            return false;
-        }
-        hub.broker.handle_work(clock::monotonic());
-        self.carry_out(&mut hub);
-        hub.broker.has_work()
-    }
-
     /// A connection's turn is over: what its packets asked for together is asked for now.
     pub(super) fn end_turn(&self) {
         self.carry_out(&mut self.hub.borrow_mut());
@@ -331,8 +334,8 @@ impl Shared {
             let Some(ticket) = hub.durable.poll_settled() else { break };
             hub.broker.handle_persisted(ticket, clock::monotonic());
         }
-        let is_new_flush = !hub.dirty.is_empty() && !self.flush_asked.replace(true);
-        if is_new_flush || hub.broker.has_work() {
+        let has_to_flush = !hub.dirty.is_empty() && !self.flush_asked.replace(true);
+        if has_to_flush || hub.broker.has_work() {
             self.ready.ask();
         }
         let next = hub.next_deadline();

@@ -30,9 +30,9 @@ const SHORT_WAITS_MIN: u32 = 16;
 /// Gives turns and writes. Runs until its task is dropped.
 pub(super) async fn run(shared: Rc<Shared>) {
     let (mut ready, mut busy, mut earlier) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut solo, mut short_waits, mut has_work) = (Solo::default(), 0, false);
+    let (mut solo, mut short_waits) = (Solo::default(), 0);
     loop {
-        if busy.is_empty() && !has_work {
+        if busy.is_empty() && !shared.has_deferred_work() {
             short_waits = wait(&shared, short_waits).await;
         } else {
             // those that are ready by now come into this round, and other tasks go on
@@ -46,7 +46,7 @@ pub(super) async fn run(shared: Rc<Shared>) {
             give_turns(&shared, round, bytes_max, &mut busy);
             flush::all(&shared);
         }
-        has_work = shared.work();
+        shared.do_deferred_work();
     }
 }
 
