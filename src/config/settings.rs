@@ -271,6 +271,9 @@ fn listeners(broker: &Read<broker::Broker>) -> &[server::ListenerOptions] {
     }
 }
 
+/// The share of `broker.limits.memory` for all connections that have not logged in is one of so many parts.
+const LOGINS_OF_MEMORY: usize = 8;
+
 /// The queues of uplinks come first: a pattern of `[[broker.session]]` may match them too.
 fn embedded(broker: broker::Broker, storage: &StorageOptions, uplinks: &[Uplink]) -> Option<EmbeddedBroker> {
     let broker::Broker::Embedded { listeners, mut limits, access } = broker else { return None };
@@ -281,8 +284,8 @@ fn embedded(broker: broker::Broker, storage: &StorageOptions, uplinks: &[Uplink]
         connections_max: limits.connections_max,
         connections_per_address_max: limits.connections_per_address_max,
         send_buffer_bytes_max: limits.send_buffer_bytes_max,
-        login_bytes_max: server::LOGIN_BYTES_MAX,
-        logins_bytes_max: server::LOGINS_BYTES_MAX,
+        login_bytes_max: limits.machine.login_bytes_max,
+        logins_bytes_max: limits.machine.memory_bytes_max / LOGINS_OF_MEMORY,
         access,
     };
     Some(EmbeddedBroker { machine: limits.machine, server })

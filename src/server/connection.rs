@@ -261,7 +261,6 @@ mod tests {
 
     use super::super::durable::Durable;
     use super::super::rounds::LONE_TURN_BYTES_MAX;
-    use super::super::{LOGIN_BYTES_MAX, LOGINS_BYTES_MAX};
     use super::*;
     use crate::broker::{self, Ticket};
 
@@ -274,7 +273,7 @@ mod tests {
     const SUBSCRIBE: &[u8] = &[0x82, 0x06, 0x00, 0x01, 0x00, 0x01, b'#', 0x00];
 
     fn shared() -> Shared {
-        shared_with(LOGINS_BYTES_MAX, Durable::Memory(std::collections::VecDeque::new()))
+        shared_with(8 << 20, Durable::Memory(std::collections::VecDeque::new()))
     }
 
     fn shared_with(logins_bytes_max: usize, durable: Durable) -> Shared {
@@ -284,7 +283,7 @@ mod tests {
             connections_max: 10,
             connections_per_address_max: 10,
             send_buffer_bytes_max: LIMIT,
-            login_bytes_max: LOGIN_BYTES_MAX,
+            login_bytes_max: 100_000,
             logins_bytes_max,
             access: super::super::Access::default(),
         };
@@ -356,7 +355,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (release, wait) = std::sync::mpsc::channel();
         let (durable, mut answers) = Durable::start_slow(&directory.path().join("broker.db"), wait);
-        let shared = shared_with(LOGINS_BYTES_MAX, durable);
+        let shared = shared_with(8 << 20, durable);
         let mut clients = Vec::new();
         for _ in 0..2 {
             let (near, far) = UnixStream::pair().unwrap();
@@ -381,6 +380,7 @@ mod tests {
             release.send(()).unwrap();
             shared.answered(answers.recv().await.unwrap());
         }
+        turn(&shared, alive, 4096);
         shared.timeout(clock::monotonic() + Duration::from_secs(1));
         assert!(is_open(alive), "its keep-alive begins anew");
         shared.timeout(clock::monotonic() + Duration::from_secs(3600));

@@ -24,7 +24,7 @@ const WAITING_BYTES_MAX: usize = 2 * MESSAGE_BYTES_MAX;
 /// Bytes of smaller packets that may share a message with the largest one.
 const SPARE_BYTES: usize = 64 * 1024;
 
-/// Messages that one turn may read, pings and empty ones included: a ping costs a write.
+/// Messages that one turn may read, pings and empty ones included.
 const TURN_MESSAGES_MAX: u32 = 32;
 
 /// Bytes of one read below the frames. Held as long as the connection lives.
@@ -47,6 +47,15 @@ pub(super) struct Wires<'a> {
     pub(super) carrier: &'a mut dyn Carrier,
     pub(super) reader: &'a Waker,
     pub(super) writer: &'a Waker,
+    /// Whether writes wait until the end of the read: then the answers to many pings are one write.
+    pub(super) defers_writes: bool,
+}
+
+impl<'a> Wires<'a> {
+    /// A carrier that is only written.
+    pub(super) fn to_write(carrier: &'a mut dyn Carrier, writer: &'a Waker) -> Self {
+        Self { carrier, reader: Waker::noop(), writer, defers_writes: false }
+    }
 }
 
 impl Read for Wires<'_> {
@@ -59,6 +68,9 @@ impl Read for Wires<'_> {
 
 impl Write for Wires<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.defers_writes {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         would_block(Pin::new(&mut *self.carrier).poll_write(&mut Context::from_waker(self.writer), bytes))
     }
 
@@ -106,8 +118,17 @@ impl Frames {
         self.messages_left == 0
     }
 
-    /// Reads some bytes; none at the end.
+    /// Reads some bytes; none at the end. Answers the pings that came before them.
     pub(super) fn poll_read(&mut self, wires: &mut Wires<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let read = self.poll_message(wires, buffer);
+        if std::mem::take(&mut wires.defers_writes) {
+            // a socket that is full takes them with the next write, and one that is gone ends the next read
+            let _ = self.flush(wires);
+        }
+        read
+    }
+
+    fn poll_message(&mut self, wires: &mut Wires<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         while self.unread.is_empty() {
             let Some(messages_left) = self.messages_left.checked_sub(1) else { return Poll::Pending };
             self.messages_left = messages_left;
@@ -117,7 +138,9 @@ impl Frames {
                 Ok(Message::Text(_)) | Err(Error::Utf8(_)) => {
                     return Poll::Ready(Err(self.fail(wires, CloseCode::Unsupported, "MQTT is binary")));
                 }
-                // pings and closes are answered with the next read
+                Ok(Message::Ping(_)) => wires.defers_writes = true,
+                // it is answered with the next read
+                Ok(Message::Close(_)) => wires.defers_writes = false,
                 Ok(_) => {}
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
                 Err(Error::ConnectionClosed | Error::AlreadyClosed) => return Poll::Ready(Ok(())),
@@ -167,6 +190,7 @@ impl Frames {
 
     /// Tells the peer why it is over, as far as its socket takes it.
     fn fail(&mut self, wires: &mut Wires<'_>, code: CloseCode, why: &'static str) -> io::Error {
+        wires.defers_writes = false;
         let _ = self.context.close(wires, Some(close_frame(code, why)));
         io::Error::new(io::ErrorKind::InvalidData, why)
     }

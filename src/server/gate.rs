@@ -331,7 +331,7 @@ mod tests {
     use super::super::layered::Layered;
     use super::super::login_bytes::LoginMeter;
     use super::super::stream::Stream;
-    use super::super::{LOGIN_BYTES_MAX, LOGINS_BYTES_MAX, Options, rounds};
+    use super::super::{Options, rounds};
     use super::*;
     use crate::access::{Method, SALT_BYTES};
     use crate::broker::{self, Broker};
@@ -355,8 +355,8 @@ mod tests {
             connections_max: 1000,
             connections_per_address_max: 1000,
             send_buffer_bytes_max: 4096,
-            login_bytes_max: LOGIN_BYTES_MAX,
-            logins_bytes_max: LOGINS_BYTES_MAX,
+            login_bytes_max: 100_000,
+            logins_bytes_max: 8 << 20,
             access,
         };
         let durable = Durable::Memory(std::collections::VecDeque::new());

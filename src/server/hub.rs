@@ -481,8 +481,8 @@ mod tests {
             connections_max: 10,
             connections_per_address_max: 10,
             send_buffer_bytes_max: 4096,
-            login_bytes_max: super::super::LOGIN_BYTES_MAX,
-            logins_bytes_max: super::super::LOGINS_BYTES_MAX,
+            login_bytes_max: 100_000,
+            logins_bytes_max: 8 << 20,
             access: super::super::Access::default(),
         };
         Shared::new(

@@ -68,12 +68,6 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// How often the loop shows that it goes on.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// The default of [`Options::login_bytes_max`], which is mosquitto's limit.
-pub const LOGIN_BYTES_MAX: usize = 100_000;
-
-/// The default of [`Options::logins_bytes_max`].
-pub const LOGINS_BYTES_MAX: usize = 8 << 20;
-
 /// Where the broker listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -83,7 +77,7 @@ pub struct Options {
     pub house_socket: PathBuf,
     /// Connections at one time, over all listeners, unfinished handshakes included; one more is closed at once.
     pub connections_max: usize,
-    /// Connections at one time of one address, unfinished handshakes included; one more is closed at once. Unix sockets
+    /// Connections at one time of one IPv4 address or IPv6 /64, unfinished handshakes included; one more is closed at once. Unix sockets
     /// and loopback are not bounded by it.
     pub connections_per_address_max: usize,
     /// Bytes that may wait for one slow client; beyond it its QoS 0 messages are dropped.
@@ -351,8 +345,8 @@ mod tests {
             connections_max: 10,
             connections_per_address_max: 10,
             send_buffer_bytes_max: 1 << 20,
-            login_bytes_max: LOGIN_BYTES_MAX,
-            logins_bytes_max: LOGINS_BYTES_MAX,
+            login_bytes_max: 100_000,
+            logins_bytes_max: 8 << 20,
             access: Access::default(),
         }
     }
