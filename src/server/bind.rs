@@ -1,9 +1,9 @@
-//! TCP sockets that listen, several of one gateway on one port among them.
+//! TCP listeners, of which several of one gateway may have the same port.
 //!
-//! Linux gives a connection to the listener whose address is the narrowest, but lets two that overlap stand side by
-//! side only where both say `SO_REUSEPORT` (socket(7)). Said by the first before it is bound, a second gateway of the
-//! same user could take part of its clients away; so it says it only afterwards, and whoever else has the port is
-//! found out.
+//! Linux hands a connection to the listener with the most specific address, but allows two overlapping listeners only
+//! if both set `SO_REUSEPORT` (socket(7)). If the first one set it before it is bound, a second gateway of the same
+//! user could bind the port as well and get some of its clients. So it is set after binding, and a port in use is an
+//! error.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -14,19 +14,19 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_w
 /// Connections that wait to be accepted; the system caps it at net.core.somaxconn.
 const BACKLOG: i32 = 4096;
 
-/// How a listener has its port.
+/// Whether a listener shares its port with others of this gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Share {
-    /// Alone.
+pub(super) enum PortSharing {
+    /// No other listener has the port.
     Alone,
-    /// With later listeners of this gateway.
+    /// Listeners that are bound later share the port.
     First,
-    /// With an earlier listener of this gateway.
+    /// A listener that was bound earlier has the port.
     Later,
 }
 
-impl Share {
-    /// Of the listener at `index` in `addresses`, which are bound in this order.
+impl PortSharing {
+    /// Returns how the listener at `index` of `addresses`, which are bound in this order, shares its port.
     pub(super) fn of(index: usize, addresses: &[Option<SocketAddr>]) -> Self {
         let Some(Some(own)) = addresses.get(index) else { return Self::Alone };
         let overlaps = |others: &[Option<SocketAddr>]| others.iter().flatten().any(|other| overlap(*own, *other));
@@ -40,7 +40,7 @@ impl Share {
     }
 }
 
-/// Whether one of two different addresses lies within the other, on one port. `[::]` takes IPv4 with it.
+/// Returns whether one of two different addresses with the same port covers the other. `[::]` covers IPv4 as well.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     let covers = |wide: IpAddr, narrow: IpAddr| match wide {
         IpAddr::V4(ip) => ip.is_unspecified() && narrow.is_ipv4(),
@@ -55,22 +55,22 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 /// Binds `address` and listens.
 ///
 /// # Errors
-/// What the system says: somebody else has the port, this machine has no such address …
-pub(super) fn bind_tcp(address: SocketAddr, share: Share) -> io::Result<TcpListener> {
-    let socket = match share {
-        Share::Alone => TcpListener::bind(address)?,
-        Share::First | Share::Later => bind_shared(address, share)?,
+/// The error of the system: the port is in use, this machine has no such address …
+pub(super) fn bind_tcp(address: SocketAddr, sharing: PortSharing) -> io::Result<TcpListener> {
+    let socket = match sharing {
+        PortSharing::Alone => TcpListener::bind(address)?,
+        PortSharing::First | PortSharing::Later => bind_shared(address, sharing)?,
     };
     socket.set_nonblocking(true)?;
     Ok(socket)
 }
 
-fn bind_shared(address: SocketAddr, share: Share) -> io::Result<TcpListener> {
+fn bind_shared(address: SocketAddr, sharing: PortSharing) -> io::Result<TcpListener> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    // a port that this gateway had a moment ago still has connections that are dying down
+    // the port may have connections in TIME_WAIT from before a restart
     set_socket_reuseaddr(&socket, true)?;
-    if share == Share::Later {
+    if sharing == PortSharing::Later {
         set_socket_reuseport(&socket, true)?;
     }
     bind(&socket, &address)?;
@@ -86,14 +86,14 @@ mod tests {
 
     use super::*;
 
-    fn shares(addresses: &[&str]) -> Vec<Share> {
+    fn shares(addresses: &[&str]) -> Vec<PortSharing> {
         let addresses: Vec<_> = addresses.iter().map(|text| text.parse().ok()).collect();
-        (0..addresses.len()).map(|index| Share::of(index, &addresses)).collect()
+        (0..addresses.len()).map(|index| PortSharing::of(index, &addresses)).collect()
     }
 
     #[test]
     fn port_is_shared_by_those_whose_addresses_overlap() {
-        use Share::{Alone, First, Later};
+        use PortSharing::{Alone, First, Later};
         assert_eq!(shares(&["127.0.0.1:1883", "[::1]:1883", "0.0.0.0:8883"]), [Alone; 3]);
         assert_eq!(shares(&["127.0.0.1:1883", "[::1]:1883", "0.0.0.0:1883"]), [First, Alone, Later]);
         assert_eq!(shares(&["0.0.0.0:1", "/run/socket", "[::]:1"]), [First, Alone, Later]);
@@ -103,8 +103,9 @@ mod tests {
 
     fn bind_all(port: u16) -> io::Result<Vec<TcpListener>> {
         let addresses = ["127.0.0.1", "0.0.0.0", "[::]"].map(|ip| format!("{ip}:{port}").parse().ok());
-        let bind =
-            |(index, address): (usize, &Option<SocketAddr>)| bind_tcp(address.unwrap(), Share::of(index, &addresses));
+        let bind = |(index, address): (usize, &Option<SocketAddr>)| {
+            bind_tcp(address.unwrap(), PortSharing::of(index, &addresses))
+        };
         addresses.iter().enumerate().map(bind).collect()
     }
 
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn client_meets_the_narrowest_listener_and_a_second_gateway_none() {
+    fn client_reaches_the_most_specific_listener_and_a_second_gateway_cannot_bind() {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let listeners = bind_all(port).unwrap();
         for _ in 0..5 {
@@ -129,6 +130,9 @@ mod tests {
             assert!(accepts(&listeners[1]));
         }
         assert_eq!(bind_all(port).unwrap_err().kind(), io::ErrorKind::AddrInUse);
-        assert_eq!(bind_tcp(([127, 0, 0, 9], port).into(), Share::Alone).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(
+            bind_tcp(([127, 0, 0, 9], port).into(), PortSharing::Alone).unwrap_err().kind(),
+            io::ErrorKind::AddrInUse
+        );
     }
 }

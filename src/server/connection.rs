@@ -1,4 +1,4 @@
-//! One connection: reads in bulk and hands the packets to the machine.
+//! One connection: reads in bulk and hands the packets to the broker.
 
 use std::io;
 use std::net::IpAddr;
@@ -8,39 +8,39 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use tokio::io::ReadBuf;
 
-use super::gate::Door;
-use super::hub::{After, Hub, Shared};
+use super::hub::{Hub, NextStep, Shared};
+use super::logins::ListenerPolicy;
 use super::stream::{Read, Stream};
 use crate::base::clock;
 use crate::broker::{Broker, ConnectionId};
 use crate::mqtt::{Decoded, Packet, ProtocolVersion, connect_version, decode_from_client};
 
-/// Takes a socket in. Beyond a limit of connections it is closed at once.
-pub(super) fn open(shared: &Rc<Shared>, stream: Stream, address: Option<IpAddr>, door: Door) {
-    if door == Door::House || shared.has_place(address) {
-        shared.open(door, address, stream);
+/// Opens a connection. Beyond a limit of connections the socket is closed at once.
+pub(super) fn open(shared: &Rc<Shared>, stream: Stream, address: Option<IpAddr>, policy: ListenerPolicy) {
+    if policy == ListenerPolicy::Internal || shared.has_slot(address) {
+        shared.open(policy, address, stream);
     }
 }
 
-/// What a turn leaves behind.
+/// What follows a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Left {
-    /// Nothing: its [`super::ready::Knock`] asks for the next turn.
-    Nothing,
-    /// More, perhaps: it is to be given another turn, and does not knock before.
+pub(super) enum TurnEnd {
+    /// The connection's [`super::ready::ReadyWaker`] asks for the next turn.
+    Idle,
+    /// There may be more to read: the connection gets another turn without asking.
     More,
 }
 
-/// What one read came to.
+/// The result of one read.
 enum Turn {
-    /// All that had come was handled.
-    Emptied,
+    /// Everything was handled, and the socket has no more for now.
+    Drained,
     /// Bytes that came were handled, and there may be more.
     Read,
-    /// The peer has closed its side.
+    /// The peer has closed the connection.
     Closed,
-    /// The machine ended the connection; what waits is still sent.
-    Over,
+    /// The broker ended the connection; its outbox is still sent.
+    Ended,
 }
 
 /// Bytes that were read and not handled.
@@ -49,70 +49,70 @@ pub(super) struct Input {
     version: ProtocolVersion,
     /// The largest packet that the client may send, which was less before its login.
     packet_bytes_max: usize,
-    /// `None` for an idle connection.
+    /// Bytes that wait; `None` for an idle connection.
     rest: Option<Box<Rest>>,
 }
 
 #[derive(Debug, Default)]
 struct Rest {
-    /// The beginning of a packet that has not come in whole.
+    /// The beginning of an incomplete packet.
     partial: Vec<u8>,
-    /// What follows a packet that ended its turn.
+    /// The bytes behind a packet that ended its turn.
     unhandled: Bytes,
 }
 
-/// What came of some bytes.
+/// How much of some bytes was handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Taken {
-    /// All were handled.
+enum Handled {
+    /// All of them.
     All,
-    /// So many at their end were not: the turn is over.
-    Left(usize),
+    /// All but this many at their end: the turn is over.
+    Partly(usize),
     /// The connection has ended.
-    Over,
+    Ended,
 }
 
-/// One read of at most `bytes_max` bytes and the handling of what it brought, or of what was left of the last one. No
-/// connection can make its turn longer than this, nor than one packet beyond what [`After::Pause`] stands for.
-pub(super) fn turn(shared: &Shared, connection: ConnectionId, bytes_max: usize) -> Left {
-    let Some((mut input, waker)) = begin(shared, connection) else { return Left::Nothing };
+/// Reads once, at most `bytes_max` bytes, and handles them, or what was left of the last read. No turn is longer,
+/// except for the packet that reaches a limit of [`NextStep::Pause`].
+pub(super) fn turn(shared: &Shared, connection: ConnectionId, bytes_max: usize) -> TurnEnd {
+    let Some((mut input, waker)) = begin(shared, connection) else { return TurnEnd::Idle };
     let mut cx = Context::from_waker(&waker);
     let mut read = poll_turn(shared, connection, &mut input, bytes_max, &mut cx);
-    if let Poll::Ready(Ok(Turn::Emptied)) = read {
+    if let Poll::Ready(Ok(Turn::Drained)) = read {
         input.tidy();
-        // costs no system call: it is known that the socket is empty
+        // registers the waker; costs no system call, because tokio knows that the socket is empty
         read = poll_turn(shared, connection, &mut input, bytes_max, &mut cx);
     }
-    let has_more = matches!(read, Poll::Ready(Ok(Turn::Emptied | Turn::Read)));
+    let has_more = matches!(read, Poll::Ready(Ok(Turn::Drained | Turn::Read)));
     if let Some(peer) = shared.hub.borrow_mut().peers.get_mut(connection) {
         if !peer.is_closing {
             peer.input = input;
         }
         if has_more {
-            peer.knock.hold();
+            peer.waker.expect_turn();
         }
     }
     if shared.login_budget.is_exceeded() {
         shared.close_largest_logins();
     }
     match read {
-        Poll::Ready(Ok(Turn::Emptied | Turn::Read)) => return Left::More,
-        Poll::Pending | Poll::Ready(Ok(Turn::Over)) => {}
+        Poll::Ready(Ok(Turn::Drained | Turn::Read)) => return TurnEnd::More,
+        Poll::Pending | Poll::Ready(Ok(Turn::Ended)) => {}
         Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
             shared.broken(connection, &error.to_string());
         }
         Poll::Ready(Ok(Turn::Closed) | Err(_)) => shared.close(connection),
     }
-    Left::Nothing
+    TurnEnd::Idle
 }
 
-/// What a turn needs of its peer; `None` where nothing is to be read: a peer that does not take its bytes is not read
-/// from until it does, nor one that waits to be let in, nor one whose connection has ended.
+/// Begins a turn: takes the input of the connection and its waker. Returns `None` if nothing may be read: while the
+/// outbox is full, the login is pending, or the broker or the store is behind, and after the connection has ended.
 fn begin(shared: &Shared, connection: ConnectionId) -> Option<(Input, Waker)> {
     let mut hub = shared.hub.borrow_mut();
     let Hub { peers, durable, broker, .. } = &mut *hub;
     let peer = peers.get_mut(connection)?;
-    peer.knock.answer();
+    peer.waker.begin_turn();
     let is_held_back = durable.is_choked() || !broker.accepts_input(connection);
     if !peer.is_closing && is_held_back != peer.is_held_back {
         peer.is_held_back = is_held_back;
@@ -124,7 +124,7 @@ fn begin(shared: &Shared, connection: ConnectionId) -> Option<(Input, Waker)> {
     let peer = hub.peers.get_mut(connection)?;
     peer.is_paused = is_held_back || peer.login.is_some() || peer.outbox.bytes() > shared.send_buffer_bytes_max;
     let is_read = !peer.is_paused && !peer.is_closing;
-    is_read.then(|| (std::mem::take(&mut peer.input), Waker::from(peer.knock.clone())))
+    is_read.then(|| (std::mem::take(&mut peer.input), Waker::from(peer.waker.clone())))
 }
 
 fn poll_turn(
@@ -135,8 +135,8 @@ fn poll_turn(
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<Turn>> {
     if let Some(bytes) = input.take_unhandled() {
-        let taken = input.take(shared, connection, &bytes);
-        return Poll::Ready(Ok(input.keep(taken, |count| bytes.slice(bytes.len().saturating_sub(count)..), true)));
+        let handled = input.take(shared, connection, &bytes);
+        return Poll::Ready(Ok(input.keep(handled, |count| bytes.slice(bytes.len().saturating_sub(count)..), true)));
     }
     let mut scratch = shared.scratch.borrow_mut();
     let mut buffer = ReadBuf::new(scratch.get_mut(..bytes_max).unwrap_or_default());
@@ -147,9 +147,9 @@ fn poll_turn(
     };
     let bytes = buffer.filled();
     shared.received.set(shared.received.get() + bytes.len() as u64);
-    let taken = input.take(shared, connection, bytes);
+    let handled = input.take(shared, connection, bytes);
     let copy = |count| Bytes::copy_from_slice(bytes.get(bytes.len().saturating_sub(count)..).unwrap_or_default());
-    Poll::Ready(Ok(input.keep(taken, copy, has_more)))
+    Poll::Ready(Ok(input.keep(handled, copy, has_more)))
 }
 
 fn partial(rest: Option<&Rest>) -> &[u8] {
@@ -163,13 +163,14 @@ impl Default for Input {
 }
 
 impl Input {
-    /// Keeps what was left; `last` gives so many bytes at the end. `has_more` says whether the socket may have some.
-    fn keep(&mut self, taken: Taken, last: impl FnOnce(usize) -> Bytes, has_more: bool) -> Turn {
-        match taken {
-            Taken::All if has_more => Turn::Read,
-            Taken::All => Turn::Emptied,
-            Taken::Over => Turn::Over,
-            Taken::Left(count) => {
+    /// Keeps the bytes that were not handled; `last` copies the last bytes. `has_more` says whether the socket may have
+    /// more.
+    fn keep(&mut self, handled: Handled, last: impl FnOnce(usize) -> Bytes, has_more: bool) -> Turn {
+        match handled {
+            Handled::All if has_more => Turn::Read,
+            Handled::All => Turn::Drained,
+            Handled::Ended => Turn::Ended,
+            Handled::Partly(count) => {
                 self.rest.get_or_insert_default().unhandled = last(count);
                 Turn::Read
             }
@@ -180,23 +181,23 @@ impl Input {
         self.rest.as_mut().map(|rest| std::mem::take(&mut rest.unhandled)).filter(|bytes| !bytes.is_empty())
     }
 
-    /// Gives back the room of what is there no more.
+    /// Frees buffers that are empty.
     fn tidy(&mut self) {
         self.rest.take_if(|rest| rest.partial.is_empty() && rest.unhandled.is_empty());
     }
 
-    /// Handles the whole packets in what came before and `bytes`, until the turn is over.
-    fn take(&mut self, shared: &Shared, connection: ConnectionId, bytes: &[u8]) -> Taken {
+    /// Handles the complete packets in the waiting bytes and `bytes`, until the turn is over.
+    fn take(&mut self, shared: &Shared, connection: ConnectionId, bytes: &[u8]) -> Handled {
         shared.begin_turn();
         if self.packet_bytes_max < shared.packet_bytes_max {
             self.packet_bytes_max = shared.packet_bytes_max_of(connection);
         }
-        let taken = self.handle(shared, connection, bytes);
+        let handled = self.handle(shared, connection, bytes);
         shared.end_turn();
-        taken
+        handled
     }
 
-    fn handle(&mut self, shared: &Shared, connection: ConnectionId, mut bytes: &[u8]) -> Taken {
+    fn handle(&mut self, shared: &Shared, connection: ConnectionId, mut bytes: &[u8]) -> Handled {
         let now = clock::monotonic();
         while !bytes.is_empty() {
             let is_fresh = partial(self.rest.as_deref()).is_empty();
@@ -207,7 +208,7 @@ impl Input {
             let (length, after) = match decode_from_client(source, self.version, self.packet_bytes_max) {
                 Ok(Decoded::Packet { packet: Packet::Connect(mut connect), length }) => {
                     self.version = connect.version;
-                    // nobody asks for them, and they may be many while the login waits
+                    // the broker does not use them, and they would occupy memory while the login waits
                     connect.properties = connect.properties.without_problem_information();
                     let after = shared.packet(connection, Packet::Connect(connect), now);
                     self.packet_bytes_max = shared.packet_bytes_max_of(connection);
@@ -216,12 +217,12 @@ impl Input {
                 Ok(Decoded::Packet { packet, length }) => (length, shared.packet(connection, packet, now)),
                 Ok(Decoded::Incomplete { .. }) if is_fresh => {
                     self.rest.get_or_insert_default().partial.extend_from_slice(bytes);
-                    return Taken::All;
+                    return Handled::All;
                 }
                 Ok(Decoded::Incomplete { .. }) => continue,
                 Err(error) => {
                     shared.malformed(connection, error, connect_version(source));
-                    return Taken::Over;
+                    return Handled::Ended;
                 }
             };
             if is_fresh {
@@ -230,23 +231,23 @@ impl Input {
                 self.rest.get_or_insert_default().partial = Vec::new();
             }
             match after {
-                After::Next => {}
-                After::Pause => return Taken::Left(bytes.len()),
-                After::Over => return Taken::Over,
+                NextStep::Continue => {}
+                NextStep::Pause => return Handled::Partly(bytes.len()),
+                NextStep::End => return Handled::Ended,
             }
         }
-        Taken::All
+        Handled::All
     }
 
-    /// Moves bytes to the partial packet: up to its end where that is known, else one. Gives those that are left.
+    /// Moves bytes to the partial packet, up to its end if that is known, else one. Returns the others.
     fn fill<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let partial = &mut self.rest.get_or_insert_default().partial;
         let missing = match decode_from_client(partial, self.version, self.packet_bytes_max) {
             Ok(Decoded::Incomplete { length: Some(length) }) => length.saturating_sub(partial.len()),
             _ => 1,
         };
-        let (taken, rest) = bytes.split_at(missing.clamp(1, bytes.len()));
-        partial.extend_from_slice(taken);
+        let (missing_bytes, rest) = bytes.split_at(missing.clamp(1, bytes.len()));
+        partial.extend_from_slice(missing_bytes);
         rest
     }
 }
@@ -290,7 +291,7 @@ mod tests {
         Shared::new(Broker::new(broker::Options::default(), 1), durable, &options, 1 << 20)
     }
 
-    const PUBLIC: Door = Door::Public { allow_anonymous: true };
+    const PUBLIC: ListenerPolicy = ListenerPolicy::Public { allow_anonymous: true };
 
     /// The beginning of a CONNECT of this many bytes, header included.
     fn connect_of(bytes: u32) -> Vec<u8> {
@@ -305,7 +306,7 @@ mod tests {
     #[tokio::test]
     async fn a_connect_that_is_too_large_ends_its_connection_at_the_header() {
         let shared = shared();
-        for (bytes, expected) in [(100_000, Taken::All), (100_001, Taken::Over)] {
+        for (bytes, expected) in [(100_000, Handled::All), (100_001, Handled::Ended)] {
             let (near, _far) = UnixStream::pair().unwrap();
             let connection = shared.open(PUBLIC, None, Stream::Unix(near));
             assert_eq!(Input::default().take(&shared, connection, &connect_of(bytes)), expected, "{bytes}");
@@ -319,7 +320,7 @@ mod tests {
         let connection = shared.open(PUBLIC, None, Stream::Unix(near));
         // PUBLISH of 1 000 000 bytes
         let bytes = [CONNECT, &[0x30, 0xC0, 0x84, 0x3D, 0x00, 0x01, b't']].concat();
-        assert_eq!(Input::default().take(&shared, connection, &bytes), Taken::All);
+        assert_eq!(Input::default().take(&shared, connection, &bytes), Handled::All);
         assert!(shared.hub.borrow().peers.get(connection).is_some_and(|peer| !peer.is_closing));
     }
 
@@ -363,7 +364,7 @@ mod tests {
             // a keep-alive of one second
             let mut bytes = CONNECT.to_vec();
             bytes[11] = 1;
-            assert_eq!(Input::default().take(&shared, connection, &bytes), Taken::All);
+            assert_eq!(Input::default().take(&shared, connection, &bytes), Handled::All);
             clients.push((connection, far));
         }
         for _ in 0..4 {
@@ -371,7 +372,7 @@ mod tests {
         }
         let [(alive, mut far), (silent, _far)] = <[_; 2]>::try_from(clients).unwrap();
         far.write_all(&[0xC0, 0x00]).await.unwrap();
-        assert_eq!(turn(&shared, alive, 4096), Left::Nothing);
+        assert_eq!(turn(&shared, alive, 4096), TurnEnd::Idle);
         let is_open = |connection| shared.hub.borrow().peers.get(connection).is_some_and(|peer| !peer.is_closing);
         shared.timeout(clock::monotonic() + Duration::from_secs(3600));
         assert_eq!((is_open(alive), is_open(silent)), (true, false), "PINGREQ came, and waits to be read");
@@ -395,16 +396,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_takes_nothing_is_not_answered_without_bound_in_one_turn() {
+    async fn answers_of_one_turn_to_a_client_that_does_not_read_are_bounded() {
         let shared = shared();
         let (near, _far) = UnixStream::pair().unwrap();
-        let connection = shared.open(Door::Public { allow_anonymous: true }, None, Stream::Unix(near));
+        let connection = shared.open(ListenerPolicy::Public { allow_anonymous: true }, None, Stream::Unix(near));
         let mut input = Input::default();
         let bytes = [CONNECT, &publish(), &SUBSCRIBE.repeat(1000)].concat();
-        let taken = input.take(&shared, connection, &bytes);
+        let handled = input.take(&shared, connection, &bytes);
         let waiting = shared.hub.borrow().peers.get(connection).map(|peer| peer.outbox.bytes()).unwrap();
         assert!((LIMIT..LIMIT + 1100).contains(&waiting), "{waiting} bytes wait");
-        let Taken::Left(left) = taken else { panic!("{taken:?}") };
+        let Handled::Partly(left) = handled else { panic!("{handled:?}") };
         assert_eq!(left % SUBSCRIBE.len(), 0);
         assert!(left > 900 * SUBSCRIBE.len(), "{left} bytes are left for later turns");
     }

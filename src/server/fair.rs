@@ -20,7 +20,7 @@ const FAILURES_MAX: usize = 1024;
 pub(super) enum Source {
     /// A remote network.
     Remote(Network),
-    /// A part of this machine's clients, which share one address: those with one user name, or one connection.
+    /// Clients of this machine with one user name, or one connection: all clients of this machine share one address.
     Local(u64),
 }
 
@@ -128,8 +128,8 @@ impl<J> RoundRobin<J> {
 pub(super) struct Failures(HashMap<Network, Monotonic>);
 
 impl Failures {
-    /// Remembers a failure. Those of this machine are passed over: there a source is not an address, and whoever fails
-    /// under one user name goes on under another.
+    /// Remembers a failure of a remote network. Failures of this machine are ignored: there a source is not an address,
+    /// and a client that fails under one user name may use another.
     pub(super) fn record(&mut self, source: Source, now: Monotonic) {
         let Source::Remote(network) = source else { return };
         if self.0.len() >= FAILURES_MAX && !self.0.contains_key(&network) {

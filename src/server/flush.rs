@@ -1,4 +1,4 @@
-//! From outboxes to sockets: one vectored write a round and peer, and a task only where a socket is full.
+//! Writes outboxes to sockets: one vectored write for each peer and round, and a task only while a socket is full.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -12,7 +12,7 @@ use crate::broker::ConnectionId;
 /// Bytes in an outbox up to which the broker is asked for more retained messages.
 const ROOM_BYTES: usize = 16 * 1024;
 
-/// Writes whatever is marked.
+/// Writes the outboxes of all peers that are marked as dirty.
 pub(super) fn all(shared: &Rc<Shared>) {
     for connection in shared.take_dirty() {
         if let Some(peer) = shared.hub.borrow_mut().peers.get_mut(connection) {
@@ -22,14 +22,14 @@ pub(super) fn all(shared: &Rc<Shared>) {
     }
 }
 
-/// Writes everything that waits, as far as the sockets take it. May be dropped at any time.
+/// Writes all outboxes until they are empty or their sockets fail. Cancel safe.
 pub(super) async fn finish(shared: &Rc<Shared>) {
     let waiting = shared.hub.borrow().peers.waiting();
     let mut draining = tokio::task::JoinSet::new();
     for connection in waiting {
         let task = draining.spawn_local(drain(shared.clone(), connection));
         if let Some(peer) = shared.hub.borrow_mut().peers.get_mut(connection) {
-            // in place of one that waits already: a socket wakes one only
+            // replaces the peer's own draining task, because a socket wakes only one
             peer.stop();
             peer.draining = Some(task);
         }
@@ -37,17 +37,17 @@ pub(super) async fn finish(shared: &Rc<Shared>) {
     while draining.join_next().await.is_some() {}
 }
 
-/// What one attempt came to.
+/// The result of one attempt to write.
 enum Flushed {
-    /// Nothing waits any more.
+    /// Everything is written.
     All,
     /// The socket is full.
     Blocked,
-    /// The socket is gone.
+    /// The socket failed.
     Failed,
 }
 
-/// Writes what waits for one peer; what the socket does not take is left to a draining task.
+/// Writes the outbox of one peer; starts a draining task if the socket does not accept everything.
 fn flush(shared: &Rc<Shared>, connection: ConnectionId) {
     let is_draining = shared.hub.borrow().peers.get(connection).is_none_or(|peer| peer.draining.is_some());
     if is_draining {
@@ -61,7 +61,7 @@ fn flush(shared: &Rc<Shared>, connection: ConnectionId) {
     }
 }
 
-/// Waits for the socket again and again until everything is written.
+/// Writes whenever the socket is writable, until everything is written.
 async fn drain(shared: Rc<Shared>, connection: ConnectionId) {
     loop {
         if poll_fn(|cx| poll_writable(&shared, connection, cx)).await.is_err() {
@@ -76,13 +76,13 @@ async fn drain(shared: Rc<Shared>, connection: ConnectionId) {
     }
 }
 
-/// A peer that is gone is done with.
+/// Waits until the peer's socket is writable. A peer that is gone counts as writable.
 fn poll_writable(shared: &Shared, connection: ConnectionId, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
     let mut hub = shared.hub.borrow_mut();
     hub.peers.get_mut(connection).map_or(Poll::Ready(Ok(())), |peer| peer.stream.poll_writable(cx))
 }
 
-/// Writes, then does what follows: closes what is to be closed, reads again from who was paused.
+/// Writes the outbox, then closes the connection if it has ended, or reads from it again if it was paused.
 fn settle(shared: &Shared, connection: ConnectionId) -> Flushed {
     let flushed = write(shared, connection);
     let mut hub = shared.hub.borrow_mut();

@@ -12,16 +12,16 @@ use slotmap::SlotMap;
 use tokio::io::ReadBuf;
 use tokio::sync::Notify;
 
-use super::arrival::{Arriving, ArrivingKey};
 use super::connection::Input;
 use super::durable::{self, Durable, Meaning};
-use super::gate::{Door, Gate};
+use super::handshake::{HandshakeKey, PendingHandshake};
 use super::log_lines::{self, Line, Log, Subject};
 use super::login_bytes::{LoginBudget, LoginMeter};
+use super::logins::{Authenticator, ListenerPolicy};
 use super::outbox::Pool;
 use super::peers::{Peer, Peers};
-use super::places::Places;
-use super::ready::{Knock, Ready};
+use super::ready::{ReadyQueue, ReadyWaker};
+use super::slots::ConnectionSlots;
 use super::stream::{Read, Stream};
 use super::workers::{self, Workers};
 use crate::base::clock::{self, Monotonic};
@@ -47,7 +47,7 @@ pub(super) struct Shared {
     /// One buffer for all reads: what came is handled before the next read.
     pub(super) scratch: RefCell<Box<[u8]>>,
     /// Who is to be read from, and whether something is to be written.
-    pub(super) ready: Arc<Ready>,
+    pub(super) ready: Arc<ReadyQueue>,
     /// Notified when a login has to be verified.
     pub(super) login: Notify,
     /// Verify logins and compute TLS handshakes.
@@ -72,9 +72,9 @@ pub(super) struct Shared {
 pub(super) struct Hub {
     pub(super) broker: Broker,
     pub(super) peers: Peers,
-    pub(super) gate: Gate,
+    pub(super) authenticator: Authenticator,
     /// Connections whose handshakes of TLS and WebSocket are not finished.
-    pub(super) arriving: SlotMap<ArrivingKey, Arriving>,
+    pub(super) handshakes: SlotMap<HandshakeKey, PendingHandshake>,
     pub(super) dirty: Vec<ConnectionId>,
     /// Connections that ended, and until when their peers may take what waits. Those that are gone already are among
     /// them.
@@ -95,22 +95,22 @@ pub(super) struct Hub {
 
 /// What follows for the reader of a connection whose packet was handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum After {
-    /// Its next packet.
-    Next,
-    /// A pause: its peer does not take its bytes, or its turn has cost enough.
+pub(super) enum NextStep {
+    /// It handles its next packet.
+    Continue,
+    /// Its turn ends: its outbox is full, or the turn has cost enough.
     Pause,
-    /// The end.
-    Over,
+    /// The connection has ended.
+    End,
 }
 
 impl Shared {
     pub(super) fn new(broker: Broker, durable: Durable, options: &super::Options, packet_bytes_max: usize) -> Self {
         let hub = Hub {
             broker,
-            peers: Peers::new(Places::new(options.connections_max, options.connections_per_address_max)),
-            gate: Gate::new(options.access.clone(), &options.listeners),
-            arriving: SlotMap::with_key(),
+            peers: Peers::new(ConnectionSlots::new(options.connections_max, options.connections_per_address_max)),
+            authenticator: Authenticator::new(options.access.clone(), &options.listeners),
+            handshakes: SlotMap::with_key(),
             dirty: Vec::new(),
             lingering: VecDeque::new(),
             pool: Pool::default(),
@@ -139,17 +139,17 @@ impl Shared {
     }
 
     /// Takes in a socket that has a place; its first turn comes at once.
-    pub(super) fn open(&self, door: Door, address: Option<IpAddr>, stream: Stream) -> ConnectionId {
+    pub(super) fn open(&self, policy: ListenerPolicy, address: Option<IpAddr>, stream: Stream) -> ConnectionId {
         let mut hub = self.hub.borrow_mut();
-        let connection = hub.broker.handle_open(door.origin(), clock::monotonic());
-        let knock = Knock::new(connection, &self.ready);
-        knock.knock();
+        let connection = hub.broker.handle_open(policy.origin(), clock::monotonic());
+        let waker = ReadyWaker::new(connection, &self.ready);
+        waker.request_turn();
         let login_meter = match stream.login_meter() {
-            _ if door == Door::House => None,
+            _ if policy == ListenerPolicy::Internal => None,
             Some(meter) => Some(meter.clone()),
             None => Some(LoginMeter::new(&self.login_budget)),
         };
-        hub.peers.insert(connection, Box::new(Peer::new(door, address, stream, login_meter, knock)));
+        hub.peers.insert(connection, Box::new(Peer::new(policy, address, stream, login_meter, waker)));
         self.carry_out(&mut hub);
         connection
     }
@@ -202,20 +202,20 @@ impl Shared {
     }
 
     /// Hands a packet to the machine; tells what follows for its reader.
-    pub(super) fn packet(&self, connection: ConnectionId, packet: Packet<'_>, now: Monotonic) -> After {
+    pub(super) fn packet(&self, connection: ConnectionId, packet: Packet<'_>, now: Monotonic) -> NextStep {
         let mut hub = self.hub.borrow_mut();
         hub.broker.handle_packet(connection, packet, now);
         while let Some(output) = hub.broker.poll_immediate() {
             self.perform(&mut hub, output);
         }
         match hub.peers.get(connection) {
-            Some(peer) if peer.is_closing => After::Over,
-            None => After::Over,
-            Some(peer) if peer.outbox.bytes() > self.send_buffer_bytes_max => After::Pause,
-            Some(peer) if peer.login.is_some() => After::Pause,
-            Some(_) if hub.turn_outputs > TURN_OUTPUTS_MAX => After::Pause,
-            Some(_) if !hub.broker.accepts_input(connection) => After::Pause,
-            Some(_) => After::Next,
+            Some(peer) if peer.is_closing => NextStep::End,
+            None => NextStep::End,
+            Some(peer) if peer.outbox.bytes() > self.send_buffer_bytes_max => NextStep::Pause,
+            Some(peer) if peer.login.is_some() => NextStep::Pause,
+            Some(_) if hub.turn_outputs > TURN_OUTPUTS_MAX => NextStep::Pause,
+            Some(_) if !hub.broker.accepts_input(connection) => NextStep::Pause,
+            Some(_) => NextStep::Continue,
         }
     }
 
@@ -259,12 +259,12 @@ impl Shared {
     /// Begins with what outlived the last process.
     pub(super) fn restore(&self, state: State) {
         let mut hub = self.hub.borrow_mut();
-        let Hub { broker, gate, log, .. } = &mut *hub;
+        let Hub { broker, authenticator, log, .. } = &mut *hub;
         let retained = state.retained.iter().map(|retained| retained.message.topic.as_str());
         for topic in retained.filter(|topic| disallowed_code_point(topic).is_some()) {
             log.write(&log_lines::retained_not_sent(topic), Subject { client: "", address: None }, clock::monotonic());
         }
-        broker.restore(state, clock::monotonic(), |user, client_id| gate.standing_today(user, client_id));
+        broker.restore(state, clock::monotonic(), |user, client_id| authenticator.standing_today(user, client_id));
         self.carry_out(&mut hub);
     }
 
@@ -317,7 +317,7 @@ impl Shared {
 
     fn perform(&self, hub: &mut Hub, output: Output) {
         if let Output::RequestAuthenticate { connection, user_name, password, client_id } = output {
-            if hub.ask(connection, user_name, password, client_id) {
+            if hub.authenticate(connection, user_name, password, client_id) {
                 self.login.notify_one();
             }
         } else {
@@ -336,7 +336,7 @@ impl Shared {
         }
         let has_to_flush = !hub.dirty.is_empty() && !self.flush_asked.replace(true);
         if has_to_flush || hub.broker.has_work() {
-            self.ready.ask();
+            self.ready.notify();
         }
         let next = hub.next_deadline();
         if next.is_some() && hub.armed.is_none_or(|armed| next < Some(armed)) {
@@ -466,10 +466,10 @@ mod tests {
     use tokio::net::UnixStream;
     use tokio::task::LocalSet;
 
-    use super::super::carrier::Wire;
-    use super::super::frames::Frames;
     use super::super::layered::Layered;
     use super::super::stream::Stream;
+    use super::super::transport::MeteredSocket;
+    use super::super::websocket::WebSocket;
     use super::super::{connection, flush};
     use super::*;
     use crate::broker;
@@ -496,7 +496,7 @@ mod tests {
     /// A connection with the other end, which has to stay open.
     fn open(shared: &Shared) -> (ConnectionId, UnixStream) {
         let (near, far) = UnixStream::pair().unwrap();
-        (shared.open(Door::Public { allow_anonymous: true }, None, Stream::Unix(near)), far)
+        (shared.open(ListenerPolicy::Public { allow_anonymous: true }, None, Stream::Unix(near)), far)
     }
 
     #[tokio::test]
@@ -520,10 +520,10 @@ mod tests {
         let frame = [&[0x82, 0x80 | 14, 0, 0, 0, 0][..], CONNECT].concat();
         far.write_all(&frame).await.unwrap();
         let meter = LoginMeter::new(&shared.login_budget);
-        let carrier = Box::new(Wire::new(near, meter.clone()));
-        let layered = Layered::new(carrier, Some(Frames::new(Vec::new(), 1 << 20)), None, meter);
-        let door = Door::Public { allow_anonymous: true };
-        let connection = shared.open(door, None, Stream::Layered(Box::new(layered)));
+        let transport = Box::new(MeteredSocket::new(near, meter.clone()));
+        let layered = Layered::new(transport, Some(WebSocket::new(Vec::new(), 1 << 20)), None, meter);
+        let policy = ListenerPolicy::Public { allow_anonymous: true };
+        let connection = shared.open(policy, None, Stream::Layered(Box::new(layered)));
         LocalSet::new()
             .run_until(async {
                 connection::turn(&shared, connection, 4096);

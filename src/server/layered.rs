@@ -1,5 +1,5 @@
-//! A socket with TLS, WebSocket or both above it. It reads and writes as a plain one does; what these layers hold back
-//! is bounded: 64 KB of TLS records, one WebSocket message of [`frames::MESSAGE_BYTES_MAX`].
+//! A socket with TLS, WebSocket or both above it, with the interface of a plain socket. What the layers hold back is
+//! bounded: 64 KB of TLS records, one WebSocket message of [`websocket::MESSAGE_BYTES_MAX`].
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -8,39 +8,39 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::carrier::Carrier;
-use super::frames::{Frames, Wires};
 use super::login_bytes::LoginMeter;
 use super::stream::Read;
+use super::transport::Transport;
+use super::websocket::{WebSocket, WebSocketIo};
 
-/// One connection. Its reader and its writer share it; both run on one thread and hold it only while they poll.
+/// One connection. Its reader and its writer run on one thread and borrow it only while they poll.
 #[derive(Debug)]
 pub(super) struct Layered {
-    carrier: Box<dyn Carrier>,
-    /// WebSocket, above the carrier.
-    frames: Option<Frames>,
-    /// The common name of the certificate that the client has shown.
+    transport: Box<dyn Transport>,
+    /// WebSocket above the transport, if the listener has it.
+    websocket: Option<WebSocket>,
+    /// The common name in the client's certificate.
     user: Option<Box<str>>,
-    /// Counts what the carrier reads until the client has logged in.
+    /// Counts what the transport reads until the client has logged in.
     login_meter: Arc<LoginMeter>,
-    /// Whoever waits to write. A write on behalf of the reader, such as an answer to a ping, has to leave it in place:
-    /// a socket remembers one of them only.
+    /// The waker of the task that waits to write. A socket remembers one waker for writing, so writes by the reader,
+    /// such as the answer to a ping, have to register this one.
     writer: Waker,
-    /// Why reading has failed, while bytes from before had to be handed over first.
+    /// An error that the next read returns, because the last one returned the bytes before it.
     failure: Option<io::Error>,
 }
 
 impl Layered {
     pub(super) fn new(
-        carrier: Box<dyn Carrier>,
-        frames: Option<Frames>,
+        transport: Box<dyn Transport>,
+        websocket: Option<WebSocket>,
         user: Option<Box<str>>,
         login_meter: Arc<LoginMeter>,
     ) -> Self {
-        Self { carrier, frames, user, login_meter, writer: Waker::noop().clone(), failure: None }
+        Self { transport, websocket, user, login_meter, writer: Waker::noop().clone(), failure: None }
     }
 
-    /// The user that TLS has verified.
+    /// Returns the user that TLS has verified.
     pub(super) fn user(&self) -> Option<&str> {
         self.user.as_deref()
     }
@@ -51,24 +51,24 @@ impl Layered {
 
     /// Accepts packets of this size: the client has logged in.
     pub(super) fn set_packet_bytes_max(&mut self, packet_bytes_max: usize) {
-        self.frames.iter_mut().for_each(|frames| frames.set_packet_bytes_max(packet_bytes_max));
+        self.websocket.iter_mut().for_each(|websocket| websocket.set_packet_bytes_max(packet_bytes_max));
     }
 
-    /// Fills `buffer` as far as bytes are there and the turn's budget allows: of the socket, and of WebSocket messages,
-    /// which may be empty.
+    /// Fills `buffer` as far as bytes are available, within the turn's budgets of bytes of the socket and of WebSocket
+    /// messages.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<Read>> {
         if let Some(failure) = self.failure.take() {
             return Poll::Ready(Err(failure));
         }
-        // records and frames may hold a byte or none, and cost more than their bytes
-        self.carrier.set_read_budget(buffer.remaining());
-        self.frames.iter_mut().for_each(Frames::begin_turn);
+        // records and websocket may hold a byte or none, and cost more than their bytes
+        self.transport.set_read_budget(buffer.remaining());
+        self.websocket.iter_mut().for_each(WebSocket::begin_turn);
         let before = buffer.filled().len();
         while buffer.remaining() > 0 {
             let filled = buffer.filled().len();
             match self.poll_read_some(cx, buffer) {
                 Poll::Ready(Ok(())) if buffer.filled().len() > filled => {
-                    if self.frames.as_ref().is_some_and(Frames::is_before_login) {
+                    if self.websocket.as_ref().is_some_and(WebSocket::is_before_login) {
                         break;
                     }
                 }
@@ -89,51 +89,51 @@ impl Layered {
     }
 
     fn is_over_budget(&self) -> bool {
-        self.carrier.is_over_budget() || self.frames.as_ref().is_some_and(Frames::is_over_budget)
+        self.transport.is_over_budget() || self.websocket.as_ref().is_some_and(WebSocket::is_over_budget)
     }
 
     fn poll_read_some(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match &mut self.frames {
-            None => Pin::new(&mut self.carrier).poll_read(cx, buffer),
-            Some(frames) => {
+        match &mut self.websocket {
+            None => Pin::new(&mut self.transport).poll_read(cx, buffer),
+            Some(websocket) => {
                 let (reader, writer) = (cx.waker(), &self.writer);
-                let mut wires = Wires { carrier: &mut *self.carrier, reader, writer, defers_writes: false };
-                frames.poll_read(&mut wires, buffer)
+                let mut io = WebSocketIo { transport: &mut *self.transport, reader, writer, defers_writes: false };
+                websocket.poll_read(&mut io, buffer)
             }
         }
     }
 
-    /// Writes what the socket takes without waiting, and a little more that these layers hold back for it.
+    /// Writes as much as the socket accepts without blocking, and a little more that the layers hold back.
     pub(super) fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let Self { carrier, frames, writer, .. } = self;
-        match frames {
+        let Self { transport, websocket, writer, .. } = self;
+        match websocket {
             None => {
                 let mut cx = Context::from_waker(writer);
-                would_block(Pin::new(carrier).poll_write_vectored(&mut cx, slices))
+                would_block(Pin::new(transport).poll_write_vectored(&mut cx, slices))
             }
-            Some(frames) => frames.write(&mut Wires::to_write(&mut **carrier, writer), slices),
+            Some(websocket) => websocket.write(&mut WebSocketIo::to_write(&mut **transport, writer), slices),
         }
     }
 
-    /// Writes what is held back, without waiting.
+    /// Writes what the layers hold back, without blocking.
     pub(super) fn try_flush(&mut self) -> io::Result<()> {
-        let Self { carrier, frames, writer, .. } = self;
-        match frames {
-            None => would_block(Pin::new(carrier).poll_flush(&mut Context::from_waker(writer))),
-            Some(frames) => frames.flush(&mut Wires::to_write(&mut **carrier, writer)),
+        let Self { transport, websocket, writer, .. } = self;
+        match websocket {
+            None => would_block(Pin::new(transport).poll_flush(&mut Context::from_waker(writer))),
+            Some(websocket) => websocket.flush(&mut WebSocketIo::to_write(&mut **transport, writer)),
         }
     }
 
-    /// Takes leave in the words of each layer, without waiting; to be called again when it would block.
+    /// Writes the close messages of the layers, without blocking. Call again when it would block.
     pub(super) fn try_finish(&mut self) -> io::Result<()> {
-        let Self { carrier, frames, writer, .. } = self;
-        if let Some(frames) = frames {
-            frames.finish(&mut Wires::to_write(&mut **carrier, writer))?;
+        let Self { transport, websocket, writer, .. } = self;
+        if let Some(websocket) = websocket {
+            websocket.finish(&mut WebSocketIo::to_write(&mut **transport, writer))?;
         }
-        would_block(Pin::new(carrier).poll_shutdown(&mut Context::from_waker(writer)))
+        would_block(Pin::new(transport).poll_shutdown(&mut Context::from_waker(writer)))
     }
 
-    /// Waits until nothing is held back: then the socket takes bytes again.
+    /// Waits until the layers hold nothing back.
     pub(super) fn poll_writable(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         self.writer.clone_from(cx.waker());
         match self.try_flush() {
@@ -143,7 +143,7 @@ impl Layered {
     }
 }
 
-/// What a poll came to, in the words of a socket that does not block.
+/// Converts a poll to the result of a non-blocking socket.
 pub(super) fn would_block<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
     match poll {
         Poll::Ready(result) => result,
@@ -159,8 +159,8 @@ mod tests {
     use std::sync::Arc;
     use std::task::Wake;
 
-    use super::super::carrier::Wire;
     use super::super::login_bytes::LoginBudget;
+    use super::super::transport::MeteredSocket;
     use super::*;
 
     /// A socket in memory.
@@ -209,20 +209,20 @@ mod tests {
     /// A WebSocket over `socket` whose client has logged in.
     fn layered(socket: Socket) -> Layered {
         let meter = LoginMeter::new(&LoginBudget::new(usize::MAX, usize::MAX));
-        let frames = Some(Frames::new(Vec::new(), 1 << 20));
-        let mut layered = Layered::new(Box::new(Wire::new(socket, meter.clone())), frames, None, meter);
+        let websocket = Some(WebSocket::new(Vec::new(), 1 << 20));
+        let mut layered = Layered::new(Box::new(MeteredSocket::new(socket, meter.clone())), websocket, None, meter);
         layered.set_packet_bytes_max(1 << 20);
         layered
     }
 
-    struct Somebody;
+    struct Task;
 
-    impl Wake for Somebody {
+    impl Wake for Task {
         fn wake(self: Arc<Self>) {}
     }
 
     #[test]
-    fn an_answer_to_a_ping_leaves_whoever_waits_to_write_in_place() {
+    fn an_answer_to_a_ping_keeps_the_waker_of_the_writer() {
         // PING with a mask of zeros
         let socket = Socket { incoming: vec![0x89, 0x80, 0, 0, 0, 0].into(), ..Socket::default() };
         let woken = socket.writer.clone();
@@ -230,7 +230,7 @@ mod tests {
         let message = [IoSlice::new(b"x")];
         assert_eq!(layered.try_write_vectored(&message).unwrap(), 1, "it is held back");
         assert_eq!(layered.try_write_vectored(&message).unwrap_err().kind(), io::ErrorKind::WouldBlock);
-        let (writer, reader) = (Waker::from(Arc::new(Somebody)), Waker::from(Arc::new(Somebody)));
+        let (writer, reader) = (Waker::from(Arc::new(Task)), Waker::from(Arc::new(Task)));
         assert!(layered.poll_writable(&Context::from_waker(&writer)).is_pending());
         let mut bytes = [0; 16];
         let read = layered.poll_read(&mut Context::from_waker(&reader), &mut ReadBuf::new(&mut bytes));
@@ -238,15 +238,15 @@ mod tests {
         assert!(woken.borrow().as_ref().is_some_and(|waker| waker.will_wake(&writer)));
     }
 
-    /// Frames with a mask of zeros.
+    /// WebSocket with a mask of zeros.
     const PING: &[u8] = &[0x89, 0x80, 0, 0, 0, 0];
     const PONG: &[u8] = &[0x8A, 0x80, 0, 0, 0, 0];
     const EMPTY: &[u8] = &[0x82, 0x80, 0, 0, 0, 0];
     const FIRST: &[u8] = &[0x02, 0x80, 0, 0, 0, 0];
     const CONTINUATION: &[u8] = &[0x00, 0x80, 0, 0, 0, 0];
 
-    /// Sends `first`, many times `frame`, and PINGREQ in a frame that begins with `last`; counts the turns until PINGREQ
-    /// is read.
+    /// Sends `first`, many times `frame`, and PINGREQ in a frame that begins with `last`; counts the turns until
+    /// PINGREQ is read.
     fn check_turns(first: &[u8], frame: &[u8], last: u8) {
         let bytes = [first, &frame.repeat(10_000), &[last, 0x82, 0, 0, 0, 0, 0xC0, 0]].concat();
         let sent = bytes.len();

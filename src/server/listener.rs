@@ -1,4 +1,4 @@
-//! Listening sockets: bound before anything is promised, served on the broker's thread.
+//! Listening sockets: bound before the program reports that it is ready, served on the broker's thread.
 
 use std::fs;
 use std::io;
@@ -12,11 +12,11 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tracing::warn;
 
-use super::arrival::{self, Layers};
-use super::bind::{Share, bind_tcp};
+use super::bind::{PortSharing, bind_tcp};
 use super::connection;
-use super::gate::Door;
+use super::handshake::{self, Layers};
 use super::hub::Shared;
+use super::logins::ListenerPolicy;
 use super::stream::Stream;
 use super::tls::Certificates;
 use super::{ListenerAddress, ListenerOptions};
@@ -24,43 +24,43 @@ use super::{ListenerAddress, ListenerOptions};
 /// Why the broker cannot listen.
 #[derive(Debug, Error)]
 pub enum BindError {
-    /// The port is taken.
+    /// Another program has the port.
     #[error(
         "cannot listen on {address}: the port is in use; stop the other broker (is mosquitto running? \
          `systemctl stop mosquitto`) or choose another address in [[broker.listener]]"
     )]
     InUse {
-        /// Where.
+        /// The address of the listener.
         address: String,
     },
-    /// Somebody else listens on the Unix socket.
+    /// Another program listens on the Unix socket.
     #[error(
         "cannot listen on {address}: another program serves this socket; choose another path in [[broker.listener]]"
     )]
     Served {
-        /// Where.
+        /// The address of the listener.
         address: String,
     },
-    /// The path of the Unix socket is taken by something that is not to be replaced.
+    /// At the path of the Unix socket is a file that is no socket.
     #[error(
         "cannot listen on {address}: there is a file that is no socket; choose another path in [[broker.listener]]"
     )]
     NoSocket {
-        /// Where.
+        /// The address of the listener.
         address: String,
     },
-    /// This machine has no such address, or not that family of addresses.
+    /// This machine has no such address, or no address of this family.
     #[error("cannot listen on {address}: this machine has no such address")]
     NoAddress {
-        /// Where.
+        /// The address of the listener.
         address: String,
     },
-    /// Anything else.
+    /// Another error of the system.
     #[error("cannot listen on {address}: {cause}")]
     Other {
-        /// Where.
+        /// The address of the listener.
         address: String,
-        /// What the system said.
+        /// The error of the system.
         cause: io::Error,
     },
 }
@@ -68,11 +68,11 @@ pub enum BindError {
 /// A bound socket that is not served yet.
 #[derive(Debug)]
 pub(super) enum Listener {
-    Tcp { socket: std::net::TcpListener, door: Door, layers: Layers },
-    Unix { socket: std::os::unix::net::UnixListener, file: SocketFile, door: Door },
+    Tcp { socket: std::net::TcpListener, policy: ListenerPolicy, layers: Layers },
+    Unix { socket: std::os::unix::net::UnixListener, file: SocketFile, policy: ListenerPolicy },
 }
 
-/// A socket's name among the files; gone with this value.
+/// The file of a Unix socket; removed when this is dropped.
 #[derive(Debug)]
 pub(super) struct SocketFile(PathBuf);
 
@@ -83,33 +83,33 @@ impl Drop for SocketFile {
 }
 
 impl Listener {
-    /// `certificates` has those of all listeners, now and after a reload; `share` tells whether others of them have the
-    /// same port.
+    /// Binds a listener. `certificates` has those of all listeners, now and after each reload; `sharing` says whether
+    /// other listeners have the same port.
     pub(super) fn bind(
         options: &ListenerOptions,
         certificates: &watch::Sender<Certificates>,
-        share: Share,
+        sharing: PortSharing,
     ) -> Result<Self, BindError> {
-        let door = Door::Public { allow_anonymous: options.allow_anonymous };
+        let policy = ListenerPolicy::Public { allow_anonymous: options.allow_anonymous };
         match &options.address {
             ListenerAddress::Tcp(address) => {
                 let layers = Layers::new(options, certificates);
-                bind_tcp(*address, share)
-                    .map(|socket| Self::Tcp { socket, door, layers })
+                bind_tcp(*address, sharing)
+                    .map(|socket| Self::Tcp { socket, policy, layers })
                     .map_err(|cause| BindError::of(address.to_string(), cause))
             }
-            ListenerAddress::Unix(path) => Self::bind_unix(path, door, 0o660),
+            ListenerAddress::Unix(path) => Self::bind_unix(path, policy, 0o660),
         }
     }
 
-    /// The private socket: only this user may open it.
-    pub(super) fn bind_house(path: &Path) -> Result<Self, BindError> {
-        Self::bind_unix(path, Door::House, 0o600)
+    /// Binds the private socket of the internal clients: only this user may open it.
+    pub(super) fn bind_internal(path: &Path) -> Result<Self, BindError> {
+        Self::bind_unix(path, ListenerPolicy::Internal, 0o600)
     }
 
-    /// Binds beside the path and moves the socket into place when its mode is right: nobody can open it before. What
-    /// an earlier run left behind is replaced, which is a socket that nobody serves any more.
-    fn bind_unix(path: &Path, door: Door, mode: u32) -> Result<Self, BindError> {
+    /// Binds beside the path and renames the socket when its mode is set, so that no other user can open it before. A
+    /// socket without a listener, as after a crash, is replaced.
+    fn bind_unix(path: &Path, policy: ListenerPolicy, mode: u32) -> Result<Self, BindError> {
         check_replaceable(path)?;
         let bind = || {
             let draft = path.with_extension("new");
@@ -118,43 +118,44 @@ impl Listener {
             socket.set_nonblocking(true)?;
             fs::set_permissions(&draft, fs::Permissions::from_mode(mode))?;
             fs::rename(&draft, path)?;
-            Ok(Self::Unix { socket, file: SocketFile(path.to_owned()), door })
+            Ok(Self::Unix { socket, file: SocketFile(path.to_owned()), policy })
         };
         bind().map_err(|cause| BindError::of(path.display().to_string(), cause))
     }
 
-    /// What it serves, with the port that the system chose for port 0; `None` for the private socket.
+    /// Returns the options of the listener, with the port that the system chose for port 0; `None` for the private
+    /// socket.
     pub(super) fn options(&self) -> Option<ListenerOptions> {
         match self {
             Self::Tcp { socket, layers, .. } => {
                 let address = ListenerAddress::Tcp(socket.local_addr().ok()?);
                 Some(ListenerOptions { address, ..layers.options.clone() })
             }
-            Self::Unix { door: Door::House, .. } => None,
-            Self::Unix { file, door: Door::Public { allow_anonymous }, .. } => {
+            Self::Unix { policy: ListenerPolicy::Internal, .. } => None,
+            Self::Unix { file, policy: ListenerPolicy::Public { allow_anonymous }, .. } => {
                 let address = ListenerAddress::Unix(file.0.clone());
                 Some(ListenerOptions { allow_anonymous: *allow_anonymous, ..ListenerOptions::plain(address) })
             }
         }
     }
 
-    /// Accepts until its task is dropped. TLS and WebSocket have `patience` to stand.
-    pub(super) async fn run(self, shared: Rc<Shared>, patience: Duration) -> io::Result<()> {
+    /// Accepts connections until the task is dropped. Handshakes of TLS and WebSocket have `handshake_timeout`.
+    pub(super) async fn run(self, shared: Rc<Shared>, handshake_timeout: Duration) -> io::Result<()> {
         match self {
-            Self::Tcp { socket, door, layers } => {
+            Self::Tcp { socket, policy, layers } => {
                 let listener = tokio::net::TcpListener::from_std(socket)?;
                 loop {
                     match listener.accept().await {
-                        Ok(accepted) => arrival::open(&shared, accepted, door, &layers, patience),
+                        Ok(accepted) => handshake::open(&shared, accepted, policy, &layers, handshake_timeout),
                         Err(cause) => pause(&cause).await,
                     }
                 }
             }
-            Self::Unix { socket, door, file: _file } => {
+            Self::Unix { socket, policy, file: _file } => {
                 let listener = tokio::net::UnixListener::from_std(socket)?;
                 loop {
                     match listener.accept().await {
-                        Ok((stream, _)) => connection::open(&shared, Stream::Unix(stream), None, door),
+                        Ok((stream, _)) => connection::open(&shared, Stream::Unix(stream), None, policy),
                         Err(cause) => pause(&cause).await,
                     }
                 }
@@ -163,7 +164,7 @@ impl Listener {
     }
 }
 
-/// Checks that nothing is lost when a socket takes the place of what is at `path`.
+/// Checks that a socket at `path` replaces nothing that is in use.
 fn check_replaceable(path: &Path) -> Result<(), BindError> {
     let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
     let address = path.display().to_string();
@@ -176,8 +177,8 @@ fn check_replaceable(path: &Path) -> Result<(), BindError> {
     }
 }
 
-/// Where descriptors or memory are short, new connections wait while the open ones go on; any other failure is the
-/// peer's own, which has gone again.
+/// Waits a second after `accept` has failed for want of descriptors or memory. Other errors concern a peer that has
+/// disconnected already.
 async fn pause(cause: &io::Error) {
     let is_short =
         matches!(Errno::from_io_error(cause), Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM));

@@ -156,7 +156,9 @@ mod tests {
     #[test]
     fn lines_that_were_not_shown_are_reported_when_the_minute_has_passed() {
         let mut limiter = LogLimiter::default();
-        (0..12).for_each(|_| drop(decide(&mut limiter, 1)));
+        (0..12).for_each(|_| {
+            let _ = decide(&mut limiter, 1);
+        });
         assert_eq!(limiter.next_deadline(), Some(START + PERIOD));
         assert_eq!(limiter.poll_summary(START + PERIOD / 2), None);
         assert_eq!(limiter.poll_summary(START + PERIOD), Some(Summary { kind: KIND, lines: 7 }));
@@ -167,7 +169,9 @@ mod tests {
     #[test]
     fn a_period_without_counted_lines_has_no_summary_and_ends_with_the_next_line() {
         let mut limiter = LogLimiter::default();
-        (0..5).for_each(|_| drop(decide(&mut limiter, 1)));
+        (0..5).for_each(|_| {
+            let _ = decide(&mut limiter, 1);
+        });
         assert_eq!((limiter.next_deadline(), limiter.poll_summary(START + PERIOD)), (None, None));
         let address = Some([192, 0, 2, 1].into());
         assert_eq!(limiter.decide(KIND, address, "", START + PERIOD), Decision::Show);
@@ -177,7 +181,9 @@ mod tests {
     fn each_kind_has_a_summary_of_its_own() {
         let mut limiter = LogLimiter::default();
         for (kind, start) in [(Kind::Closed, START), (Kind::Connected, START + PERIOD / 2)] {
-            (0..6).for_each(|_| drop(limiter.decide(kind, None, "c", start)));
+            (0..6).for_each(|_| {
+                let _ = limiter.decide(kind, None, "c", start);
+            });
         }
         assert_eq!(limiter.poll_summary(START + PERIOD), Some(Summary { kind: Kind::Closed, lines: 1 }));
         assert_eq!(limiter.poll_summary(START + PERIOD), None);
@@ -199,7 +205,9 @@ mod tests {
         for (address, is_shared) in [("192.0.2.1", true), ("2001:db8::1", true), ("127.0.0.1", false), ("::1", false)] {
             let mut limiter = LogLimiter::default();
             let address = address.parse().ok();
-            (0..5).for_each(|_| drop(limiter.decide(KIND, address, "a", START)));
+            (0..5).for_each(|_| {
+                let _ = limiter.decide(KIND, address, "a", START);
+            });
             assert_eq!(limiter.decide(KIND, address, "b", START) == Decision::Count, is_shared, "{address:?}");
         }
     }

@@ -1,43 +1,44 @@
-//! Sockets to the broker's core: TCP, TLS, WebSocket and Unix listeners, reading in bulk, one vectored write a wake-up.
+//! The broker's sockets: TCP, TLS, WebSocket and Unix listeners, bulk reads, one vectored write for each peer and
+//! round.
 //!
-//! - Holds sockets, buffers on their way out, and the core itself.
-//! - Never enters: protocol rules (those are `broker`'s) and what the agent does.
+//! - Contains sockets, outboxes, logins, and the broker itself.
+//! - Never contains protocol rules, which belong to `broker`, or anything about the agent.
 //! - Uses `base`, `mqtt`, `access`, `broker`.
 //!
-//! Everything runs on one thread, in rounds: each connection that is ready has a turn, which reads and hands the
-//! packets to the core; the core's outputs fill outboxes; behind all turns these are written. No connection has a task
-//! of its own. TLS and WebSocket are laid above a socket by a task (`arrival`) and then hidden behind the same stream
-//! (`stream`, `layered`). Follows MQTT 3.1.1 section 6. Start reading at [`Server::bind`], then `rounds`, `connection`,
-//! `hub` and `flush`.
+//! One thread serves all connections in rounds: each ready connection has a turn, which reads and hands packets to the
+//! broker; the broker's outputs fill outboxes, which are written after all turns. Connections have no tasks. Handshakes
+//! of TLS and WebSocket have one (`handshake`); then `stream` and `layered` hide these layers. Password hashes and TLS
+//! handshakes are computed by `workers`. Implements MQTT 3.1.1 section 6. Start reading at [`Server::bind`], then
+//! `rounds`, `connection`, `hub`, `flush` and `logins`.
 
-mod arrival;
 mod bind;
-mod carrier;
 mod connection;
 mod durable;
 mod fair;
 mod flush;
-mod frames;
-mod gate;
+mod handshake;
 mod hub;
 mod layered;
 mod listener;
 mod log_limiter;
 mod log_lines;
 mod login_bytes;
+mod logins;
 mod network;
 mod outbox;
 mod peers;
-mod places;
 mod ready;
 mod rounds;
+mod slots;
 mod stream;
 mod tls;
+mod transport;
 mod upgrade;
+mod websocket;
 mod workers;
 
-pub use gate::Access;
 pub use listener::BindError;
+pub use logins::Access;
 pub use tls::{Certificates, Tls, TlsError, certificates_of};
 
 use std::collections::VecDeque;
@@ -57,56 +58,56 @@ use crate::broker::state::State;
 use crate::broker::{self, Broker};
 use crate::mqtt::ClientId;
 use crate::store::Store;
-use bind::Share;
+use bind::PortSharing;
 use durable::{Answers, Durable};
 use hub::Shared;
 use listener::Listener;
 
-/// How long a stop waits for peers to take what waits for them.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// How long a stop waits until the outboxes are sent.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often the loop shows that it goes on.
+/// How often the loop reports its progress.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// Where the broker listens.
+/// The listeners and limits of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Listeners for everyone.
+    /// Public listeners.
     pub listeners: Vec<ListenerOptions>,
     /// The private Unix socket of the gateway's own clients (mode 0600).
     pub house_socket: PathBuf,
     /// Connections at one time, over all listeners, unfinished handshakes included; one more is closed at once.
     pub connections_max: usize,
-    /// Connections at one time of one IPv4 address or IPv6 /64, unfinished handshakes included; one more is closed at once. Unix sockets
-    /// and loopback are not bounded by it.
+    /// Connections at one time of one IPv4 address or IPv6 /64, unfinished handshakes included; one more is closed at
+    /// once. Unix sockets and loopback are not bounded by it.
     pub connections_per_address_max: usize,
     /// Bytes that may wait for one slow client; beyond it its QoS 0 messages are dropped.
     pub send_buffer_bytes_max: usize,
-    /// Bytes of a CONNECT, header included. A longer one ends its connection as soon as its header has come, and so does
-    /// as much that comes before the login in another way.
+    /// Bytes of a CONNECT, header included. A longer one ends its connection as soon as its header has come, and so
+    /// does as much that comes before the login in another way.
     pub login_bytes_max: usize,
     /// Bytes that all connections together may have sent before they have logged in. Beyond it the connection with the
     /// most bytes is closed, and further ones, until it is kept: clients with an ordinary CONNECT are spared.
     pub logins_bytes_max: usize,
-    /// Who may come in and what they may do, until [`Server::access`] is sent something newer.
+    /// The users and their rights, until [`Server::access`] is sent newer ones.
     pub access: Access,
 }
 
 /// One listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerOptions {
-    /// Where it listens.
+    /// The address of the listener.
     pub address: ListenerAddress,
-    /// Whether clients without a user name are let in; without a password file, whether anybody is.
+    /// Whether clients without a user name are accepted; without a password file, whether any client is.
     pub allow_anonymous: bool,
-    /// What its clients speak; over a Unix socket always MQTT.
+    /// The protocol of its clients; always MQTT over a Unix socket.
     pub protocol: Protocol,
-    /// TLS below it; over a Unix socket always none. With client certificates, their common names are the users, and
-    /// nobody else comes in.
+    /// TLS below the protocol; always `None` over a Unix socket. If clients need certificates, their common names are
+    /// the user names, and other clients are refused.
     pub tls: Option<Tls>,
 }
 
-/// What the clients of a listener speak.
+/// The protocol of a listener's clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// MQTT.
@@ -135,18 +136,18 @@ impl ListenerAddress {
 }
 
 impl ListenerOptions {
-    /// MQTT without TLS for everybody.
+    /// MQTT without TLS for all clients.
     pub fn plain(address: ListenerAddress) -> Self {
         Self { address, allow_anonymous: true, protocol: Protocol::Mqtt, tls: None }
     }
 
-    /// Whether its clients show certificates, and are who these say.
+    /// Returns whether clients are identified by certificates.
     pub fn asks_certificates(&self) -> bool {
         self.tls.as_ref().is_some_and(Tls::asks_certificate)
     }
 }
 
-/// Where it listens, and what is not plain MQTT.
+/// Shows the address, and the layers other than plain MQTT.
 impl fmt::Display for ListenerOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.address {
@@ -167,29 +168,29 @@ impl fmt::Display for ListenerOptions {
 pub struct Server {
     listeners: Vec<Listener>,
     options: Options,
-    machine: broker::Options,
+    broker_options: broker::Options,
     access: watch::Sender<Access>,
     certificates: watch::Sender<Certificates>,
     watched: watch::Sender<Watched>,
 }
 
-/// Sessions whose queues somebody looks at, by client identifier.
+/// Sessions whose queue lengths are reported, by client identifier.
 pub type Watched = Vec<(ClientId, Queued)>;
 
 impl Server {
-    /// Binds every listener and the private socket. Listeners whose addresses overlap may share a port: a client meets
-    /// the narrowest. An address that this machine has not got (`[::1]` where IPv6 is
-    /// switched off) is left out with a warning, as long as another one is left.
+    /// Binds all listeners and the private socket. Listeners whose addresses overlap may share a port: a client reaches
+    /// the one with the most specific address. An address that this machine does not have, such as `[::1]` without
+    /// IPv6, is left out with a warning if another one remains.
     ///
     /// # Errors
-    /// When one of them cannot be bound; none is left behind then.
-    pub fn bind(options: Options, machine: broker::Options) -> Result<Self, BindError> {
+    /// If one of them cannot be bound; the others are closed.
+    pub fn bind(options: Options, broker_options: broker::Options) -> Result<Self, BindError> {
         let certificates = watch::Sender::new(certificates_of(&options.listeners));
-        let mut listeners = vec![Listener::bind_house(&options.house_socket)?];
+        let mut listeners = vec![Listener::bind_internal(&options.house_socket)?];
         let mut left_out = None;
         let addresses: Vec<_> = options.listeners.iter().map(|listener| listener.address.tcp()).collect();
         for (index, listener) in options.listeners.iter().enumerate() {
-            match Listener::bind(listener, &certificates, Share::of(index, &addresses)) {
+            match Listener::bind(listener, &certificates, PortSharing::of(index, &addresses)) {
                 Ok(listener) => listeners.push(listener),
                 Err(error @ BindError::NoAddress { .. }) => {
                     warn!("{error}; it is left out");
@@ -203,40 +204,40 @@ impl Server {
             _ => {
                 let access = watch::Sender::new(options.access.clone());
                 let watched = watch::Sender::new(Watched::new());
-                Ok(Self { listeners, options, machine, access, certificates, watched })
+                Ok(Self { listeners, options, broker_options, access, certificates, watched })
             }
         }
     }
 
-    /// Where it listens, ports that the system chose included; the private socket is not among them.
+    /// Returns the public listeners, with the ports that the system chose.
     pub fn listeners(&self) -> Vec<ListenerOptions> {
         self.listeners.iter().filter_map(Listener::options).collect()
     }
 
-    /// Takes newer passwords and rights while it serves; they apply to connected clients too.
+    /// Returns the sender of newer users and rights. They apply to connected clients too.
     pub fn access(&self) -> watch::Sender<Access> {
         self.access.clone()
     }
 
-    /// Takes newer certificates while it serves, for connections from then on. A listener that is not among them keeps
-    /// what it began with, and none gets or loses TLS by them.
+    /// Returns the sender of newer certificates for further connections. A listener that is not among them keeps its
+    /// first ones, and none gets or loses TLS by them.
     pub fn certificates(&self) -> watch::Sender<Certificates> {
         self.certificates.clone()
     }
 
-    /// Takes the sessions whose queues are looked at, also while it serves; told about once a second.
+    /// Returns the sender of the sessions whose queue lengths are reported once a second.
     pub fn watched(&self) -> watch::Sender<Watched> {
         self.watched.clone()
     }
 
-    /// Serves on the calling thread until `stop` turns true, then sends what is waiting, for two seconds at most, and
-    /// closes. The Unix sockets' files are gone then.
+    /// Serves on the calling thread until `stop` turns true, then sends the outboxes, for two seconds at most, and
+    /// closes all connections. The files of the Unix sockets are removed.
     ///
-    /// What outlived the last process is taken over from `store` before the first connection, and all that has to
-    /// outlive this one goes there; without a store, state lives in memory.
+    /// With a store, the durable state is restored from it before the first connection is accepted; without one, all
+    /// state is lost at the end.
     ///
     /// # Errors
-    /// When the runtime or the store's thread cannot be made, and when the store cannot be written at the end.
+    /// If the runtime or the store's thread cannot be started, or if the store cannot be written at the end.
     pub fn run(
         self,
         seed: u64,
@@ -258,9 +259,10 @@ impl Server {
         progress: Progress,
         mut stop: watch::Receiver<bool>,
     ) -> std::io::Result<()> {
-        let (packet_bytes_max, patience) = (self.machine.packet_bytes_max, self.machine.connect_timeout);
-        let machine = broker::Options { spills_queues: store.is_some(), ..self.machine };
-        let broker = Broker::new(machine, seed);
+        let (packet_bytes_max, handshake_timeout) =
+            (self.broker_options.packet_bytes_max, self.broker_options.connect_timeout);
+        let broker_options = broker::Options { spills_queues: store.is_some(), ..self.broker_options };
+        let broker = Broker::new(broker_options, seed);
         let shared = match store {
             None => {
                 let durable = Durable::Memory(VecDeque::new());
@@ -269,7 +271,7 @@ impl Server {
             Some((store, state)) => {
                 let (durable, answers) = Durable::start(store)?;
                 let shared = Rc::new(Shared::new(broker, durable, &self.options, packet_bytes_max));
-                tokio::task::spawn_local(listen_to_store(shared.clone(), answers));
+                tokio::task::spawn_local(receive_answers(shared.clone(), answers));
                 shared.restore(state);
                 shared
             }
@@ -277,32 +279,32 @@ impl Server {
         shared.start();
         let mut listening = tokio::task::JoinSet::new();
         for listener in self.listeners {
-            listening.spawn_local(listener.run(shared.clone(), patience));
+            listening.spawn_local(listener.run(shared.clone(), handshake_timeout));
         }
-        // a round takes as long as it takes: everybody who is ready is in it
+        // a round must not be interrupted: every ready connection has its turn
         tokio::task::spawn_local(tokio::task::unconstrained(rounds::run(shared.clone())));
-        tokio::task::spawn_local(gate::run(shared.clone()));
-        tokio::task::spawn_local(gate::reload(shared.clone(), self.access.subscribe()));
-        tokio::task::spawn_local(keep_time(shared.clone()));
-        tokio::task::spawn_local(beat(progress, shared.clone(), self.watched.subscribe()));
+        tokio::task::spawn_local(logins::run(shared.clone()));
+        tokio::task::spawn_local(logins::reload(shared.clone(), self.access.subscribe()));
+        tokio::task::spawn_local(run_timers(shared.clone()));
+        tokio::task::spawn_local(report_progress(progress, shared.clone(), self.watched.subscribe()));
         let _ = stop.wait_for(|stop| *stop).await;
         listening.shutdown().await;
         shared.shut_down();
-        let _ = tokio::time::timeout(FAREWELL, flush::finish(&shared)).await;
+        let _ = tokio::time::timeout(STOP_TIMEOUT, flush::finish(&shared)).await;
         let durable = std::mem::replace(&mut shared.hub.borrow_mut().durable, Durable::Memory(VecDeque::new()));
         durable.stop().map_err(std::io::Error::other)
     }
 }
 
-/// Brings the store's answers to the machine.
-async fn listen_to_store(shared: Rc<Shared>, mut answers: Answers) {
+/// Hands the store's answers to the broker.
+async fn receive_answers(shared: Rc<Shared>, mut answers: Answers) {
     while let Some(answer) = answers.recv().await {
         shared.answered(answer);
     }
 }
 
-/// Wakes the machine at its deadlines.
-async fn keep_time(shared: Rc<Shared>) {
+/// Runs the broker's timers.
+async fn run_timers(shared: Rc<Shared>) {
     loop {
         let now = clock::monotonic();
         let wait = shared.timeout(now).map(|deadline| deadline - now);
@@ -314,8 +316,8 @@ async fn keep_time(shared: Rc<Shared>) {
     }
 }
 
-/// Shows that the loop goes on, and how much waits in the queues that are looked at.
-async fn beat(progress: Progress, shared: Rc<Shared>, watched: watch::Receiver<Watched>) {
+/// Reports once a second that the loop makes progress, and the queue lengths that are asked for.
+async fn report_progress(progress: Progress, shared: Rc<Shared>, watched: watch::Receiver<Watched>) {
     loop {
         progress.mark(clock::monotonic());
         for (client_id, queued) in watched.borrow().iter() {

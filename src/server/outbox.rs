@@ -1,4 +1,4 @@
-//! What waits for one socket: small frames copied behind each other, large ones shared by reference.
+//! Bytes to be sent to one socket: small frames are copied into one buffer, large ones are shared by reference.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -10,41 +10,41 @@ use crate::mqtt::Frame;
 /// A frame longer than this is shared between its receivers instead of copied: one reference costs less than the copy.
 const COPY_BYTES_MAX: usize = 1024;
 
-/// Slices handed to one vectored write; what is left waits for the next one.
+/// Slices of one vectored write; the others wait for the next one.
 pub(super) const SLICES_MAX: usize = 32;
 
-/// Written bytes that a tail may drag along before the rest is moved to its front.
+/// Written bytes at the front of a buffer, beyond which the rest is moved to its front.
 const WRITTEN_BYTES_MAX: usize = 64 * 1024;
 
-/// Buffers kept for later use, and the capacities up to which one is kept.
+/// Buffers that are kept for reuse, and the capacities beyond which a buffer is freed.
 const POOL_BUFFERS_MAX: usize = 64;
 const POOL_CAPACITY_MAX: usize = 64 * 1024;
 const POOL_PARTS_MAX: usize = 64;
 
-/// Bytes on their way to one socket. An idle one holds nothing.
+/// Bytes to be sent to one socket. An empty outbox has no buffer.
 #[derive(Debug, Default)]
 pub(super) struct Outbox(Option<Box<Waiting>>);
 
 #[derive(Debug, Default)]
 struct Waiting {
-    /// Full parts, oldest first.
+    /// Complete parts, oldest first.
     parts: VecDeque<Bytes>,
-    /// Copied bytes behind all parts.
+    /// Copied bytes, to be sent after all parts.
     tail: Vec<u8>,
-    /// How much of the first part, or of the tail when there is none, is written already.
+    /// Bytes of the first part, or of the tail if there is none, that are written.
     written: usize,
     bytes: usize,
 }
 
-/// Empty buffers that outboxes lend each other.
+/// Empty buffers for reuse by any outbox.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    #[expect(clippy::vec_box, reason = "a box goes from outbox to outbox as it is")]
+    #[expect(clippy::vec_box, reason = "outboxes hold boxes, which are reused as they are")]
     spare: Vec<Box<Waiting>>,
 }
 
 impl Pool {
-    /// Keeps what nothing waits in, if it is of a usual size.
+    /// Keeps an empty buffer for reuse, unless it is large or there are enough.
     fn give(&mut self, mut empty: Box<Waiting>) {
         let is_usual = empty.tail.capacity() <= POOL_CAPACITY_MAX && empty.parts.capacity() <= POOL_PARTS_MAX;
         if is_usual && self.spare.len() < POOL_BUFFERS_MAX {
@@ -56,17 +56,17 @@ impl Pool {
 }
 
 impl Outbox {
-    /// Bytes that are not written yet.
+    /// Returns the bytes that are not written yet.
     pub(super) fn bytes(&self) -> usize {
         self.0.as_ref().map_or(0, |waiting| waiting.bytes)
     }
 
-    /// Puts a frame behind all others.
+    /// Appends a frame.
     pub(super) fn push(&mut self, frame: &Frame, pool: &mut Pool) {
         self.0.get_or_insert_with(|| pool.spare.pop().unwrap_or_default()).push(frame);
     }
 
-    /// What is to be written next, oldest first.
+    /// Fills `slices` with the bytes to be written next, oldest first.
     pub(super) fn slices<'a, 'b>(&'a self, slices: &'b mut [IoSlice<'a>; SLICES_MAX]) -> &'b [IoSlice<'a>] {
         let Some(waiting) = &self.0 else { return &[] };
         let mut count = 0;
@@ -77,7 +77,7 @@ impl Outbox {
         slices.get(..count).unwrap_or_default()
     }
 
-    /// The socket has taken `count` bytes.
+    /// Removes the first `count` bytes, which were written.
     pub(super) fn advance(&mut self, count: usize, pool: &mut Pool) {
         let Some(waiting) = &mut self.0 else { return };
         waiting.advance(count);
@@ -103,7 +103,7 @@ impl Waiting {
         }
     }
 
-    /// What is not written yet, in pieces of some bytes.
+    /// Returns the non-empty slices that are not written yet.
     fn rests(&self) -> impl Iterator<Item = &[u8]> {
         let parts = self.parts.iter().map(|part| &part[..]).chain(std::iter::once(&self.tail[..]));
         let mut start = self.written;
@@ -120,7 +120,7 @@ impl Waiting {
             self.parts.pop_front();
         }
         if self.parts.is_empty() && self.written > WRITTEN_BYTES_MAX.max(self.tail.len() / 2) {
-            // a peer that never quite catches up must not keep all it ever got
+            // else the buffer of a peer that never catches up would keep all that was ever sent
             self.tail.drain(..self.written);
             self.written = 0;
         }

@@ -1,4 +1,4 @@
-//! The sockets that the hub speaks to, and what is known of each.
+//! Connected sockets, with the state that the server keeps for each.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,46 +8,46 @@ use foldhash::fast::FixedState;
 use tokio::task::AbortHandle;
 
 use super::connection::Input;
-use super::gate::{Door, PendingLogin};
 use super::login_bytes::LoginMeter;
+use super::logins::{ListenerPolicy, PendingLogin};
 use super::outbox::Outbox;
-use super::places::Places;
-use super::ready::Knock;
+use super::ready::ReadyWaker;
+use super::slots::ConnectionSlots;
 use super::stream::Stream;
 use crate::broker::ConnectionId;
 use crate::mqtt::ClientId;
 
-/// Connected sockets. Not a table by slots: the machine gives the slot of a connection that it has forgotten to the
-/// next one, while bytes of the old one still wait.
+/// Connected sockets by connection. This is a hash map, not a secondary slot map: the broker reuses the slot of an
+/// ended connection while bytes of the old one are still to be sent.
 #[derive(Debug)]
 pub(super) struct Peers {
-    /// Boxed: such a table has up to twice the room that it needs.
+    /// Boxed, because up to half of a hash map is empty.
     by_id: HashMap<ConnectionId, Box<Peer>, FixedState>,
-    /// Those of all peers, and of those who are still on their way in.
-    pub(super) places: Places,
+    /// The slots of all peers and of unfinished handshakes.
+    pub(super) slots: ConnectionSlots,
 }
 
 /// One connected socket.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Peer {
-    pub(super) door: Door,
+    pub(super) policy: ListenerPolicy,
     /// The login that waits for its verdict. Nothing is read from the connection meanwhile.
     pub(super) login: Option<PendingLogin>,
     /// Counts what comes until the client has logged in; `None` for one that has, and for the gateway's own clients.
     pub(super) login_meter: Option<Arc<LoginMeter>>,
     pub(super) stream: Stream,
-    /// Wakes it to read.
-    pub(super) knock: Arc<Knock>,
-    /// What was read and not handled.
+    /// Asks for the connection's turn when the socket can be read.
+    pub(super) waker: Arc<ReadyWaker>,
+    /// Bytes that were read and not handled.
     pub(super) input: Input,
     pub(super) outbox: Outbox,
     pub(super) is_dirty: bool,
-    /// The task that waits for the socket to take more.
+    /// The task that waits until the socket accepts more bytes.
     pub(super) draining: Option<AbortHandle>,
-    /// Set when the socket is to be closed after what waits is sent.
+    /// Whether the socket is closed as soon as its outbox is sent.
     pub(super) is_closing: bool,
-    /// Whether it is not read from until [`Peer::resume`].
+    /// Whether nothing is read until [`Peer::resume`].
     pub(super) is_paused: bool,
     /// Whether nothing is read for a reason that is not the peer's, such as a slow store: its keep-alive is suspended.
     pub(super) is_held_back: bool,
@@ -55,13 +55,13 @@ pub(super) struct Peer {
     pub(super) client_id: Option<ClientId>,
     /// Whether the broker sends more retained messages as soon as its outbox is nearly empty.
     pub(super) wants_room: bool,
-    /// Deliveries of QoS 0 left out because it did not read.
+    /// Deliveries of QoS 0 that were dropped because the client did not read.
     pub(super) left_out: u64,
 }
 
 impl Peers {
-    pub(super) fn new(places: Places) -> Self {
-        Self { by_id: HashMap::default(), places }
+    pub(super) fn new(slots: ConnectionSlots) -> Self {
+        Self { by_id: HashMap::default(), slots }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (ConnectionId, &Peer)> {
@@ -85,7 +85,7 @@ impl Peers {
         self.by_id.get_mut(&connection).map(Box::as_mut)
     }
 
-    /// Those for whom bytes wait, here or in what lies above their socket.
+    /// Returns the connections with unsent bytes, in the outbox or in TLS and WebSocket.
     pub(super) fn waiting(&self) -> Vec<ConnectionId> {
         self.by_id
             .iter()
@@ -95,31 +95,31 @@ impl Peers {
     }
 
     pub(super) fn insert(&mut self, connection: ConnectionId, peer: Box<Peer>) {
-        self.places.take(peer.address);
+        self.slots.acquire(peer.address);
         self.by_id.insert(connection, peer);
     }
 
     pub(super) fn remove(&mut self, connection: ConnectionId) -> Option<Box<Peer>> {
         let peer = self.by_id.remove(&connection)?;
-        self.places.give_back(peer.address);
+        self.slots.release(peer.address);
         Some(peer)
     }
 }
 
 impl Peer {
     pub(super) fn new(
-        door: Door,
+        policy: ListenerPolicy,
         address: Option<IpAddr>,
         stream: Stream,
         login_meter: Option<Arc<LoginMeter>>,
-        knock: Arc<Knock>,
+        waker: Arc<ReadyWaker>,
     ) -> Self {
         Self {
-            door,
+            policy,
             login: None,
             login_meter,
             stream,
-            knock,
+            waker,
             input: Input::default(),
             outbox: Outbox::default(),
             is_dirty: false,
@@ -134,14 +134,14 @@ impl Peer {
         }
     }
 
-    /// Reads from it again when it was paused.
+    /// Reads from the connection again if it was paused.
     pub(super) fn resume(&mut self) {
         if std::mem::take(&mut self.is_paused) {
-            self.knock.knock();
+            self.waker.request_turn();
         }
     }
 
-    /// Ends the task that waits for the socket. It may be the caller: it runs to its end.
+    /// Aborts the task that waits for the socket. If that is the calling task, it runs to its end.
     pub(super) fn stop(&self) {
         self.draining.iter().for_each(AbortHandle::abort);
     }

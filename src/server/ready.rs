@@ -1,7 +1,7 @@
-//! Whose turn it is: connections that have something to read, in the order in which it came.
+//! The queue of connections that have something to read, in the order in which they were woken.
 //!
-//! A connection is woken by its [`Knock`] in place of a task of its own: an idle one costs its waker, and whoever gives
-//! the turns sees how many wait for one.
+//! A connection has a [`ReadyWaker`] instead of a task. An idle connection costs only that waker, and the task of the
+//! rounds sees all connections that wait for a turn.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,34 +11,34 @@ use tokio::sync::Notify;
 
 use crate::broker::ConnectionId;
 
-/// Connections that wait for their turn. A waker may come from any thread, hence the lock; nobody waits for it.
+/// Connections that wait for their turn. Wakers may be used on any thread, hence the lock, which is held briefly.
 #[derive(Debug, Default)]
-pub(super) struct Ready {
+pub(super) struct ReadyQueue {
     waiting: Mutex<Vec<ConnectionId>>,
     work: Notify,
 }
 
-/// Wakes one connection.
+/// Puts one connection into the queue when its socket can be read.
 #[derive(Debug)]
-pub(super) struct Knock {
+pub(super) struct ReadyWaker {
     connection: ConnectionId,
-    /// Whether it is among those that wait already.
+    /// Whether the connection is in the queue, or gets its next turn without it.
     is_waiting: AtomicBool,
-    ready: Arc<Ready>,
+    queue: Arc<ReadyQueue>,
 }
 
-impl Ready {
-    /// Waits until somebody is ready, or something else is to be done.
-    pub(super) async fn work(&self) {
+impl ReadyQueue {
+    /// Waits until a connection is ready, or [`ReadyQueue::notify`] is called.
+    pub(super) async fn wait(&self) {
         self.work.notified().await;
     }
 
-    /// Something is to be done that is no turn.
-    pub(super) fn ask(&self) {
+    /// Ends the wait for something that is no turn, such as a flush.
+    pub(super) fn notify(&self) {
         self.work.notify_one();
     }
 
-    /// Moves those that wait into `round`, which is empty.
+    /// Moves all waiting connections into `round`, which is empty.
     pub(super) fn take(&self, round: &mut Vec<ConnectionId>) {
         std::mem::swap(&mut *self.waiting(), round);
     }
@@ -52,37 +52,37 @@ impl Ready {
     }
 }
 
-impl Knock {
-    pub(super) fn new(connection: ConnectionId, ready: &Arc<Ready>) -> Arc<Self> {
-        Arc::new(Self { connection, is_waiting: AtomicBool::new(false), ready: ready.clone() })
+impl ReadyWaker {
+    pub(super) fn new(connection: ConnectionId, queue: &Arc<ReadyQueue>) -> Arc<Self> {
+        Arc::new(Self { connection, is_waiting: AtomicBool::new(false), queue: queue.clone() })
     }
 
-    /// Its turn begins: whoever knocks from here on asks for the next one.
-    pub(super) fn answer(&self) {
+    /// Begins the connection's turn: from now on it may ask for the next one.
+    pub(super) fn begin_turn(&self) {
         self.is_waiting.store(false, Ordering::Release);
     }
 
-    /// It gets its next turn without asking.
-    pub(super) fn hold(&self) {
+    /// Ignores requests until the next turn, which the connection gets without one.
+    pub(super) fn expect_turn(&self) {
         self.is_waiting.store(true, Ordering::Release);
     }
 
-    /// Asks for a turn.
-    pub(super) fn knock(&self) {
+    /// Asks for a turn, unless the connection waits for one already.
+    pub(super) fn request_turn(&self) {
         if !self.is_waiting.swap(true, Ordering::AcqRel) {
-            self.ready.waiting().push(self.connection);
-            self.ready.ask();
+            self.queue.waiting().push(self.connection);
+            self.queue.notify();
         }
     }
 }
 
-impl Wake for Knock {
+impl Wake for ReadyWaker {
     fn wake(self: Arc<Self>) {
-        self.knock();
+        self.request_turn();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.knock();
+        self.request_turn();
     }
 }
 
@@ -91,16 +91,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_that_knocks_twice_gets_one_turn() {
-        let ready = Arc::new(Ready::default());
-        let knock = Knock::new(ConnectionId::default(), &ready);
+    fn a_connection_that_asks_twice_gets_one_turn() {
+        let queue = Arc::new(ReadyQueue::default());
+        let waker = ReadyWaker::new(ConnectionId::default(), &queue);
         let mut round = Vec::new();
-        knock.knock();
-        knock.knock();
-        ready.take(&mut round);
+        waker.request_turn();
+        waker.request_turn();
+        queue.take(&mut round);
         assert_eq!(round.len(), 1);
-        knock.answer();
-        knock.knock();
-        assert!(!ready.is_empty(), "it may ask again as soon as its turn has begun");
+        waker.begin_turn();
+        waker.request_turn();
+        assert!(!queue.is_empty(), "it may ask again as soon as its turn has begun");
     }
 }

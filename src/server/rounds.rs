@@ -1,33 +1,33 @@
-//! Rounds: everybody who is ready gets a turn, then everything that the turns brought is written, and one slice of the
+//! Rounds: every ready connection gets a turn, then the outboxes that the turns filled are written, and one slice of the
 //! broker's deferred work is done.
 
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::connection::{self, Left};
+use super::connection::{self, TurnEnd};
 use super::flush;
 use super::hub::Shared;
 use crate::base::clock;
 use crate::broker::ConnectionId;
 
-/// Bytes that a turn may read. What others send meanwhile waits until they are handled, and what came before them is
-/// written.
+/// Bytes that a turn may read. Other connections wait until these bytes are handled and their outputs are written.
 const TURN_BYTES_MAX: usize = 4 * 1024;
 
-/// Bytes that it may read when nobody else had a turn for [`ALONE_ROUNDS_MIN`]: that costs fewer system calls.
+/// Bytes that a turn may read if no other connection had a turn for [`ALONE_ROUNDS_MIN`]: this needs fewer system
+/// calls.
 pub(super) const LONE_TURN_BYTES_MAX: usize = 16 * 1024;
 
-/// Some 20 ms of a flood.
+/// Rounds with a single connection after which its turns become longer: some 20 ms of a flood.
 const ALONE_ROUNDS_MIN: u32 = 1000;
 
-/// A wait up to this long is spent awake when the last [`SHORT_WAITS_MIN`] were so short too: peers that answer at once
-/// wait longer for a processor that has to be woken than for the broker.
+/// The thread waits this long without sleeping if the last [`SHORT_WAITS_MIN`] waits were as short: to wake a sleeping
+/// processor takes longer than the broker's answer.
 const SHORT_WAIT: Duration = Duration::from_micros(100);
 
-/// More than the packets that follow a single message of QoS 2, each of which may end a short wait.
+/// Short waits before the thread waits without sleeping: more than the packets of a single message of QoS 2 cause.
 const SHORT_WAITS_MIN: u32 = 16;
 
-/// Gives turns and writes. Runs until its task is dropped.
+/// Runs rounds until the task is dropped.
 pub(super) async fn run(shared: Rc<Shared>) {
     let (mut ready, mut busy, mut earlier) = (Vec::new(), Vec::new(), Vec::new());
     let (mut solo, mut short_waits) = (Solo::default(), 0);
@@ -35,13 +35,13 @@ pub(super) async fn run(shared: Rc<Shared>) {
         if busy.is_empty() && !shared.has_deferred_work() {
             short_waits = wait(&shared, short_waits).await;
         } else {
-            // those that are ready by now come into this round, and other tasks go on
+            // lets other tasks run, and connections that are ready by then join this round
             tokio::task::yield_now().await;
         }
         shared.ready.take(&mut ready);
         std::mem::swap(&mut busy, &mut earlier);
         let bytes_max = solo.turn_bytes_max(&ready, &earlier);
-        // whoever sends without end comes behind those who do not
+        // connections that always have more come after the others
         for round in [&mut ready, &mut earlier] {
             give_turns(&shared, round, bytes_max, &mut busy);
             flush::all(&shared);
@@ -50,7 +50,7 @@ pub(super) async fn run(shared: Rc<Shared>) {
     }
 }
 
-/// Waits for work. Takes how many short waits came before without a long one between, gives how many they are now.
+/// Waits for work. Takes and returns the number of short waits since the last long one.
 async fn wait(shared: &Shared, short_waits: u32) -> u32 {
     let began = clock::monotonic();
     let has_time = || clock::monotonic().since(began) < SHORT_WAIT;
@@ -59,20 +59,20 @@ async fn wait(shared: &Shared, short_waits: u32) -> u32 {
             tokio::task::yield_now().await;
         }
     }
-    shared.ready.work().await;
+    shared.ready.wait().await;
     if has_time() { short_waits.saturating_add(1) } else { 0 }
 }
 
-/// Empties `round`; those who have more go to `busy`.
+/// Gives each connection of `round` a turn; those with more to read go to `busy`.
 fn give_turns(shared: &Shared, round: &mut Vec<ConnectionId>, bytes_max: usize, busy: &mut Vec<ConnectionId>) {
     for connection in round.drain(..) {
-        if connection::turn(shared, connection, bytes_max) == Left::More {
+        if connection::turn(shared, connection, bytes_max) == TurnEnd::More {
             busy.push(connection);
         }
     }
 }
 
-/// Whether one connection has all turns.
+/// Detects that one connection has all turns.
 #[derive(Debug, Default)]
 struct Solo {
     connection: Option<ConnectionId>,
@@ -80,7 +80,7 @@ struct Solo {
 }
 
 impl Solo {
-    /// Counts a round of `ready` and `earlier`; gives the bytes that each of its turns may read.
+    /// Counts a round with these connections; returns the bytes that each of its turns may read.
     fn turn_bytes_max(&mut self, ready: &[ConnectionId], earlier: &[ConnectionId]) -> usize {
         let mut all = ready.iter().chain(earlier).copied();
         match (all.next(), all.next()) {
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn turns_are_long_for_whoever_is_alone_and_short_as_soon_as_another_is_ready() {
+    fn turns_are_long_for_a_single_connection_and_short_when_another_is_ready() {
         let mut connections = SlotMap::<ConnectionId, ()>::with_key();
         let (flood, other) = (connections.insert(()), connections.insert(()));
         let mut solo = Solo::default();

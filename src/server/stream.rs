@@ -1,5 +1,5 @@
-//! TCP and Unix streams, and those with further layers, as one type. The plain ones come first in mind: whatever only
-//! TLS and WebSocket need stands behind a pointer.
+//! TCP and Unix streams, and those with TLS or WebSocket, as one type. The state of TLS and WebSocket is boxed, so that
+//! a plain connection does not pay for it.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -53,10 +53,10 @@ impl Stream {
         }
     }
 
-    /// Writes what the socket takes without waiting.
+    /// Writes as much as the socket accepts without blocking.
     pub(super) fn try_write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match (self, slices) {
-            // the plainer call costs the kernel less
+            // write(2) costs the kernel less than writev(2)
             (Self::Tcp(stream), [one]) => stream.try_write(one),
             (Self::Unix(stream), [one]) => stream.try_write(one),
             (Self::Tcp(stream), _) => stream.try_write_vectored(slices),
@@ -65,7 +65,7 @@ impl Stream {
         }
     }
 
-    /// Writes without waiting what was taken before and is held back.
+    /// Writes what TLS and WebSocket hold back, without blocking.
     pub(super) fn try_flush(&mut self) -> io::Result<()> {
         match self {
             Self::Tcp(_) | Self::Unix(_) => Ok(()),
@@ -73,8 +73,8 @@ impl Stream {
         }
     }
 
-    /// Writes without waiting what is held back, and the words of leave that a plain socket has none of. To be called
-    /// again when it would block.
+    /// Writes what TLS and WebSocket hold back, and their close messages, without blocking. Call again when it would
+    /// block.
     pub(super) fn try_finish(&mut self) -> io::Result<()> {
         match self {
             Self::Tcp(_) | Self::Unix(_) => Ok(()),
@@ -97,7 +97,7 @@ impl Stream {
         }
     }
 
-    /// The user that the connection itself has verified.
+    /// Returns the user that TLS has verified by a client certificate.
     pub(super) fn user(&self) -> Option<&str> {
         match self {
             Self::Tcp(_) | Self::Unix(_) => None,
@@ -105,7 +105,7 @@ impl Stream {
         }
     }
 
-    /// Waits until the socket takes bytes again. It remembers the last one who waits.
+    /// Waits until the socket accepts bytes again. Only the latest waker is woken.
     pub(super) fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(stream) => stream.poll_write_ready(cx),

@@ -1,4 +1,4 @@
-//! Certificates of a listener: read from what files hold, replaced at a reload.
+//! TLS settings of a listener: made from the contents of files, replaced at a reload.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,42 +13,42 @@ use x509_cert::der::Decode as _;
 
 use super::{ListenerAddress, ListenerOptions};
 
-/// What a listener shows to its clients, and what it wants to see of them. Equal when made from equal files.
+/// The certificate of a listener, and whether clients need one. Equal if made from equal files.
 #[derive(Clone)]
 pub struct Tls {
     pub(super) config: Arc<ServerConfig>,
-    /// Whether clients have to show a certificate, whose common name is their user name.
+    /// Whether clients must send a certificate, whose common name is their user name.
     asks_certificate: bool,
-    /// SHA-256 of everything it was made from.
+    /// SHA-256 of the files.
     digest: [u8; digest::SHA256_OUTPUT_LEN],
 }
 
-/// Why there can be no TLS with what the files hold. Never shows a key.
+/// Why TLS cannot be set up from the files. Never contains a key.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TlsError {
-    /// Of the certificate's file.
+    /// The file of the certificate.
     #[error("{0}")]
     Certificate(String),
-    /// Of the key's file.
+    /// The file of the key.
     #[error("{0}")]
     Key(String),
-    /// The two do not belong together.
+    /// Certificate and key do not match.
     #[error("is not the key of the certificate")]
     Mismatch,
-    /// Of the file with the certificates that sign those of clients.
+    /// The file with the authorities of clients.
     #[error("{0}")]
     ClientCa(String),
 }
 
-/// What every listener with TLS shows now, by the address that its configuration gives it.
+/// The TLS settings of all listeners that have some, by the address in the configuration.
 pub type Certificates = Vec<(ListenerAddress, Tls)>;
 
 impl Tls {
-    /// From PEM texts: the certificate and those that lead to its authority, its key, and the authorities of clients,
-    /// if these have to show certificates.
+    /// Creates the settings from PEM texts: the certificate with its chain, its key, and the authorities of clients if
+    /// these must send certificates.
     ///
     /// # Errors
-    /// When one of the texts does not hold what it should, or the key is not the certificate's.
+    /// If a text does not contain what it should, or the key does not match the certificate.
     pub fn new(certificate: &[u8], key: &[u8], client_ca: Option<&[u8]>) -> Result<Self, TlsError> {
         let chain = certificates(certificate).map_err(TlsError::Certificate)?;
         let private_key = PrivateKeyDer::from_pem_slice(key).map_err(|error| TlsError::Key(no_key(&error)))?;
@@ -69,7 +69,7 @@ impl Tls {
         Ok(Self { config: Arc::new(config), asks_certificate: client_ca.is_some(), digest })
     }
 
-    /// Whether clients have to show a certificate, whose common name is their user name.
+    /// Whether clients must send a certificate, whose common name is their user name.
     pub fn asks_certificate(&self) -> bool {
         self.asks_certificate
     }
@@ -89,12 +89,12 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// What the listeners of `options` show.
+/// Returns the TLS settings of `options`.
 pub fn certificates_of(options: &[ListenerOptions]) -> Certificates {
     options.iter().filter_map(|options| Some((options.address.clone(), options.tls.clone()?))).collect()
 }
 
-/// The first common name of a certificate's subject; `None` for one without, or with one that can be no user name.
+/// Returns the first common name of a certificate's subject; `None` if there is none or it is no valid user name.
 pub(super) fn common_name(certificate: &CertificateDer<'_>) -> Option<Box<str>> {
     let certificate = x509_cert::Certificate::from_der(certificate).ok()?;
     let name = certificate.tbs_certificate().subject().common_name().ok()??;
@@ -127,7 +127,7 @@ fn no_key(error: &pem::Error) -> String {
     }
 }
 
-/// Certificate and key were handed over together: the error tells whose fault it is.
+/// Finds out from the error whether certificate or key is wrong: rustls checks both together.
 fn refused(error: &rustls::Error) -> TlsError {
     match error {
         rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => TlsError::Mismatch,
@@ -138,7 +138,7 @@ fn refused(error: &rustls::Error) -> TlsError {
     }
 }
 
-/// Each part with its length before it, so that no two different lists look alike.
+/// Hashes each part with its length before it, so that different lists have different digests.
 fn digest_of(parts: [&[u8]; 3]) -> [u8; digest::SHA256_OUTPUT_LEN] {
     let mut context = digest::Context::new(&digest::SHA256);
     for part in parts {

@@ -1,4 +1,4 @@
-//! The HTTP request that makes a connection a WebSocket (RFC 6455 section 4.2). Any path will do.
+//! The HTTP request that turns a connection into a WebSocket (RFC 6455 section 4.2). Every path is accepted.
 
 use std::io;
 
@@ -8,16 +8,16 @@ use tungstenite::handshake::machine::TryParse as _;
 use tungstenite::handshake::server::{Request, create_response, write_response};
 use tungstenite::http::HeaderValue;
 
-use super::carrier::Carrier;
+use super::transport::Transport;
 
-/// The request with all its headers.
+/// Bytes of the request with its headers; a longer one is answered with status 431.
 const REQUEST_BYTES_MAX: usize = 8 * 1024;
 
 /// [MQTT-6.0.0-3], [MQTT-6.0.0-4]
 const SUBPROTOCOL: &str = "mqtt";
 const SUBPROTOCOL_HEADER: &str = "Sec-WebSocket-Protocol";
 
-/// Why a connection becomes no WebSocket.
+/// Why the request was refused.
 #[derive(Debug, Error)]
 pub(super) enum UpgradeError {
     #[error(transparent)]
@@ -31,8 +31,8 @@ pub(super) enum UpgradeError {
     NoSubprotocol,
 }
 
-/// Answers the request; gives the bytes that came behind it.
-pub(super) async fn upgrade(stream: &mut dyn Carrier) -> Result<Vec<u8>, UpgradeError> {
+/// Reads and answers the request; returns the bytes that came after it.
+pub(super) async fn upgrade(stream: &mut dyn Transport) -> Result<Vec<u8>, UpgradeError> {
     let upgraded = match read_request(stream).await {
         Ok((request, early)) => accept(&request).map(|response| (response, early)),
         Err(error) => Err(error),
@@ -50,7 +50,7 @@ pub(super) async fn upgrade(stream: &mut dyn Carrier) -> Result<Vec<u8>, Upgrade
     }
 }
 
-async fn read_request(stream: &mut dyn Carrier) -> Result<(Request, Vec<u8>), UpgradeError> {
+async fn read_request(stream: &mut dyn Transport) -> Result<(Request, Vec<u8>), UpgradeError> {
     let mut bytes = Vec::new();
     loop {
         if stream.read_buf(&mut bytes).await? == 0 {
@@ -65,7 +65,7 @@ async fn read_request(stream: &mut dyn Carrier) -> Result<(Request, Vec<u8>), Up
     }
 }
 
-/// The response that takes the request.
+/// Returns the response that accepts the request.
 fn accept(request: &Request) -> Result<Vec<u8>, UpgradeError> {
     let mut response = create_response(request).map_err(|error| UpgradeError::NoRequest(error.to_string()))?;
     if !offers_mqtt(request) {
@@ -82,8 +82,8 @@ fn offers_mqtt(request: &Request) -> bool {
     offers.flat_map(|offers| offers.split(',')).any(|offer| offer.trim() == SUBPROTOCOL)
 }
 
-/// Says why, to whoever looks: a browser that was pointed here, or somebody with a wrong port.
-async fn refuse(stream: &mut dyn Carrier, error: &UpgradeError) {
+/// Sends the reason of the refusal as text, for a person with a browser or a wrong port.
+async fn refuse(stream: &mut dyn Transport, error: &UpgradeError) {
     let status = match error {
         UpgradeError::Io(_) => return,
         UpgradeError::TooLong => "431 Request Header Fields Too Large",
@@ -95,7 +95,7 @@ async fn refuse(stream: &mut dyn Carrier, error: &UpgradeError) {
         "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
         text.len()
     );
-    // one that has gone needs no answer
+    // the client may be gone
     let _ = stream.write_all((head + &text).as_bytes()).await;
     let _ = stream.shutdown().await;
 }

@@ -33,28 +33,28 @@ pub struct Access {
     pub acl: Arc<Acl>,
 }
 
-/// By which door a socket came in.
+/// The rules of the listener that accepted a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Door {
-    /// The private socket.
-    House,
-    /// A listener for everyone.
+pub(super) enum ListenerPolicy {
+    /// The private socket of the gateway's internal clients.
+    Internal,
+    /// A public listener.
     Public {
-        /// Whether clients without a user name are let in.
+        /// Whether clients without a user name are accepted.
         allow_anonymous: bool,
     },
 }
 
-impl Door {
+impl ListenerPolicy {
     pub(super) fn origin(self) -> Origin {
         match self {
-            Self::House => Origin::House,
+            Self::Internal => Origin::House,
             Self::Public { .. } => Origin::Public,
         }
     }
 
     fn allows_anonymous(self) -> bool {
-        matches!(self, Self::House | Self::Public { allow_anonymous: true })
+        matches!(self, Self::Internal | Self::Public { allow_anonymous: true })
     }
 }
 
@@ -79,25 +79,25 @@ pub(super) struct PendingLogin {
 
 impl Drop for PendingLogin {
     fn drop(&mut self) {
-        // it may be the caller, which runs to its end
+        // if that is the calling task, it runs to its end
         self.task.iter().for_each(AbortHandle::abort);
     }
 }
 
 /// Decides who may connect.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct Authenticator {
     access: Access,
     verified: VerifiedLogins,
     /// Makes sources of user names.
     user_hasher: RandomState,
     /// Connections whose login waits for its task to begin.
     new_logins: Vec<ConnectionId>,
-    /// Whether any listener takes certificates in place of passwords: then the password file need not know a user.
-    takes_certificates: bool,
+    /// Whether any listener identifies clients by certificates: then a user may be missing in the password file.
+    accepts_certificates: bool,
 }
 
-impl Gate {
+impl Authenticator {
     pub(super) fn new(access: Access, listeners: &[ListenerOptions]) -> Self {
         let asks = |listener: &ListenerOptions| listener.tls.as_ref().is_some_and(Tls::asks_certificate);
         let mut key = [0; LOGIN_KEY_BYTES];
@@ -107,7 +107,7 @@ impl Gate {
             verified: VerifiedLogins::new(&key),
             user_hasher: RandomState::new(),
             new_logins: Vec::new(),
-            takes_certificates: listeners.iter().any(asks),
+            accepts_certificates: listeners.iter().any(asks),
         }
     }
 
@@ -117,8 +117,8 @@ impl Gate {
     }
 
     /// Returns the verdict on a client without a user name, or with one that no password file knows about.
-    fn anonymous(&self, door: Door, client_id: &ClientId) -> Verdict {
-        if door.allows_anonymous() {
+    fn anonymous(&self, policy: ListenerPolicy, client_id: &ClientId) -> Verdict {
+        if policy.allows_anonymous() {
             self.accepted(None, client_id)
         } else {
             Verdict::Refused(ConnectReturnCode::NotAuthorized)
@@ -130,27 +130,28 @@ impl Gate {
         login.digest.is_some_and(|digest| self.verified.contains(&login.user, &digest))
     }
 
-    /// What becomes of a session from before this start. Where certificates are taken, nobody knows who still has one.
+    /// Returns the standing of a session that was restored at the start. Where certificates are accepted, it is unknown
+    /// which users still have one.
     pub(super) fn standing_today(&self, user: Option<&str>, client_id: &str) -> Standing {
         let passwords = self.access.passwords.as_ref();
         match user {
-            Some(user) if !self.takes_certificates && !passwords.is_some_and(|known| known.has_user(user)) => {
+            Some(user) if !self.accepts_certificates && !passwords.is_some_and(|known| known.has_user(user)) => {
                 Standing::Gone
             }
             user => Standing::Stays(self.access.acl.rights(user, client_id)),
         }
     }
 
-    /// What becomes of a client that is in, now that the files say something else than `earlier`. What is known of
-    /// whoever shows a certificate does not stand in them.
+    /// Returns the standing of a session after a reload that replaced `earlier`. The files say nothing about users with
+    /// certificates except their rights.
     fn standing(&self, earlier: &Access, user: Option<&str>, client_id: &str, is_certified: bool) -> Standing {
         let Some(user) = user.filter(|_| !is_certified) else {
             return Standing::Stays(self.access.acl.rights(user, client_id));
         };
         let Some(passwords) = self.access.passwords.as_ref().filter(|passwords| passwords.has_user(user)) else {
-            // a certificate may go on with the name, and keeps its session
+            // a client may prove this name by a certificate, and keeps the session
             let rights = self.access.acl.rights(Some(user), client_id);
-            return if self.takes_certificates { Standing::Unproven(rights) } else { Standing::Gone };
+            return if self.accepts_certificates { Standing::Unproven(rights) } else { Standing::Gone };
         };
         let rights = self.access.acl.rights(Some(user), client_id);
         match &earlier.passwords {
@@ -163,7 +164,7 @@ impl Gate {
 impl Hub {
     /// Answers a request to authenticate at once where nothing is to be verified. Returns whether the login has to be
     /// verified by [`run`].
-    pub(super) fn ask(
+    pub(super) fn authenticate(
         &mut self,
         connection: ConnectionId,
         user_name: Option<String>,
@@ -171,22 +172,23 @@ impl Hub {
         client_id: ClientId,
     ) -> bool {
         let Some(peer) = self.peers.get_mut(connection) else { return false };
-        let gate = &mut self.gate;
-        let verdict = match (peer.stream.user(), user_name, &gate.access.passwords) {
-            (Some(user), ..) => gate.accepted(Some(user.into()), &client_id),
+        let authenticator = &mut self.authenticator;
+        let verdict = match (peer.stream.user(), user_name, &authenticator.access.passwords) {
+            (Some(user), ..) => authenticator.accepted(Some(user.into()), &client_id),
             (None, Some(user), Some(passwords)) => {
                 let source = Network::of(peer.address)
-                    .map_or_else(|| Source::Local(gate.user_hasher.hash_one(&user)), Source::Remote);
-                let digest = password.as_ref().map(|password| gate.verified.digest(passwords, &user, password));
+                    .map_or_else(|| Source::Local(authenticator.user_hasher.hash_one(&user)), Source::Remote);
+                let digest =
+                    password.as_ref().map(|password| authenticator.verified.digest(passwords, &user, password));
                 let login = Login { source, user: user.into(), password, client_id, digest };
-                if !gate.is_verified(&login) {
+                if !authenticator.is_verified(&login) {
                     peer.login = Some(PendingLogin { login: Rc::new(login), task: None });
-                    gate.new_logins.push(connection);
+                    authenticator.new_logins.push(connection);
                     return true;
                 }
-                gate.accepted(Some((&*login.user).into()), &login.client_id)
+                authenticator.accepted(Some((&*login.user).into()), &login.client_id)
             }
-            (None, ..) => gate.anonymous(peer.door, &client_id),
+            (None, ..) => authenticator.anonymous(peer.policy, &client_id),
         };
         self.broker.handle_verdict(connection, verdict, clock::monotonic());
         false
@@ -195,18 +197,21 @@ impl Hub {
     /// Returns the pending login of a connection, and the passwords of now.
     fn pending(&self, connection: ConnectionId) -> Option<(Rc<Login>, Option<Arc<Passwords>>)> {
         let pending = self.peers.get(connection)?.login.as_ref()?;
-        Some((pending.login.clone(), self.gate.access.passwords.clone()))
+        Some((pending.login.clone(), self.authenticator.access.passwords.clone()))
     }
 
     /// Accepts a login that was right, and all others that wait with the same user and password.
     fn accept_login(&mut self, connection: ConnectionId, login: &Login) {
         if let Some(digest) = login.digest {
-            self.gate.verified.insert(&login.user, digest);
+            self.authenticator.verified.insert(&login.user, digest);
         }
-        self.settle_login(connection, self.gate.accepted(Some((&*login.user).into()), &login.client_id));
+        self.settle_login(connection, self.authenticator.accepted(Some((&*login.user).into()), &login.client_id));
         for (connection, login) in self.peers.pending_logins() {
-            if self.gate.is_verified(&login) {
-                self.settle_login(connection, self.gate.accepted(Some((&*login.user).into()), &login.client_id));
+            if self.authenticator.is_verified(&login) {
+                self.settle_login(
+                    connection,
+                    self.authenticator.accepted(Some((&*login.user).into()), &login.client_id),
+                );
             }
         }
     }
@@ -232,7 +237,7 @@ impl super::peers::Peers {
 pub(super) async fn run(shared: Rc<Shared>) {
     loop {
         shared.login.notified().await;
-        let new_logins = std::mem::take(&mut shared.hub.borrow_mut().gate.new_logins);
+        let new_logins = std::mem::take(&mut shared.hub.borrow_mut().authenticator.new_logins);
         for connection in new_logins {
             let task = tokio::task::spawn_local(verify(shared.clone(), connection)).abort_handle();
             match shared.hub.borrow_mut().peers.get_mut(connection).and_then(|peer| peer.login.as_mut()) {
@@ -260,8 +265,8 @@ impl Shared {
     /// The password file was removed while a login waited.
     fn settle_anonymous(&self, connection: ConnectionId, login: &Login) {
         let mut hub = self.hub.borrow_mut();
-        let Some(door) = hub.peers.get(connection).map(|peer| peer.door) else { return };
-        let verdict = hub.gate.anonymous(door, &login.client_id);
+        let Some(policy) = hub.peers.get(connection).map(|peer| peer.policy) else { return };
+        let verdict = hub.authenticator.anonymous(policy, &login.client_id);
         hub.settle_login(connection, verdict);
         self.carry_out(&mut hub);
     }
@@ -275,7 +280,7 @@ impl Shared {
         passwords: &Passwords,
     ) -> bool {
         let mut hub = self.hub.borrow_mut();
-        if !hub.gate.access.passwords.as_ref().is_some_and(|now| now.agrees_on(&login.user, passwords)) {
+        if !hub.authenticator.access.passwords.as_ref().is_some_and(|now| now.agrees_on(&login.user, passwords)) {
             return false;
         }
         match verdict {
@@ -290,7 +295,7 @@ impl Shared {
     }
 }
 
-/// Applies what the files say whenever they were read again, also to those who are in. Ends with the last sender.
+/// Applies users and rights whenever the files were read again, also to connected clients. Ends with the last sender.
 pub(super) async fn reload(shared: Rc<Shared>, mut news: watch::Receiver<Access>) {
     while news.changed().await.is_ok() {
         let access = news.borrow_and_update().clone();
@@ -302,13 +307,13 @@ pub(super) async fn reload(shared: Rc<Shared>, mut news: watch::Receiver<Access>
 impl Shared {
     fn apply_access(&self, access: Access) {
         let mut hub = self.hub.borrow_mut();
-        let Hub { broker, gate, peers, .. } = &mut *hub;
-        let earlier = std::mem::replace(&mut gate.access, access);
-        gate.verified.clear();
+        let Hub { broker, authenticator, peers, .. } = &mut *hub;
+        let earlier = std::mem::replace(&mut authenticator.access, access);
+        authenticator.verified.clear();
         let certified: HashSet<&str> =
             peers.iter().filter_map(|(_, peer)| peer.certified_client_id()).map(ClientId::as_str).collect();
         let judge = |user: Option<&str>, client_id: &str| {
-            gate.standing(&earlier, user, client_id, certified.contains(client_id))
+            authenticator.standing(&earlier, user, client_id, certified.contains(client_id))
         };
         broker.handle_access(judge, clock::monotonic());
         self.carry_out(&mut hub);
@@ -326,17 +331,17 @@ mod tests {
     use tokio::net::UnixStream;
     use tokio::task::{LocalSet, spawn_local};
 
-    use super::super::carrier::Wire;
     use super::super::durable::Durable;
     use super::super::layered::Layered;
     use super::super::login_bytes::LoginMeter;
     use super::super::stream::Stream;
+    use super::super::transport::MeteredSocket;
     use super::super::{Options, rounds};
     use super::*;
     use crate::access::{Method, SALT_BYTES};
     use crate::broker::{self, Broker};
 
-    const PUBLIC: Door = Door::Public { allow_anonymous: false };
+    const PUBLIC: ListenerPolicy = ListenerPolicy::Public { allow_anonymous: false };
     const ACCEPTED: [u8; 4] = [0x20, 2, 0, 0];
     const REFUSED: [u8; 4] = [0x20, 2, 0, 5];
 
@@ -519,8 +524,8 @@ mod tests {
         with_broker(file(&["bob"]), async |shared| {
             let (near, _far) = UnixStream::pair().unwrap();
             let meter = LoginMeter::new(&shared.login_budget);
-            let carrier = Box::new(Wire::new(near, meter.clone()));
-            let certified = Layered::new(carrier, None, Some("ann".into()), meter);
+            let transport = Box::new(MeteredSocket::new(near, meter.clone()));
+            let certified = Layered::new(transport, None, Some("ann".into()), meter);
             shared.open(PUBLIC, None, Stream::Layered(Box::new(certified)));
             let mut client = connect(&shared, None, "-", ("bob", "secret")).await;
             assert_eq!(answer(&mut client).await, ACCEPTED);

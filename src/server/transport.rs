@@ -1,4 +1,4 @@
-//! The socket below TLS and WebSocket: how much of it one turn may read, and a connection before its login.
+//! The socket below TLS and WebSocket, with its two limits: bytes of one turn, and bytes before the login.
 
 use std::fmt::Debug;
 use std::io::{self, IoSlice};
@@ -12,7 +12,7 @@ use tokio_rustls::server::TlsStream;
 use super::login_bytes::LoginMeter;
 
 /// A stream of bytes whose reads are limited by a budget: TCP, or TLS above it.
-pub(super) trait Carrier: AsyncRead + AsyncWrite + Unpin + Debug {
+pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin + Debug {
     /// Sets how many bytes may be read from the socket until the next call. A read that began within the budget may
     /// exceed it.
     fn set_read_budget(&mut self, bytes: usize);
@@ -23,7 +23,7 @@ pub(super) trait Carrier: AsyncRead + AsyncWrite + Unpin + Debug {
 
 /// A socket that counts what is read from it.
 #[derive(Debug)]
-pub(super) struct Wire<S> {
+pub(super) struct MeteredSocket<S> {
     socket: S,
     /// Counts what is read until the client has logged in.
     login_meter: Arc<LoginMeter>,
@@ -32,14 +32,14 @@ pub(super) struct Wire<S> {
     is_over_budget: bool,
 }
 
-impl<S> Wire<S> {
+impl<S> MeteredSocket<S> {
     /// Wraps a socket without a limit by turn, as handshakes need it.
     pub(super) fn new(socket: S, login_meter: Arc<LoginMeter>) -> Self {
         Self { socket, login_meter, budget: usize::MAX, is_over_budget: false }
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Debug> Carrier for Wire<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Debug> Transport for MeteredSocket<S> {
     fn set_read_budget(&mut self, bytes: usize) {
         (self.budget, self.is_over_budget) = (bytes, false);
     }
@@ -49,7 +49,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Debug> Carrier for Wire<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Debug> Carrier for TlsStream<Wire<S>> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Debug> Transport for TlsStream<MeteredSocket<S>> {
     fn set_read_budget(&mut self, bytes: usize) {
         self.get_mut().0.set_read_budget(bytes);
     }
@@ -59,7 +59,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Debug> Carrier for TlsStream<Wire<S>> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for MeteredSocket<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.budget == 0 {
             self.is_over_budget = true;
@@ -74,7 +74,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for MeteredSocket<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.socket).poll_write(cx, bytes)
     }
@@ -107,7 +107,7 @@ mod tests {
     use super::super::login_bytes::LoginBudget;
     use super::*;
 
-    fn read(wire: &mut Wire<&[u8]>) -> Poll<usize> {
+    fn read(wire: &mut MeteredSocket<&[u8]>) -> Poll<usize> {
         let mut room = [0; 10];
         let mut buffer = ReadBuf::new(&mut room);
         let read = Pin::new(wire).poll_read(&mut Context::from_waker(Waker::noop()), &mut buffer);
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn a_read_beyond_the_budget_is_pending_until_the_next_turn() {
         let meter = LoginMeter::new(&LoginBudget::new(usize::MAX, usize::MAX));
-        let mut wire = Wire::new(&[0; 100][..], meter.clone());
+        let mut wire = MeteredSocket::new(&[0; 100][..], meter.clone());
         wire.budget = 15;
         assert_eq!((read(&mut wire), read(&mut wire)), (Poll::Ready(10), Poll::Ready(10)));
         assert_eq!((read(&mut wire), wire.is_over_budget), (Poll::Pending, true));

@@ -1,5 +1,5 @@
-//! From an accepted TCP connection to one of the broker's. Plain MQTT is handed on at once. TLS and WebSocket get a task
-//! for their handshakes, and TLS computes its part on the workers, so that nobody else waits for it.
+//! From an accepted TCP connection to a connection of the broker. Plain MQTT is opened at once. TLS and WebSocket get a
+//! task for their handshakes. TLS computes its part on the workers, so that other connections do not wait for it.
 
 use std::future::Future;
 use std::io;
@@ -17,65 +17,65 @@ use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::carrier::{Carrier, Wire};
 use super::connection;
 use super::fair::Source;
-use super::frames::Frames;
-use super::gate::Door;
 use super::hub::{Hub, Shared};
 use super::layered::Layered;
 use super::log_lines::{self, Kind, Line, Subject};
 use super::login_bytes::LoginMeter;
+use super::logins::ListenerPolicy;
 use super::network::Network;
-use super::places::Full;
+use super::slots::SlotsFull;
 use super::stream::Stream;
 use super::tls::{self, Certificates, Tls};
+use super::transport::{MeteredSocket, Transport};
 use super::upgrade::{UpgradeError, upgrade};
+use super::websocket::WebSocket;
 use super::workers::Workers;
 use super::{ListenerOptions, Protocol};
 use crate::base::clock;
 use crate::broker::ConnectionId;
 
-/// What a listener lays above TCP.
+/// The layers that a listener adds above TCP.
 #[derive(Debug)]
 pub(super) struct Layers {
-    /// As the configuration gives it, its address too: that is its name among the certificates.
+    /// The options from the configuration. Their address identifies the listener among the certificates.
     pub(super) options: ListenerOptions,
-    /// The certificates of all listeners.
+    /// The certificates of all listeners, as they were last read.
     certificates: watch::Receiver<Certificates>,
 }
 
 /// Why a handshake failed.
 #[derive(Debug, Error)]
-enum ArrivalError {
+enum HandshakeError {
     #[error("TLS: {0}")]
     Tls(#[source] io::Error),
     #[error("the client's certificate has no common name that could be a user name")]
     NoName,
     #[error("WebSocket: {0}")]
     Upgrade(#[from] UpgradeError),
-    #[error("nothing whole came within broker.limits.connect_timeout")]
+    #[error("the handshake was not finished within broker.limits.connect_timeout")]
     Late,
 }
 
 slotmap::new_key_type! {
     /// Names a connection whose handshakes are not finished.
-    pub(super) struct ArrivingKey;
+    pub(super) struct HandshakeKey;
 }
 
 /// A connection whose handshakes are not finished.
 #[derive(Debug)]
-pub(super) struct Arriving {
+pub(super) struct PendingHandshake {
     address: Option<IpAddr>,
     login_meter: Arc<LoginMeter>,
     /// The task of its handshakes, once it has begun.
     task: Option<AbortHandle>,
 }
 
-/// The slot of such a connection; given back when this is dropped.
-struct Slot {
+/// The slot of a pending handshake; released when this is dropped.
+struct HandshakeSlot {
     shared: Rc<Shared>,
-    key: ArrivingKey,
+    key: HandshakeKey,
 }
 
 impl Layers {
@@ -96,52 +96,52 @@ impl Layers {
     }
 }
 
-impl Slot {
+impl HandshakeSlot {
     fn new(shared: &Rc<Shared>, address: Option<IpAddr>, login_meter: Arc<LoginMeter>) -> Self {
         let mut hub = shared.hub.borrow_mut();
-        hub.peers.places.take(address);
-        let key = hub.arriving.insert(Arriving { address, login_meter, task: None });
+        hub.peers.slots.acquire(address);
+        let key = hub.handshakes.insert(PendingHandshake { address, login_meter, task: None });
         Self { shared: shared.clone(), key }
     }
 }
 
-impl Drop for Slot {
+impl Drop for HandshakeSlot {
     fn drop(&mut self) {
         let mut hub = self.shared.hub.borrow_mut();
-        if let Some(arriving) = hub.arriving.remove(self.key) {
-            hub.peers.places.give_back(arriving.address);
+        if let Some(pending) = hub.handshakes.remove(self.key) {
+            hub.peers.slots.release(pending.address);
         }
     }
 }
 
 /// Opens a TCP connection, one with TLS or WebSocket when their handshakes are finished. The client may take
-/// `patience` for its part of them.
+/// `client_time` for its part of them.
 pub(super) fn open(
     shared: &Rc<Shared>,
     (stream, address): (TcpStream, SocketAddr),
-    door: Door,
+    policy: ListenerPolicy,
     layers: &Layers,
-    patience: Duration,
+    client_time: Duration,
 ) {
     // without it an answer waits for the peer's delayed acknowledgement
     let _ = stream.set_nodelay(true);
     let (port, address) = (address.port(), Some(address.ip()));
     if layers.is_plain() {
-        return connection::open(shared, Stream::Tcp(stream), address, door);
+        return connection::open(shared, Stream::Tcp(stream), address, policy);
     }
-    if !shared.has_place(address) {
+    if !shared.has_slot(address) {
         return;
     }
     shared.close_largest_logins();
     let login_meter = LoginMeter::new(&shared.login_budget);
-    let slot = Slot::new(shared, address, login_meter.clone());
+    let slot = HandshakeSlot::new(shared, address, login_meter.clone());
     let key = slot.key;
     let handshakes = Handshakes {
         shared: shared.clone(),
         tls: layers.tls(),
         protocol: layers.options.protocol,
         source: Network::of(address).map_or(Source::Local(port.into()), Source::Remote),
-        patience: Patience(patience),
+        client_time: ClientTime(client_time),
         login_meter,
     };
     let task = tokio::task::spawn_local(async move {
@@ -149,15 +149,15 @@ pub(super) fn open(
         let result = Box::pin(handshakes.perform(stream)).await;
         drop(slot);
         match result {
-            Ok(layered) => drop(shared.open(door, address, Stream::Layered(Box::new(layered)))),
+            Ok(layered) => drop(shared.open(policy, address, Stream::Layered(Box::new(layered)))),
             Err(error) => {
                 let reason = error.to_string();
                 shared.log_of_address(&log_lines::broken(Kind::NoLogin, &reason), address);
             }
         }
     });
-    if let Some(arriving) = shared.hub.borrow_mut().arriving.get_mut(key) {
-        arriving.task = Some(task.abort_handle());
+    if let Some(pending) = shared.hub.borrow_mut().handshakes.get_mut(key) {
+        pending.task = Some(task.abort_handle());
     }
 }
 
@@ -167,61 +167,65 @@ struct Handshakes {
     tls: Option<Tls>,
     protocol: Protocol,
     source: Source,
-    patience: Patience,
+    client_time: ClientTime,
     login_meter: Arc<LoginMeter>,
 }
 
 impl Handshakes {
-    /// Lays everything above the socket that its listener asks for.
-    async fn perform(mut self, stream: TcpStream) -> Result<Layered, ArrivalError> {
+    /// Adds the layers of the listener above the socket.
+    async fn perform(mut self, stream: TcpStream) -> Result<Layered, HandshakeError> {
         let mut user = None;
-        let mut carrier: Box<dyn Carrier> = match self.tls.clone() {
-            None => Box::new(Wire::new(stream, self.login_meter.clone())),
+        let mut transport: Box<dyn Transport> = match self.tls.clone() {
+            None => Box::new(MeteredSocket::new(stream, self.login_meter.clone())),
             Some(tls) => {
                 let stream = self.accept_tls(&tls, stream).await?;
                 if tls.asks_certificate() {
-                    user = Some(user_of(&stream).ok_or(ArrivalError::NoName)?);
+                    user = Some(user_of(&stream).ok_or(HandshakeError::NoName)?);
                 }
                 Box::new(stream)
             }
         };
-        let frames = match self.protocol {
+        let websocket = match self.protocol {
             Protocol::Mqtt => None,
             Protocol::WebSocket => {
-                let early = self.patience.wait(upgrade(&mut *carrier)).await??;
-                Some(Frames::new(early, self.shared.login_bytes_max))
+                let early = self.client_time.wait(upgrade(&mut *transport)).await??;
+                Some(WebSocket::new(early, self.shared.login_bytes_max))
             }
         };
-        Ok(Layered::new(carrier, frames, user, self.login_meter))
+        Ok(Layered::new(transport, websocket, user, self.login_meter))
     }
 
-    async fn accept_tls(&mut self, tls: &Tls, stream: TcpStream) -> Result<TlsStream<Wire<TcpStream>>, ArrivalError> {
+    async fn accept_tls(
+        &mut self,
+        tls: &Tls,
+        stream: TcpStream,
+    ) -> Result<TlsStream<MeteredSocket<TcpStream>>, HandshakeError> {
         // a client that sends nothing occupies no worker
-        self.patience.wait(stream.readable()).await?.map_err(ArrivalError::Tls)?;
-        let accept = TlsAcceptor::from(tls.config.clone()).accept(Wire::new(stream, self.login_meter.clone()));
-        let accepted = poll_on_workers(&self.shared.workers, self.source, accept, &mut self.patience).await?;
+        self.client_time.wait(stream.readable()).await?.map_err(HandshakeError::Tls)?;
+        let accept = TlsAcceptor::from(tls.config.clone()).accept(MeteredSocket::new(stream, self.login_meter.clone()));
+        let accepted = poll_on_workers(&self.shared.workers, self.source, accept, &mut self.client_time).await?;
         self.shared.close_largest_logins();
         accepted.map_err(|error| {
             self.shared.workers.record_failure(self.source);
-            ArrivalError::Tls(error)
+            HandshakeError::Tls(error)
         })
     }
 }
 
 /// Returns the name in the certificate that the client has shown, which the handshake has verified.
-fn user_of(stream: &TlsStream<Wire<TcpStream>>) -> Option<Box<str>> {
+fn user_of(stream: &TlsStream<MeteredSocket<TcpStream>>) -> Option<Box<str>> {
     let (_, session) = stream.get_ref();
     tls::common_name(session.peer_certificates()?.first()?)
 }
 
-/// The time that a client may still take. What waits for a worker does not count.
-struct Patience(Duration);
+/// The time that the client may still use. Waiting for a worker does not count.
+struct ClientTime(Duration);
 
-impl Patience {
+impl ClientTime {
     /// Waits for something that the client has to do.
-    async fn wait<F: Future>(&mut self, future: F) -> Result<F::Output, ArrivalError> {
+    async fn wait<F: Future>(&mut self, future: F) -> Result<F::Output, HandshakeError> {
         let began = clock::monotonic();
-        let output = tokio::time::timeout(self.0, future).await.map_err(|_| ArrivalError::Late)?;
+        let output = tokio::time::timeout(self.0, future).await.map_err(|_| HandshakeError::Late)?;
         self.0 = self.0.saturating_sub(clock::monotonic().since(began));
         Ok(output)
     }
@@ -242,8 +246,8 @@ async fn poll_on_workers<T: Send + 'static>(
     workers: &Workers,
     source: Source,
     future: impl Future<Output = T> + Send + 'static,
-    patience: &mut Patience,
-) -> Result<T, ArrivalError> {
+    client_time: &mut ClientTime,
+) -> Result<T, HandshakeError> {
     let mut future: Pin<Box<dyn Future<Output = T> + Send>> = Box::pin(future);
     let request = Arc::new(PollRequest::default());
     loop {
@@ -254,24 +258,24 @@ async fn poll_on_workers<T: Send + 'static>(
             Poll::Ready(output) => return Ok(output),
             Poll::Pending => future = pending,
         }
-        patience.wait(request.0.notified()).await?;
+        client_time.wait(request.0.notified()).await?;
     }
 }
 
 impl Shared {
     /// Returns whether a connection from `address` has a slot; logs when there is none.
-    pub(super) fn has_place(&self, address: Option<IpAddr>) -> bool {
-        let lack = self.hub.borrow().peers.places.lack(address);
-        match lack {
+    pub(super) fn has_slot(&self, address: Option<IpAddr>) -> bool {
+        let full = self.hub.borrow().peers.slots.check(address);
+        match full {
             None => return true,
-            Some(Full::InAll) => self.log_of_address(&log_lines::too_many_connections(), address),
-            Some(Full::Address) => self.log_of_address(&log_lines::too_many_connections_of_address(), address),
+            Some(SlotsFull::Total) => self.log_of_address(&log_lines::too_many_connections(), address),
+            Some(SlotsFull::Network) => self.log_of_address(&log_lines::too_many_connections_of_address(), address),
         }
         false
     }
 
-    /// Closes the connections that have sent the most before their login, until all together have sent no more than they
-    /// may.
+    /// Closes the connections that have sent the most before their login, until all together have sent no more than
+    /// they may.
     pub(super) fn close_largest_logins(&self) {
         const REASON: &str = "clients that have not logged in have sent more than an eighth of broker.limits.memory \
                               together, and this one the most";
@@ -281,8 +285,8 @@ impl Shared {
                 Some((peer.login_meter.as_ref()?.clone(), Ok(connection)))
             };
             let peers = hub.peers.iter().filter_map(of_peer);
-            let arriving = hub.arriving.iter().map(|(key, arriving)| (arriving.login_meter.clone(), Err(key)));
-            let largest = peers.chain(arriving).max_by_key(|(meter, _)| meter.bytes());
+            let pending = hub.handshakes.iter().map(|(key, pending)| (pending.login_meter.clone(), Err(key)));
+            let largest = peers.chain(pending).max_by_key(|(meter, _)| meter.bytes());
             drop(hub);
             let Some((meter, whose)) = largest.filter(|(meter, _)| meter.bytes() > 0) else { return };
             meter.close();
@@ -293,16 +297,16 @@ impl Shared {
         }
     }
 
-    fn abort_handshakes(&self, key: ArrivingKey, reason: &str) {
+    fn abort_handshakes(&self, key: HandshakeKey, reason: &str) {
         let hub = self.hub.borrow();
-        let Some(arriving) = hub.arriving.get(key) else { return };
-        arriving.task.iter().for_each(AbortHandle::abort);
-        let address = arriving.address;
+        let Some(pending) = hub.handshakes.get(key) else { return };
+        pending.task.iter().for_each(AbortHandle::abort);
+        let address = pending.address;
         drop(hub);
         self.log_of_address(&log_lines::broken(Kind::NoLogin, reason), address);
     }
 
-    /// Ends a connection whose TLS or WebSocket is broken.
+    /// Closes a connection at once, without sending its outbox, and logs the reason.
     pub(super) fn broken(&self, connection: ConnectionId, why: &str) {
         let mut hub = self.hub.borrow_mut();
         let Hub { peers, log, .. } = &mut *hub;
@@ -343,8 +347,8 @@ mod tests {
                 tokio::task::yield_now().await;
                 let waiting = workers.clone();
                 let handshake = spawn_local(async move {
-                    let mut patience = Patience(Duration::from_secs(10));
-                    poll_on_workers(&waiting, Source::Local(1), async { 7 }, &mut patience).await
+                    let mut client_time = ClientTime(Duration::from_secs(10));
+                    poll_on_workers(&waiting, Source::Local(1), async { 7 }, &mut client_time).await
                 });
                 // time does not pass by itself while a worker is occupied
                 tokio::time::advance(HOUR).await;
@@ -362,11 +366,12 @@ mod tests {
         tasks
             .run_until(async {
                 let workers = Workers::new(1);
-                let mut patience = Patience(Duration::from_secs(10));
-                let silent = poll_on_workers(&workers, Source::Local(0), std::future::pending::<()>(), &mut patience);
+                let mut client_time = ClientTime(Duration::from_secs(10));
+                let silent =
+                    poll_on_workers(&workers, Source::Local(0), std::future::pending::<()>(), &mut client_time);
                 let (result, others) = tokio::join!(silent, workers.run(Source::Local(1), || 7));
                 assert_eq!(others, 7);
-                assert!(matches!(result, Err(ArrivalError::Late)));
+                assert!(matches!(result, Err(HandshakeError::Late)));
             })
             .await;
     }
@@ -382,7 +387,7 @@ mod tests {
             }
             threads
         };
-        let (workers, mut patience) = (Workers::new(1), Patience(HOUR));
+        let (workers, mut client_time) = (Workers::new(1), ClientTime(HOUR));
         let send = async {
             for _ in 0..3 {
                 sender.send(()).unwrap();
@@ -390,7 +395,7 @@ mod tests {
             }
             drop(sender);
         };
-        let (threads, ()) = tokio::join!(poll_on_workers(&workers, Source::Local(0), future, &mut patience), send);
+        let (threads, ()) = tokio::join!(poll_on_workers(&workers, Source::Local(0), future, &mut client_time), send);
         let threads = threads.unwrap();
         assert_eq!(threads.len(), 4);
         assert!(threads.iter().all(|thread| *thread != broker_thread));
