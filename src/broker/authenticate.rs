@@ -13,6 +13,11 @@ use crate::mqtt::{ConnectReturnCode, ReasonCode};
 /// The broker's own topics, which nobody may write to.
 const SYSTEM: &str = "$SYS";
 
+/// Returns whether a topic is one of the broker's own.
+pub(super) fn is_system_topic(topic: &str) -> bool {
+    topic.strip_prefix(SYSTEM).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// The answer to `RequestAuthenticate`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -119,8 +124,7 @@ impl Broker {
     /// Whether the client may write to `topic`; tells when it may not.
     pub(super) fn may_write(&mut self, key: SessionKey, topic: &str) -> bool {
         let Some(session) = self.sessions.get(key) else { return false };
-        let is_system = topic.strip_prefix(SYSTEM).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        if !is_system && session.rights.may_write(topic) {
+        if !is_system_topic(topic) && session.rights.may_write(topic) {
             return true;
         }
         let client_id = session.client_id.clone();

@@ -91,6 +91,7 @@ impl Broker {
         let Some(key) = record.session else { return };
         if let Some(session) = self.sessions.get_mut(key) {
             session.connection = None;
+            session.disconnected = self.now;
             for filter in session.subscriptions.keys() {
                 self.subscriptions.set_presence(filter, key, Presence::Absent);
             }

@@ -10,6 +10,7 @@ use super::lane::Lanes;
 use super::output::{CloseReason, ConnectionId, Output, Ticket};
 use super::persist::Persist;
 use super::retained::RetainedMessages;
+use super::retained_budget::RetainedBudget;
 use super::session::{Session, SessionKey};
 use super::session_end::EndedSession;
 use super::subscriptions::{Found, Subscriptions};
@@ -36,6 +37,7 @@ pub struct Broker {
     pub(super) sessions_by_client: HashMap<ClientId, SessionKey, FixedState>,
     pub(super) subscriptions: Subscriptions,
     pub(super) retained: RetainedMessages,
+    pub(super) retained_budget: RetainedBudget,
     pub(super) persist: Persist,
     /// Outputs of connections that the broker has ended, while they wait for durability.
     pub(super) closing: HashMap<ConnectionId, Box<Lanes>, FixedState>,
@@ -95,6 +97,7 @@ impl Broker {
             sessions_by_client: HashMap::with_hasher(hasher),
             subscriptions: Subscriptions::new(seed),
             retained: RetainedMessages::default(),
+            retained_budget: RetainedBudget::default(),
             persist: Persist::new(seed),
             closing: HashMap::with_hasher(FixedState::with_seed(seed)),
             held: BTreeMap::new(),

@@ -29,6 +29,7 @@ mod persist;
 mod replay;
 mod restore;
 mod retained;
+mod retained_budget;
 mod route;
 mod session;
 mod session_end;

@@ -31,7 +31,7 @@ impl Broker {
         let gone: Vec<SessionKey> =
             sessions.into_iter().filter_map(|session| self.restore_session(session, &mut judge)).collect();
         for state::Retained { message, qos, owner } in retained {
-            let _ = self.keep_retained(Retained { message, qos, owner });
+            self.set_retained(Retained { message, qos, owner });
         }
         self.expire_retained();
         for will in wills {
@@ -84,7 +84,7 @@ impl Broker {
         let is_gone = rights.is_none();
         let rights = rights.unwrap_or_else(Rights::nothing);
         let mut session = Session::new(client_id.clone(), terms.expiry_interval_s, &self.options);
-        (session.is_kept, session.rights) = (true, rights);
+        (session.is_kept, session.rights, session.disconnected) = (true, rights, self.now);
         (session.user, session.ends) = (terms.user, terms.ends);
         if !is_gone && session.ends.is_none() && session.expiry_interval_s < Terms::FOREVER_S {
             // its client was connected

@@ -1,5 +1,6 @@
 //! From one publication to its receivers.
 
+use super::authenticate::is_system_topic;
 use super::change::Change;
 use super::deliver::DeliveryContext;
 use super::forms::{Content, Forms, Own};
@@ -9,7 +10,7 @@ use super::members::Match;
 use super::message::{Delivery, Granted, Marks, Owner};
 use super::output::{Output, Ticket};
 use super::persist::{Barrier, Key};
-use super::retained::Retained;
+use super::retained::{self, Retained};
 use super::session::{Session, SessionKey};
 use super::subscriptions::Found;
 use super::timers::Timer;
@@ -206,7 +207,7 @@ impl Broker {
             return self.clear_retained(&message.topic);
         }
         let retained = Retained { message: message.clone(), qos, owner: owner.clone() };
-        if self.keep_retained(retained).is_err() {
+        if !self.keep_retained(retained) {
             self.outputs.push_back(Output::NotifyRetainedFull { topic: message.topic.clone() });
             // an older one would be taken for the newest [MQTT-3.3.1-5]
             return self.clear_retained(&message.topic);
@@ -216,17 +217,37 @@ impl Broker {
         if qos == QoS::AtMostOnce { Barrier::None } else { Barrier::ThisInput }
     }
 
-    /// Keeps a retained message within the limits; returns one that does not fit.
-    pub(super) fn keep_retained(&mut self, retained: Retained) -> Result<(), Retained> {
-        let replaced = self.retained.get(retained.message.topic.as_str());
-        let count = self.retained.len() + usize::from(replaced.is_none());
-        let bytes_replaced = replaced.map_or(0, |replaced| replaced.message.bytes());
-        let bytes = self.retained.bytes() + retained.message.bytes() - bytes_replaced;
-        if count > self.options.retained_messages_max || bytes > self.options.retained_bytes_max {
-            return Err(retained);
+    /// Returns whether the retained message of a PUBLISH would fit into the budget.
+    pub(super) fn fits_retained(&self, publication: &Publication<'_>) -> bool {
+        let Content { topic, payload, properties, expiry_s, .. } = publication.content;
+        let bytes = retained::cost_of(topic.len() + payload.len(), properties.len(), expiry_s.is_some());
+        payload.is_empty() || self.has_retained_room(topic, &self.owner_of(publication.from), bytes)
+    }
+
+    fn has_retained_room(&self, topic: &str, owner: &Owner, bytes: usize) -> bool {
+        let replaced = self.retained.get(topic);
+        let replaced = replaced.map(|replaced| (&replaced.owner, retained::cost(replaced)));
+        self.retained_budget.fits(owner, bytes, replaced, &self.options)
+    }
+
+    /// Keeps a retained message that fits into the budget. Returns whether it does.
+    fn keep_retained(&mut self, retained: Retained) -> bool {
+        let fits = self.has_retained_room(retained.message.topic.as_str(), &retained.owner, retained::cost(&retained));
+        if fits {
+            self.set_retained(retained);
         }
-        self.retained.set(retained);
-        Ok(())
+        fits
+    }
+
+    /// Keeps a retained message, whether it fits or not. Those under `$SYS` do not count.
+    pub(super) fn set_retained(&mut self, retained: Retained) {
+        let counts = |retained: &Retained| !is_system_topic(retained.message.topic.as_str());
+        if counts(&retained) {
+            self.retained_budget.add(&retained.owner, retained::cost(&retained));
+        }
+        if let Some(replaced) = self.retained.set(retained).filter(counts) {
+            self.retained_budget.remove(&replaced.owner, retained::cost(&replaced));
+        }
     }
 
     /// Returns the account that retained messages of this session count towards.
@@ -242,7 +263,8 @@ impl Broker {
     /// Clears what is retained under `topic`. Returns what an acknowledgement of that has to wait for: where nothing is
     /// retained, for the last clearing of the topic.
     pub(super) fn clear_retained(&mut self, topic: &TopicName) -> Barrier {
-        if self.retained.clear(topic.as_str()).is_some() {
+        if let Some(cleared) = self.retained.clear(topic.as_str()) {
+            self.retained_budget.remove(&cleared.owner, retained::cost(&cleared));
             self.persist.record(Change::RetainedCleared { topic: topic.clone() });
             return Barrier::ThisInput;
         }

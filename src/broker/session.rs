@@ -52,6 +52,8 @@ pub(super) struct Session {
     pub(super) replays: Option<Box<Replays>>,
     /// Deliveries that had to go from its queue since the start.
     pub(super) dropped: u64,
+    /// When its client's last connection has ended, or the broker was started since; of no meaning while connected.
+    pub(super) disconnected: Monotonic,
     /// When it ends; `None` while its client is connected, and for ever.
     pub(super) ends: Option<Monotonic>,
     /// The deadline of its live entry in the timers.
@@ -85,6 +87,7 @@ impl Session {
             leaving: None,
             replays: None,
             dropped: 0,
+            disconnected: Monotonic::ZERO,
             ends: None,
             timer: None,
             will: None,

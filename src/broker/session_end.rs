@@ -67,6 +67,32 @@ impl Broker {
         self.continue_session_end(&session.client_id);
     }
 
+    /// Returns whether the table of sessions has room for one more.
+    pub(super) fn has_session_room(&self) -> bool {
+        self.sessions.len() + self.ended.len() < self.options.sessions_max
+    }
+
+    /// Ends the session of this user that has been without a connection for longest, if that is longer than
+    /// `session_idle_min` and nothing waits for it. Sessions of internal clients stay. Returns whether there was one.
+    /// Cost: all sessions.
+    pub(super) fn evict_idle_session(&mut self, user: Option<&str>) -> bool {
+        let idle = self.sessions.iter().filter(|(_, session)| {
+            session.user.as_deref() == user
+                && session.connection.is_none()
+                && session.disconnected + self.options.session_idle_min <= self.now
+                && session.will.is_none()
+                && session.queue.is_empty()
+                && session.window.size().0 == 0
+                && !self.is_of_the_house(session)
+        });
+        let oldest = idle.min_by_key(|(_, session)| session.disconnected).map(|(key, _)| key);
+        if let Some(key) = oldest {
+            self.system.counters.clients_expired += 1;
+            self.remove_session(key);
+        }
+        oldest.is_some()
+    }
+
     /// Has a CONNECT wait until an earlier session of its client has ended. Returns whether it waits.
     pub(super) fn waits_for_session_end(&mut self, client_id: &ClientId, connection: ConnectionId) -> bool {
         let Some(ended) = self.ended.get_mut(client_id) else { return false };

@@ -252,7 +252,7 @@ impl Broker {
         };
         if let Ok(name) = TopicName::new(topic) {
             let message = Arc::new(Message::new(name, value.as_bytes().to_vec().into()));
-            let _ = self.keep_retained(Retained { message, qos: QoS::AtMostOnce, owner: Owner::Internal });
+            self.set_retained(Retained { message, qos: QoS::AtMostOnce, owner: Owner::Internal });
         }
         self.route(
             &Publication { content, qos: QoS::AtMostOnce, retain: false, from: None, owner: None },

@@ -94,10 +94,11 @@ fn check(broker: &Broker, connection: ConnectionId, connect: &Connect) -> Result
 /// earlier session of the client is ending, its CONNECT waits.
 pub(in crate::broker) fn admit(broker: &mut Broker, connection: ConnectionId, verified: Verified) {
     let connect = &verified.connect;
-    if let Err(code) = check_seat(broker, connection, &connect.client_id, verified.user.as_deref()) {
+    let expiry_interval_s = expiry_interval_s(connect, &broker.options, is_house(broker, connection));
+    let user = verified.user.as_deref();
+    if let Err(code) = check_session(broker, connection, &connect.client_id, user, expiry_interval_s > 0) {
         return refuse(broker, connection, code);
     }
-    let expiry_interval_s = expiry_interval_s(connect, &broker.options, is_house(broker, connection));
     if let Some((code, _)) = lack(broker.disk)
         && needs_room(broker, connect, expiry_interval_s)
     {
@@ -169,22 +170,24 @@ fn is_house(broker: &Broker, connection: ConnectionId) -> bool {
     broker.connections.get(connection).is_some_and(|record| record.origin == Origin::House)
 }
 
-/// A session belongs to the user who made it: nobody else may take it over, or throw it away with a clean one. One
-/// that only anonymous clients had is anybody's.
-fn check_seat(
-    broker: &Broker,
+/// Checks whether the client may have the session with its identifier. A session belongs to the user who made it: nobody
+/// else may take it over, or end it with a clean start. One that only anonymous clients had is anybody's. While the table
+/// of sessions is full, only those that end with their connection are new ones, unless an idle one can make room.
+fn check_session(
+    broker: &mut Broker,
     connection: ConnectionId,
     client_id: &ClientId,
     user: Option<&str>,
+    persists: bool,
 ) -> Result<(), ReasonCode> {
     let known = broker.sessions_by_client.get(client_id).and_then(|key| broker.sessions.get(*key));
-    match known.map(|session| session.user.as_deref()) {
-        Some(Some(owner)) if user != Some(owner) => Err(ReasonCode::ClientIdentifierNotValid),
-        Some(_) => Ok(()),
-        // strangers' sessions do not keep the house out of its own broker
-        None if broker.sessions.len() < broker.options.sessions_max || is_house(broker, connection) => Ok(()),
-        None => Err(ReasonCode::ServerUnavailable),
+    if let Some(session) = known {
+        let is_others = session.user.is_some() && session.user.as_deref() != user;
+        return if is_others { Err(ReasonCode::ClientIdentifierNotValid) } else { Ok(()) };
     }
+    // sessions of other clients do not keep the internal ones out
+    let has_room = !persists || broker.has_session_room() || is_house(broker, connection);
+    if has_room || broker.evict_idle_session(user) { Ok(()) } else { Err(ReasonCode::QuotaExceeded) }
 }
 
 /// An identifier for a client that leaves its name to the broker [MQTT-3.1.3-6].

@@ -3,7 +3,7 @@
 use super::{answer, lack, told};
 use crate::broker::change::Change;
 use crate::broker::machine::Broker;
-use crate::broker::output::{ConnectionId, Ticket};
+use crate::broker::output::{ConnectionId, Output, Ticket};
 use crate::broker::persist::Barrier;
 use crate::broker::route::{Publication, Routed};
 use crate::broker::session::SessionKey;
@@ -51,6 +51,12 @@ fn publish_to(broker: &mut Broker, connection: ConnectionId, session: SessionKey
     {
         return pass_over(broker, connection, publish, code, why);
     }
+    if publish.retain && publish.qos > QoS::AtMostOnce && is_five(broker, connection) {
+        let publication = Publication::from_publish(publish, session);
+        if !broker.fits_retained(&publication) {
+            return refuse_retained(broker, connection, publish);
+        }
+    }
     match (publish.qos, publish.packet_id) {
         (QoS::AtLeastOnce, Some(packet_id)) => {
             let routed = broker.route(&Publication::from_publish(publish, session), Barrier::None);
@@ -77,6 +83,18 @@ fn pass_over(broker: &mut Broker, connection: ConnectionId, publish: &Publish<'_
     answer(broker, connection, ack, Barrier::None);
 }
 
+/// Refuses a retained message that does not fit: it is delivered to nobody, and the topic's earlier one stays.
+fn refuse_retained(broker: &mut Broker, connection: ConnectionId, publish: &Publish<'_>) {
+    if let Ok(topic) = TopicName::new(publish.topic) {
+        broker.outputs.push_back(Output::NotifyRetainedFull { topic });
+    }
+    pass_over(broker, connection, publish, ReasonCode::QuotaExceeded, "no more messages can be retained");
+}
+
+fn is_five(broker: &Broker, connection: ConnectionId) -> bool {
+    broker.connections.get(connection).is_some_and(|record| record.version.has_properties())
+}
+
 /// While the disk does not write, version 5 is told so of what would have to be written.
 fn is_told_of_the_disk(
     broker: &mut Broker,
@@ -84,8 +102,7 @@ fn is_told_of_the_disk(
     session: SessionKey,
     publish: &Publish<'_>,
 ) -> bool {
-    let is_five = broker.connections.get(connection).is_some_and(|record| record.version.has_properties());
-    is_five && publish.qos > QoS::AtMostOnce && broker.needs_disk(session, publish)
+    is_five(broker, connection) && publish.qos > QoS::AtMostOnce && broker.needs_disk(session, publish)
 }
 
 /// Whether the message was passed on already.
@@ -112,7 +129,7 @@ fn take_once(
     publish: &Publish<'_>,
 ) {
     let receive_max = usize::from(broker.options.receive_max);
-    let is_five = broker.connections.get(connection).is_some_and(|record| record.version.has_properties());
+    let is_five = is_five(broker, connection);
     let Some(session) = broker.sessions.get_mut(key) else { return };
     let is_persistent = session.is_persistent();
     if is_five && session.received.len() >= receive_max {

@@ -115,12 +115,15 @@ const fn tree_entry(bytes: usize) -> usize {
 }
 
 /// Returns the bytes of memory that a retained message uses: [`RETAINED_COST`] and what depends on the message.
-#[cfg_attr(not(test), expect(dead_code, reason = "the limits of retained messages do not count real costs yet"))]
 pub(super) fn cost(retained: &Retained) -> usize {
-    let Message { properties, expires, .. } = &*retained.message;
-    let properties = if properties.as_bytes().is_empty() { 0 } else { PROPERTIES_COST };
-    let expiry = if expires.is_some() { EXPIRY_COST } else { 0 };
-    RETAINED_COST + retained.message.bytes() + properties + expiry
+    let Message { topic, payload, properties, expires } = &*retained.message;
+    cost_of(topic.as_str().len() + payload.len(), properties.as_bytes().len(), expires.is_some())
+}
+
+/// Returns the bytes of memory that a message uses whose topic and payload have `bytes` together.
+pub(super) fn cost_of(bytes: usize, properties_bytes: usize, expires: bool) -> usize {
+    let properties = if properties_bytes == 0 { 0 } else { PROPERTIES_COST + properties_bytes };
+    RETAINED_COST + bytes + properties + if expires { EXPIRY_COST } else { 0 }
 }
 
 #[cfg(test)]

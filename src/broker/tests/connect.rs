@@ -35,13 +35,43 @@ fn reserved_identifiers_are_the_house_s_own() {
 }
 
 #[test]
-fn one_more_session_than_allowed_is_refused_but_a_known_client_comes_back() {
+fn a_full_table_of_sessions_refuses_only_new_sessions_that_outlive_their_connection() {
     let mut world = World::with(Options { sessions_max: 1, ..Options::default() });
     let first = world.join("first", false);
     world.cut(first);
-    let second = world.connect(hello("second"));
-    assert_eq!(world.take(second), ["connack 3 present=false"]);
+    let kept = world.connect(Connect { clean_session: false, ..hello("second") });
+    assert_eq!(world.take(kept), ["connack 3 present=false"]);
+    world.join("clean", true);
     world.rejoin("first");
+}
+
+#[test]
+fn the_oldest_idle_session_of_the_same_user_makes_room_unless_something_waits_for_it() {
+    let idle = Duration::from_secs(3600);
+    let mut world = World::with(Options { sessions_max: 3, session_idle_min: idle, ..Options::default() });
+    let [waiting, old, newer] = ["waiting", "old", "newer"].map(|client_id| {
+        world.pass(Duration::from_secs(1));
+        world.join(client_id, false)
+    });
+    world.subscribe(waiting, "t", 1);
+    world.publish(newer, "t", "x", 1, 1);
+    for client in [waiting, old, newer] {
+        world.pass(Duration::from_secs(1));
+        world.cut(client);
+    }
+    world.pass(idle - Duration::from_secs(2));
+    let early = world.connect(Connect { clean_session: false, ..hello("early") });
+    assert_eq!(world.take(early), ["connack 3 present=false"], "none has been idle for long enough");
+    world.pass(Duration::from_secs(1));
+    world.join("first newcomer", false);
+    let stranger = Connect { user_name: Some("ann".into()), clean_session: false, ..hello("stranger") };
+    let stranger = world.connect(stranger);
+    assert_eq!(world.take(stranger), ["connack 3 present=false"], "the others are not its user's");
+    world.pass(Duration::from_secs(1));
+    world.join("second newcomer", false);
+    world.rejoin("waiting");
+    let gone = world.connect(Connect { clean_session: false, ..hello("old") });
+    assert_eq!(world.take(gone), ["connack 3 present=false"]);
 }
 
 #[test]
@@ -131,11 +161,9 @@ fn packets_that_only_a_server_sends_end_the_connection() {
 }
 
 #[test]
-fn the_limit_of_sessions_counts_clients_without_a_name_and_spares_the_house() {
+fn a_full_table_of_sessions_admits_the_internal_clients() {
     let mut world = World::with(Options { sessions_max: 1, ..Options::default() });
     world.join("first", false);
-    let nameless = world.connect(hello(""));
-    assert_eq!(world.take(nameless), ["connack 3 present=false"]);
     let house = world.broker.handle_open(Origin::House, world.now);
     world.send(house, Packet::Connect(hello("sensegate/agent")));
     assert_eq!(world.take(house), ["connack 0 present=false"]);

@@ -70,15 +70,46 @@ fn a_thousand_retained_topics_all_come_whatever_the_window() {
 
 #[test]
 fn a_message_that_does_not_fit_leaves_no_older_one_in_its_place() {
-    let mut world = World::with(Options { retained_bytes_max: 10, ..Options::default() });
+    let mut world = World::with(Options { retained_bytes_max: 1000, ..Options::default() });
     let client = world.join("c", true);
     world.send(client, retain("t", "old", 0));
-    world.send(client, retain("t", "new but too long", 0));
+    world.send(client, retain("t", &"too long".repeat(100), 0));
     world.subscribe(client, "t", 0);
     assert_eq!(world.take(client), ["suback 5 [0]"]);
     world.send(client, retain("other", "fits", 0));
     world.subscribe(client, "other", 0);
     assert_eq!(world.take(client)[1..], ["other=fits q0 retain"]);
+}
+
+#[test]
+fn version_5_is_refused_a_retained_message_that_does_not_fit_and_the_earlier_one_stays() {
+    let mut world = World::with(Options { retained_bytes_max: 1000, ..Options::default() });
+    let client = world.connect(Connect { version: ProtocolVersion::V5, ..hello("c") });
+    world.subscribe(client, "t", 1);
+    world.send(client, retain("t", "old", 1));
+    world.take(client);
+    let long = "too long".repeat(100);
+    world.send(client, retain("t", &long, 1));
+    assert_eq!(world.take(client), ["puback 9 97"]);
+    assert_eq!(world.broker.retained.get("t").map(|retained| &retained.message.payload[..]), Some(&b"old"[..]));
+    world.send(client, retain("t", &long, 0));
+    assert_eq!(world.take(client), [format!("t={long} q0")], "QoS 0 has no answer: it is delivered and not kept");
+    assert!(world.broker.retained.get("t").is_none());
+}
+
+#[test]
+fn messages_of_other_users_are_kept_whoever_fills_the_budget() {
+    let mut world = World::with(Options { retained_messages_max: 1000, ..Options::default() });
+    let [ann, bob] = ["ann", "bob"].map(|user| world.connect(Connect { user_name: Some(user.into()), ..hello(user) }));
+    world.send(bob, retain("bob", "x", 0));
+    for number in 0..2000 {
+        world.send(ann, retain(&format!("ann/{number}"), "x", 0));
+    }
+    world.send(bob, retain("bob", "longer than before", 0));
+    world.send(bob, retain("bob/second", "x", 0));
+    let kept = |topic| world.broker.retained.get(topic).map(|retained| retained.message.payload.clone());
+    assert_eq!(kept("bob").as_deref(), Some(&b"longer than before"[..]));
+    assert!(kept("bob/second").is_some() && kept("ann/800").is_some() && kept("ann/999").is_none());
 }
 
 #[test]
