@@ -179,6 +179,15 @@ impl Broker {
         }
     }
 
+    /// Publishes the number of sessions at once: a client was refused because there are too many, and whoever looks for
+    /// the reason does not wait for the interval.
+    pub(super) fn publish_sessions(&mut self) {
+        if self.options.system_interval.is_some() {
+            let total = self.sessions.len();
+            self.tell("$SYS/broker/clients/total", &total.to_string());
+        }
+    }
+
     fn tell_clients(&mut self) {
         let total = self.sessions.len();
         let connected = self.sessions.values().filter(|session| session.connection.is_some()).count();
@@ -205,6 +214,7 @@ impl Broker {
         let (count, bytes) = sizes.fold((retained, retained_bytes), |sum, size| (sum.0 + size.0, sum.1 + size.1));
         for (topic, number) in [
             ("$SYS/broker/retained messages/count", retained),
+            ("$SYS/broker/retained messages/bytes", retained_bytes),
             ("$SYS/broker/messages/stored", count),
             ("$SYS/broker/store/messages/count", count),
             ("$SYS/broker/store/messages/bytes", bytes),

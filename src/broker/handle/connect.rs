@@ -97,6 +97,9 @@ pub(in crate::broker) fn admit(broker: &mut Broker, connection: ConnectionId, ve
     let expiry_interval_s = expiry_interval_s(connect, &broker.options, is_house(broker, connection));
     let user = verified.user.as_deref();
     if let Err(code) = check_session(broker, connection, &connect.client_id, user, expiry_interval_s > 0) {
+        if code == ReasonCode::QuotaExceeded {
+            broker.publish_sessions();
+        }
         return refuse(broker, connection, code);
     }
     if let Some((code, _)) = lack(broker.disk)

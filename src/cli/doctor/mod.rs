@@ -3,8 +3,8 @@
 //! - Holds nothing. Every check is a function of what it looks at: the root of the file system (so that a test hands in
 //!   a directory), an address, a bus.
 //! - Nothing is changed on the machine, the chips are set up and read only where no other program has the bus open, and
-//!   to far sides of uplinks it is a client of its own, so it may run beside a gateway that is at work.
-//! - Uses `base`, `sensors`, `matrix`, `stick`, `client` and the decided configuration.
+//!   to the embedded broker and to far sides of uplinks it is a client of its own, so it may run beside a gateway that is at work.
+//! - Uses `base`, `sensors`, `matrix`, `stick`, `client`, `broker`'s limits and the decided configuration.
 //!
 //! Start reading at [`examine`], which is the list of checks; then one file a subject.
 
@@ -12,6 +12,7 @@ pub(super) mod bus;
 mod chips;
 pub(super) mod finding;
 mod leds;
+mod limits;
 mod place;
 pub(super) mod ports;
 mod readings;
@@ -51,6 +52,7 @@ fn examine(settings: &Settings, origin: &impl fmt::Display, root: &Path) -> Repo
     }
     findings.extend(settings.stick.as_ref().and_then(|options| examine_stick(root, options)));
     findings.extend(examine_broker(settings, root));
+    findings.extend(settings.broker.iter().flat_map(limits::examine));
     findings.push(place::check_clock(clock::wall(), clock::is_synchronised()));
     findings.push(place::check_directory(&settings.storage.directory, std::process::id()));
     findings.extend(uplinks::examine(settings));
