@@ -41,7 +41,7 @@ fn full_session_table_is_reported_with_its_key_by_the_doctor_and_by_the_log() {
     let line = eventually("the line about the refusal", || {
         gateway.printed().lines().find(|line| line.contains("login refused")).map(str::to_owned)
     });
-    for part in ["address=127.0.0.1", "key=broker.limits.sessions", "remedy=\"raise the key"] {
+    for part in ["client=absent-", "address=127.0.0.1", "key=broker.limits.sessions", "remedy=\"raise the key"] {
         assert!(line.contains(part), "{line}");
     }
 }

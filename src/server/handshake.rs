@@ -312,7 +312,7 @@ impl Shared {
         let Hub { peers, log, .. } = &mut *hub;
         if let Some(peer) = peers.get_mut(connection) {
             peer.is_closing = true;
-            let subject = Subject { client: peer.client_id(), address: peer.address };
+            let subject = Subject { client: peer.logged_client_id(), address: peer.address };
             log.write(&log_lines::broken(Kind::ProtocolError, why), subject, clock::monotonic());
         }
         drop(hub);

@@ -204,6 +204,11 @@ impl Shared {
     /// Hands a packet to the machine; tells what follows for its reader.
     pub(super) fn packet(&self, connection: ConnectionId, packet: Packet<'_>, now: Monotonic) -> NextStep {
         let mut hub = self.hub.borrow_mut();
+        if let Packet::Connect(connect) = &packet
+            && let Some(peer) = hub.peers.get_mut(connection)
+        {
+            peer.claimed_client_id = Some(connect.client_id.clone());
+        }
         hub.broker.handle_packet(connection, packet, now);
         while let Some(output) = hub.broker.poll_immediate() {
             self.perform(&mut hub, output);
@@ -231,7 +236,7 @@ impl Shared {
         let mut hub = self.hub.borrow_mut();
         if let Some(peer) = hub.peers.remove(connection) {
             if !peer.is_closing {
-                let subject = Subject { client: peer.client_id(), address: peer.address };
+                let subject = Subject { client: peer.logged_client_id(), address: peer.address };
                 hub.log.write(&log_lines::gone(peer.left_out), subject, clock::monotonic());
             }
             peer.stop();
@@ -388,7 +393,7 @@ impl Hub {
                 if let Some(peer) = self.peers.get_mut(connection) {
                     let subject = Subject { client: client_id.as_str(), address: peer.address };
                     self.log.write(&log_lines::connected(session_present), subject, clock::monotonic());
-                    peer.client_id = Some(client_id);
+                    (peer.client_id, peer.claimed_client_id) = (Some(client_id), None);
                     peer.end_login(self.packet_bytes_max);
                 }
             }
@@ -412,7 +417,7 @@ impl Hub {
             peer.left_out += 1;
             self.left_out += 1;
             if peer.left_out == 1 {
-                let subject = Subject { client: peer.client_id(), address: peer.address };
+                let subject = Subject { client: peer.logged_client_id(), address: peer.address };
                 self.log.write(&log_lines::slow_client(), subject, clock::monotonic());
             }
             return;
@@ -426,7 +431,7 @@ impl Hub {
         peer.is_closing = true;
         peer.login = None;
         peer.input = Input::default();
-        let subject = Subject { client: peer.client_id(), address: peer.address };
+        let subject = Subject { client: peer.logged_client_id(), address: peer.address };
         self.log.write(&log_lines::closed(reason, peer.left_out), subject, clock::monotonic());
         self.linger(connection);
         self.mark(connection);

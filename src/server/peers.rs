@@ -53,6 +53,8 @@ pub(super) struct Peer {
     pub(super) is_held_back: bool,
     pub(super) address: Option<IpAddr>,
     pub(super) client_id: Option<ClientId>,
+    /// The identifier in a CONNECT that is not accepted, for the log alone: any client may send any identifier.
+    pub(super) claimed_client_id: Option<ClientId>,
     /// Whether the broker sends more retained messages as soon as its outbox is nearly empty.
     pub(super) wants_room: bool,
     /// Deliveries of QoS 0 that were dropped because the client did not read.
@@ -129,6 +131,7 @@ impl Peer {
             is_held_back: false,
             address,
             client_id: None,
+            claimed_client_id: None,
             wants_room: false,
             left_out: 0,
         }
@@ -158,8 +161,8 @@ impl Peer {
         self.client_id.as_ref().filter(|_| is_certified)
     }
 
-    /// Returns the client identifier; empty before CONNECT.
-    pub(super) fn client_id(&self) -> &str {
-        self.client_id.as_ref().map_or("", ClientId::as_str)
+    /// Returns what a log calls the client: its identifier, whether its CONNECT was accepted or not; empty before CONNECT.
+    pub(super) fn logged_client_id(&self) -> &str {
+        self.client_id.as_ref().or(self.claimed_client_id.as_ref()).map_or("", ClientId::as_str)
     }
 }

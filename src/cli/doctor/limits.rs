@@ -202,6 +202,8 @@ mod tests {
             house_socket: socket.to_owned(),
             connections_max: 1,
             connections_per_address_max: 1,
+            login_bytes_max: 1,
+            logins_bytes_max: 1,
             send_buffer_bytes_max: 1,
             access: server::Access::default(),
         };
