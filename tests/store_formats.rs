@@ -65,7 +65,7 @@ fn in_flight(delivery: Delivery, number: u16, phase: Phase) -> Kept {
 /// Delivery 5 to 64 of the shared subscription: the odd ones are alice's, the even ones bob's.
 fn job(arrival: u64) -> Delivery {
     let subscription_ids = if arrival % 2 == 1 { vec![id(7)] } else { vec![] };
-    let stale = (arrival % 4 == 0).then(|| at(7_000));
+    let stale = arrival.is_multiple_of(4).then(|| at(7_000));
     let marks = Marks { subscription_ids, share: Some(filter(SHARE)), stale };
     let message = message("jobs/1", format!("job {arrival}").as_bytes());
     Delivery { marks: Some(Box::new(marks)), ..delivery(arrival, message, QoS::AtLeastOnce) }
@@ -194,12 +194,13 @@ fn a_file_of_format_2_is_read_whole_and_goes_on_in_the_present_format() {
     let mut changed = sorted(expected());
     changed.sessions[1].replays = vec![filter("c\u{2}/+")];
     for kept in &mut changed.retained {
-        let owner = match kept.message.topic.as_str() {
+        let topic = kept.message.topic.clone();
+        let now_of = match topic.as_str() {
             "r/0" => Owner::Internal,
             "r/1" => Owner::User("anna".into()),
             _ => continue,
         };
-        *kept = Retained { message: message(kept.message.topic.as_str(), b"new"), qos: QoS::AtLeastOnce, owner };
+        *kept = Retained { message: message(topic.as_str(), b"new"), qos: QoS::AtLeastOnce, owner: now_of };
     }
     assert_eq!(sorted(state), changed);
     check_queues(&mut store);

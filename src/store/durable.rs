@@ -149,7 +149,9 @@ impl Store {
     ) -> Result<(), StoreError> {
         for (ticket, changes) in tickets {
             self.newest = self.newest.max(*ticket);
-            changes.as_ref().iter().for_each(|change| self.late.record(change, now));
+            for change in changes.as_ref() {
+                self.late.record(change, now);
+            }
         }
         let is_due = self.late.due(self.options.coalesce).is_some_and(|due| due <= now);
         self.write(tickets, if is_due { LateMessages::Included } else { LateMessages::Deferred }, now)
@@ -208,7 +210,9 @@ impl Store {
         }?;
         if !damaged.is_empty() {
             let mut net = Pending::default();
-            damaged.iter().for_each(|arrival| net.remove(client_id, *arrival));
+            for arrival in &damaged {
+                net.remove(client_id, *arrival);
+            }
             self.unwritten.add(None, net, &self.book);
         }
         let merged = self.merge(client_id, after, count, deliveries);
@@ -303,13 +307,12 @@ impl Store {
         if !is_usual {
             self.add_unwritten(tickets);
         }
-        let written = match self.reason_to_wait(now) {
-            Some(error) => Err(error),
-            None => {
-                let net = if is_usual { net_of(tickets) } else { self.unwritten.net(&self.book) };
-                let net = self.with_late(net, late);
-                self.write_everything(&net, now)
-            }
+        let written = if let Some(error) = self.reason_to_wait(now) {
+            Err(error)
+        } else {
+            let net = if is_usual { net_of(tickets) } else { self.unwritten.net(&self.book) };
+            let net = self.with_late(net, late);
+            self.write_everything(&net, now)
         };
         match written {
             Ok(()) if is_usual => tickets.iter().for_each(|(ticket, _)| self.written.insert(*ticket)),

@@ -182,7 +182,7 @@ impl Pending {
     /// dropped, so that what is left is bounded by the rows on disk and by what the broker itself holds.
     pub(super) fn append(&mut self, later: Self, book: &Book) {
         for (client_id, part) in later.sessions {
-            self.append_session(client_id, part, book);
+            self.append_session(&client_id, part, book);
         }
         for (arrival, part) in later.deliveries {
             self.change_delivery(&part.client_id, arrival, part.what);
@@ -203,10 +203,10 @@ impl Pending {
         }
     }
 
-    fn append_session(&mut self, client_id: ClientId, later: SessionPart, book: &Book) {
-        let on_disk = book.sessions.get(&client_id);
+    fn append_session(&mut self, client_id: &ClientId, later: SessionPart, book: &Book) {
+        let on_disk = book.sessions.get(client_id);
         if later.ended {
-            self.end_session(&client_id);
+            self.end_session(client_id);
         }
         let part = self.sessions.entry(client_id.clone()).or_default();
         part.ended &= on_disk.is_some();
@@ -228,7 +228,7 @@ impl Pending {
             }
         }
         if part.is_empty() {
-            self.sessions.remove(&client_id);
+            self.sessions.remove(client_id);
         }
     }
 
@@ -387,14 +387,18 @@ mod tests {
 
     fn pending(changes: &[Change]) -> Pending {
         let mut pending = Pending::default();
-        changes.iter().for_each(|change| pending.record(change));
+        for change in changes {
+            pending.record(change);
+        }
         pending
     }
 
     /// The same, each change appended as a difference of its own.
     fn appended(changes: &[Change], book: &Book) -> Pending {
         let mut all = Pending::default();
-        changes.iter().for_each(|change| all.append(pending(std::slice::from_ref(change)), book));
+        for change in changes {
+            all.append(pending(std::slice::from_ref(change)), book);
+        }
         all
     }
 

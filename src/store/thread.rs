@@ -267,7 +267,9 @@ impl<A: FnMut(Answer)> Worker<A> {
     /// Answers the tickets that were written, and returns them.
     fn answer_written(&mut self) -> Vec<Tickets> {
         let written = self.store.take_written();
-        written.iter().for_each(|tickets| (self.answer)(Answer::Written(*tickets)));
+        for tickets in &written {
+            (self.answer)(Answer::Written(*tickets));
+        }
         written
     }
 

@@ -113,7 +113,9 @@ mod tests {
     #[test]
     fn filled_gaps_leave_one_range_from_the_lowest_to_the_highest() {
         let mut set = TicketSet::default();
-        [3, 4, 9, 12].into_iter().for_each(|number| set.insert(Ticket(number)));
+        for number in [3, 4, 9, 12] {
+            set.insert(Ticket(number));
+        }
         set.fill_gaps();
         assert_eq!(set.ranges(), [Tickets { first: Ticket(3), last: Ticket(12) }]);
         let mut none = TicketSet::default();

@@ -194,7 +194,9 @@ impl Unwritten {
     /// Takes all tickets: they are written.
     pub(super) fn take_all(&mut self) -> TicketSet {
         let Self { mut removals, blocked, .. } = std::mem::take(self);
-        blocked.values().for_each(|group| removals.tickets.extend(&group.tickets));
+        for group in blocked.values() {
+            removals.tickets.extend(&group.tickets);
+        }
         removals.tickets
     }
 }
@@ -209,7 +211,9 @@ impl Unwritten {
 
 impl Group {
     fn append(&mut self, ticket: Option<Ticket>, net: Pending, book: &Book) {
-        ticket.into_iter().for_each(|ticket| self.tickets.insert(ticket));
+        if let Some(ticket) = ticket {
+            self.tickets.insert(ticket);
+        }
         self.net.append(net, book);
     }
 

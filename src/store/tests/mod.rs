@@ -1,5 +1,7 @@
 //! The store on a disk that is full or broken at any moment.
 
+#![expect(clippy::needless_pass_by_value, reason = "names are literals, numbers and formatted texts")]
+
 mod bounds;
 mod load;
 mod model;

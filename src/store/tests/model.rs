@@ -111,7 +111,9 @@ impl Generator {
         let mut ticket = Vec::new();
         for _ in 0..self.random.usize(1..4) {
             let changes = self.changes();
-            changes.iter().for_each(|change| self.latest.apply(change));
+            for change in &changes {
+                self.latest.apply(change);
+            }
             ticket.extend(changes);
         }
         ticket
