@@ -300,7 +300,8 @@ impl Broker {
         self.arrivals += 1;
         let marks = Marks { subscription_ids: granted.id.into_iter().collect(), share: Some(filter), stale: None };
         let qos = delivery.qos.min(granted.qos);
-        let again = Delivery { arrival: self.arrivals, qos, marks: Some(Box::new(marks)), ..delivery };
+        let retain = delivery.retain && granted.retain_as_published;
+        let again = Delivery { arrival: self.arrivals, qos, retain, marks: Some(Box::new(marks)), ..delivery };
         let barrier = self.persist.everything_up_to(held_until);
         self.deliver(session, again, DeliveryContext { barrier, forms: None });
     }

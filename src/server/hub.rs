@@ -522,7 +522,7 @@ mod tests {
         let shared = Rc::new(shared());
         let (near, mut far) = tokio::io::duplex(2 * CONNECT.len());
         // a binary frame with a mask of zeros
-        let frame = [&[0x82, 0x80 | 14, 0, 0, 0, 0][..], CONNECT].concat();
+        let frame = [&[0x82, 0x80 | 0x0E, 0, 0, 0, 0][..], CONNECT].concat();
         far.write_all(&frame).await.unwrap();
         let meter = LoginMeter::new(&shared.login_budget);
         let transport = Box::new(MeteredSocket::new(near, meter.clone()));

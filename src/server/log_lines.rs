@@ -213,7 +213,7 @@ pub(super) fn too_many_connections_of_address() -> Line<'static> {
 }
 
 /// A connection ended during a handshake, or because its TLS or WebSocket was broken.
-pub(super) fn broken<'a>(kind: Kind, reason: &'a str) -> Line<'a> {
+pub(super) fn broken(kind: Kind, reason: &str) -> Line<'_> {
     Line::new(kind).because(reason)
 }
 

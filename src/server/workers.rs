@@ -136,7 +136,7 @@ mod tests {
     /// Work that has begun when this returns, and ends when the sender is dropped.
     async fn occupy(workers: &Rc<Workers>, source: Source) -> mpsc::Sender<()> {
         let (end, wait) = mpsc::channel::<()>();
-        let (begin, begun) = oneshot::channel();
+        let (start, begun) = oneshot::channel();
         let workers = workers.clone();
         spawn_local(async move {
             let work = move || {

@@ -28,7 +28,9 @@ impl StandIns {
         // the users of a file come in no certain order
         let mut digests: Vec<&[u8]> = hashes.clone().map(Hash::digest).collect();
         digests.sort_unstable();
-        digests.iter().for_each(|digest| context.update(digest));
+        for digest in &digests {
+            context.update(digest);
+        }
         let key = hmac::Key::new(hmac::HMAC_SHA256, context.finish().as_ref());
         let mut methods: Vec<Method> = hashes.map(Hash::method).collect();
         methods.sort_unstable();

@@ -316,8 +316,8 @@ fn conn_ack_barrier(broker: &Broker, key: SessionKey, connect: &Connect) -> Barr
     let kept = if session.is_persistent() { Barrier::Change(session.recorded) } else { Barrier::None };
     let barrier = broker.persist.both(ended, kept);
     match (&connect.will, broker.disk) {
-        (Some(_), Disk::Writes) => broker.persist.both(barrier, Barrier::ThisInput),
-        _ => barrier,
+        (Some(_), Disk::Full | Disk::Fails) => barrier,
+        _ => broker.persist.both(barrier, Barrier::ThisInput),
     }
 }
 
