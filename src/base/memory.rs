@@ -20,7 +20,7 @@ fn quarter_below(root: &Path) -> usize {
     usize::try_from(bytes / 4).unwrap_or(usize::MAX)
 }
 
-/// Reads the size of the RAM in bytes from `MemTotal` of `/proc/meminfo` (proc_meminfo(5)).
+/// Reads the size of the RAM in bytes from `MemTotal` of `/proc/meminfo` (`proc_meminfo(5)`).
 fn ram(root: &Path) -> Option<u64> {
     let text = fs::read_to_string(root.join("proc/meminfo")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;

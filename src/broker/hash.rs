@@ -5,6 +5,7 @@
 //! foldhash uses otherwise would do as little as a public seed: a block of text that equals such a constant turns the
 //! hash into zero, whatever the seed is.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use foldhash::SharedSeed;
@@ -17,20 +18,37 @@ use crate::mqtt::TopicFilter;
 pub(super) struct TextHash {
     constants: SharedSeed,
     start: u64,
+    /// Bits that may differ between hashes.
+    #[cfg(test)]
+    mask: u64,
 }
 
 impl TextHash {
     /// Derives the function from `seed`; equal seeds give equal functions.
     pub(super) fn new(seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
-        Self { constants: SharedSeed::from_u64(random.u64(..)), start: random.u64(..) }
+        Self {
+            constants: SharedSeed::from_u64(random.u64(..)),
+            start: random.u64(..),
+            #[cfg(test)]
+            mask: u64::MAX,
+        }
+    }
+
+    /// Returns a function of which many texts have the same hash.
+    #[cfg(test)]
+    pub(super) fn colliding() -> Self {
+        Self { mask: 1, ..Self::new(1) }
     }
 
     /// Returns the hash of `text`.
     pub(super) fn of(&self, text: &str) -> u64 {
         let mut hasher = FoldHasher::with_seed(self.start, &self.constants);
         hasher.write(text.as_bytes());
-        hasher.finish()
+        let hash = hasher.finish();
+        #[cfg(test)]
+        let hash = hash & self.mask;
+        hash
     }
 }
 
@@ -54,6 +72,13 @@ impl Hasher for CarriedHasher {
 
     fn finish(&self) -> u64 {
         self.0
+    }
+}
+
+/// Releases memory of a table that is less than a quarter full.
+pub(super) fn shrink<K: Eq + Hash, V>(table: &mut HashMap<K, V, CarriedHash>) {
+    if table.len() * 4 < table.capacity() {
+        table.shrink_to(table.len() * 2);
     }
 }
 

@@ -1,5 +1,7 @@
 //! The subscriptions of sessions to one filter.
 
+#[cfg(test)]
+use super::memory::allocation;
 use super::message::Granted;
 use super::session::SessionKey;
 
@@ -77,11 +79,20 @@ impl Members {
         behind.iter().chain(up_to_last)
     }
 
+    /// Returns the bytes of memory that the list uses beside itself.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::None | Self::One(_) => 0,
+            Self::Many(members) => allocation::<Match>(members.capacity()),
+        }
+    }
+
     fn of(mut members: Vec<Match>) -> Self {
         if let [member] = members[..] {
             return Self::One(member);
         }
-        if members.len() < members.capacity() / 4 {
+        if members.len() * 4 < members.capacity() {
             members.shrink_to(members.len() * 2);
         }
         Self::Many(members)

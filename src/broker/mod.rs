@@ -22,6 +22,7 @@ mod lane;
 mod leave_groups;
 mod machine;
 mod members;
+mod memory;
 mod message;
 mod ordering;
 mod output;

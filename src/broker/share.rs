@@ -2,14 +2,23 @@
 
 use std::collections::HashMap;
 
-use super::hash::{CarriedHash, HashedFilter, TextHash};
+use super::hash::{CarriedHash, HashedFilter, TextHash, shrink};
 use super::members::{Match, Members};
+use super::memory::{ALLOCATION, table_entry};
+#[cfg(test)]
+use super::memory::{allocation, table_bytes};
 use super::session::SessionKey;
 use crate::mqtt::TopicFilter;
 
-slotmap::new_key_type! {
-    /// A group, from its first member to the end of its last.
-    pub(super) struct GroupKey;
+/// A group, from its first member to the end of its last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct GroupKey(u64);
+
+impl GroupKey {
+    /// Returns another key, of which 2^64 differ; their bits are spread as a table wants them.
+    const fn next(self) -> Self {
+        Self(self.0.wrapping_add(0x9e37_79b9_7f4a_7c15))
+    }
 }
 
 /// Members without permission to read a topic that are skipped, among the connected and among the absent ones, before a
@@ -26,10 +35,24 @@ pub(super) enum Presence {
 }
 
 /// All groups.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Groups {
-    groups: slotmap::SlotMap<GroupKey, Group>,
+    by_key: HashMap<GroupKey, Box<Group>, CarriedHash>,
     by_filter: HashMap<HashedFilter, GroupKey, CarriedHash>,
+    /// The key of the group that was made last.
+    last: GroupKey,
+}
+
+/// An entry of each of the tables of groups, which are a quarter full at least.
+pub(super) const GROUP_COST: usize = size_of::<Group>()
+    + table_entry::<(GroupKey, Box<Group>)>()
+    + table_entry::<(HashedFilter, GroupKey)>()
+    + ALLOCATION;
+
+impl Default for Groups {
+    fn default() -> Self {
+        Self { by_key: HashMap::default(), by_filter: HashMap::default(), last: GroupKey(0) }
+    }
 }
 
 /// The members that share one filter under one name.
@@ -53,46 +76,50 @@ impl Groups {
 
     /// Returns the filter of a group, with the share's name in front of it.
     pub(super) fn filter(&self, group: GroupKey) -> Option<&TopicFilter> {
-        self.groups.get(group).map(|group| &group.filter)
+        self.by_key.get(&group).map(|group| &group.filter)
     }
 
     /// Makes a group without members.
     pub(super) fn add(&mut self, filter: &TopicFilter, index: usize, hash: &TextHash) -> GroupKey {
         let (connected, absent) = (Members::default(), Members::default());
-        let key = self.groups.insert(Group { filter: filter.clone(), connected, absent, last: None, index });
+        let key = self.last.next();
+        self.last = key;
+        self.by_key.insert(key, Box::new(Group { filter: filter.clone(), connected, absent, last: None, index }));
         self.by_filter.insert(HashedFilter::new(filter.clone(), hash), key);
         key
     }
 
     /// Removes a group, which has its index in `list`, from there as well.
     pub(super) fn remove(&mut self, key: GroupKey, list: &mut Vec<GroupKey>, hash: &TextHash) {
-        let Some(group) = self.groups.remove(key) else { return };
+        let Some(group) = self.by_key.remove(&key) else { return };
         self.by_filter.remove(&HashedFilter::new(group.filter, hash));
         if group.index < list.len() {
             list.swap_remove(group.index);
         }
-        if let Some(moved) = list.get(group.index).and_then(|moved| self.groups.get_mut(*moved)) {
+        if let Some(moved) = list.get(group.index).and_then(|moved| self.by_key.get_mut(moved)) {
             moved.index = group.index;
         }
-        if self.by_filter.len() < self.by_filter.capacity() / 4 {
-            self.by_filter.shrink_to(self.by_filter.len() * 2);
+        shrink(&mut self.by_key);
+        shrink(&mut self.by_filter);
+        if list.len() * 4 < list.capacity() {
+            list.shrink_to(list.len() * 2);
         }
     }
 
     /// Returns a group to change.
     pub(super) fn get_mut(&mut self, key: GroupKey) -> Option<&mut Group> {
-        self.groups.get_mut(key)
+        self.by_key.get_mut(&key).map(|group| &mut **group)
     }
 
     /// Returns the member whose turn it is among those that `may_read`, a connected one if there is any. Cost: the
     /// members that are skipped, [`SKIPPED_MAX`] at most among the connected ones and as many among the absent.
     pub(super) fn peek(&self, group: GroupKey, may_read: &dyn Fn(SessionKey) -> bool) -> Option<Match> {
-        self.groups.get(group).and_then(|group| group.peek(may_read))
+        self.by_key.get(&group).and_then(|group| group.peek(may_read))
     }
 
     /// Returns the same member as [`Groups::peek`] and ends its turn.
     pub(super) fn pick(&mut self, group: GroupKey, may_read: &dyn Fn(SessionKey) -> bool) -> Option<Match> {
-        let group = self.groups.get_mut(group)?;
+        let group = self.by_key.get_mut(&group)?;
         let picked = group.peek(may_read);
         match picked {
             Some(member) => group.last = Some(member.session),
@@ -152,6 +179,16 @@ impl Group {
             |members: &Members| members.after(self.last).nth(SKIPPED_MAX - 1).map(|member| member.session);
         let skipped = last_skipped(&self.connected).or_else(|| last_skipped(&self.absent));
         self.last = skipped.or(self.last);
+    }
+}
+
+#[cfg(test)]
+impl Groups {
+    /// Returns the bytes of memory that the groups use beside the tables themselves.
+    pub(super) fn bytes(&self) -> usize {
+        let groups = self.by_key.values();
+        let boxed = groups.map(|group| group.connected.bytes() + group.absent.bytes() + allocation::<Group>(1));
+        boxed.sum::<usize>() + table_bytes(&self.by_key) + table_bytes(&self.by_filter)
     }
 }
 

@@ -348,8 +348,8 @@ mod tests {
     /// A password file in which every user has the password `secret`.
     fn file(users: &[&str]) -> Access {
         let hash = Method::Pbkdf2Sha512 { iterations: 2 }.hash(b"secret", &[1; SALT_BYTES]).unwrap();
-        let text: String = users.iter().map(|user| format!("{user}:{hash}\n")).collect();
-        Access { passwords: Some(Arc::new(Passwords::parse(&text).unwrap())), ..Access::default() }
+        let lines: Vec<_> = users.iter().map(|user| format!("{user}:{hash}\n")).collect();
+        Access { passwords: Some(Arc::new(Passwords::parse(&lines.concat()).unwrap())), ..Access::default() }
     }
 
     /// Runs `body` beside a broker on this thread.

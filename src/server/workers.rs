@@ -140,7 +140,7 @@ mod tests {
         let workers = workers.clone();
         spawn_local(async move {
             let work = move || {
-                begin.send(()).unwrap();
+                start.send(()).unwrap();
                 wait.recv()
             };
             let _ = workers.run(source, work).await;

@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn overlapping_filters_visit_each_message_once() {
-        let store = store((0..1000).map(|number| format!("a/a/a/a/a/a/a/a/a/a/{number}")));
+        let store = store((0..100).map(|number| format!("a/a/a/a/a/a/a/a/a/a/{number}")));
         let filters: Vec<_> = (0..1000_u32)
             .map(|number| {
                 let level = |bit: u32| if number >> bit & 1 == 0 { "a/" } else { "+/" };
@@ -236,9 +236,9 @@ mod tests {
             })
             .collect();
         let (messages, matches, steps) = walk(&store, &set(&filters));
-        assert_eq!((messages, matches), (1000, 1_000_000));
+        assert_eq!((messages, matches), (100, 100_000));
         // a visit, 2024 beginnings of filters and 1000 matches a message
-        assert!(steps <= 1000 * (1 + 2024 + 1000) + 10, "{steps} steps");
+        assert!(steps <= 100 * (1 + 2024 + 1000) + 10, "{steps} steps");
     }
 
     #[test]

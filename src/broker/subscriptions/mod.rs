@@ -1,45 +1,28 @@
-//! Who gets what: a tree of topic levels, one step a level.
+//! The subscriptions of all sessions, found by topic (section 4.7).
 //!
-//! | filter | ends at |
-//! |---|---|
-//! | `a/b` | node `a` → `b`, in `here` |
-//! | `a/+` | node `a` → the `+` child, in `here` |
-//! | `a/#` | node `a`, in `below`: catches `a` itself and all under it |
-//! | `$share/g/a/b` | as `a/b`, among the groups there |
+//! - Holds the tree of filters (`trie.rs`) and the groups that share some of them (`../share.rs`). A shared filter is in
+//!   the tree without `$share` and its name.
+//! - Finds what matches a topic without a change; whose turn it is in a group is a separate step.
+//! - Never knows what a session may read or whether its client is connected, beyond what its caller tells it.
 
-use std::collections::HashMap;
-
-use foldhash::fast::FixedState;
+pub(super) mod cost;
+mod trie;
 
 use super::hash::TextHash;
-use super::members::{Match, Members};
+use super::members::Match;
 use super::message::Granted;
 use super::session::SessionKey;
 use super::share::{GroupKey, Groups, Presence};
 use crate::mqtt::TopicFilter;
+use trie::Branches;
 
-/// The tree of all subscriptions.
+/// All subscriptions.
 #[derive(Debug)]
 pub(super) struct Subscriptions {
-    root: Node,
+    root: Branches,
     groups: Groups,
     hash: TextHash,
     count: usize,
-}
-
-/// Those whose filters end in one place.
-#[derive(Debug, Default)]
-struct Subscribers {
-    own: Members,
-    groups: Vec<GroupKey>,
-}
-
-#[derive(Debug, Default)]
-struct Node {
-    children: HashMap<Box<str>, Node, FixedState>,
-    any: Option<Box<Node>>,
-    here: Subscribers,
-    below: Subscribers,
 }
 
 /// Subscriptions that a topic matches.
@@ -59,7 +42,7 @@ impl Subscriptions {
 
     /// Makes an empty tree whose tables are hashed with a function made from `seed`.
     pub(super) fn new(seed: u64) -> Self {
-        Self { root: Node::default(), groups: Groups::default(), hash: TextHash::new(seed), count: 0 }
+        Self { root: Branches::default(), groups: Groups::default(), hash: TextHash::new(seed), count: 0 }
     }
 
     /// Adds a subscription, or replaces the session's earlier one with an equal filter [MQTT-3.8.4-3]. `presence` of
@@ -67,7 +50,7 @@ impl Subscriptions {
     pub(super) fn insert(&mut self, filter: &TopicFilter, session: SessionKey, granted: Granted, presence: Presence) {
         let member = Match { session, granted };
         let is_new = if shared(filter).is_none() {
-            self.root.subscribers_mut(levels(filter)).own.insert(member).is_none()
+            self.root.insert(plain(filter), &self.hash).members.insert(member).is_none()
         } else {
             self.insert_member(filter, member, presence)
         };
@@ -76,7 +59,7 @@ impl Subscriptions {
 
     fn insert_member(&mut self, filter: &TopicFilter, member: Match, presence: Presence) -> bool {
         let group = self.groups.find(filter, &self.hash).unwrap_or_else(|| {
-            let list = &mut self.root.subscribers_mut(levels(filter)).groups;
+            let list = self.root.insert(plain(filter), &self.hash).groups_mut();
             let group = self.groups.add(filter, list.len(), &self.hash);
             list.push(group);
             group
@@ -87,7 +70,7 @@ impl Subscriptions {
     /// Removes a subscription, and the nodes that only it needed.
     pub(super) fn remove(&mut self, filter: &TopicFilter, session: SessionKey) {
         let removed = if shared(filter).is_none() {
-            self.root.remove(levels(filter), &mut |subscribers| subscribers.own.remove(session).is_some())
+            self.root.remove(plain(filter), &self.hash, &mut |node| node.members.remove(session).is_some())
         } else {
             self.remove_member(filter, session)
         };
@@ -100,8 +83,8 @@ impl Subscriptions {
         let Some(group) = groups.get_mut(key) else { return false };
         let removed = group.remove(session);
         if group.is_empty() {
-            root.remove(levels(filter), &mut |subscribers| {
-                groups.remove(key, &mut subscribers.groups, hash);
+            root.remove(plain(filter), hash, &mut |node| {
+                groups.remove(key, node.groups_mut(), hash);
                 true
             });
         }
@@ -123,12 +106,10 @@ impl Subscriptions {
     /// nothing.
     pub(super) fn collect(&self, topic: &str, found: &mut Found) {
         let mut lists = 0;
-        // a wildcard in the first level leaves names that begin with $ alone [MQTT-4.7.2-1]
-        let wildcards = !topic.starts_with('$');
-        self.root.collect(topic.split('/'), wildcards, &mut |subscribers| {
-            lists += usize::from(!subscribers.own.is_empty());
-            found.own.extend_from_slice(subscribers.own.as_slice());
-            found.groups.extend_from_slice(&subscribers.groups);
+        self.root.collect(topic, &self.hash, &mut |node| {
+            lists += usize::from(!node.members.is_empty());
+            found.own.extend_from_slice(node.members.as_slice());
+            found.groups.extend_from_slice(node.groups());
         });
         if lists > 1 {
             found.own.sort_unstable_by_key(|found| found.session);
@@ -157,80 +138,22 @@ impl Subscriptions {
     }
 }
 
-/// The levels of the filter itself, behind the name of a share.
-fn levels(filter: &TopicFilter) -> impl Iterator<Item = &str> {
-    shared(filter).unwrap_or(filter.as_str()).split('/')
+#[cfg(test)]
+impl Subscriptions {
+    /// Returns the bytes of memory that the tree and the groups use.
+    fn bytes(&self) -> usize {
+        self.root.bytes() + self.groups.bytes()
+    }
 }
 
-/// The filter behind the name of a share; `None` for one that is not shared.
+/// Returns the filter behind the name of a share; a filter that is not shared as it is.
+fn plain(filter: &TopicFilter) -> &str {
+    shared(filter).unwrap_or(filter.as_str())
+}
+
+/// Returns the filter behind the name of a share; `None` for one that is not shared.
 fn shared(filter: &TopicFilter) -> Option<&str> {
     filter.shared().ok().flatten().map(|(_, filter)| filter)
-}
-
-impl Subscribers {
-    fn is_empty(&self) -> bool {
-        self.own.is_empty() && self.groups.is_empty()
-    }
-}
-
-impl Node {
-    fn subscribers_mut<'a>(&mut self, mut levels: impl Iterator<Item = &'a str>) -> &mut Subscribers {
-        match levels.next() {
-            None => &mut self.here,
-            Some("#") => &mut self.below,
-            Some("+") => self.any.get_or_insert_default().subscribers_mut(levels),
-            Some(level) => self.children.entry(level.into()).or_default().subscribers_mut(levels),
-        }
-    }
-
-    /// Lets `remove` take an entry from where the filter ends; gives what it gave.
-    fn remove<'a>(
-        &mut self,
-        mut levels: impl Iterator<Item = &'a str>,
-        remove: &mut dyn FnMut(&mut Subscribers) -> bool,
-    ) -> bool {
-        match levels.next() {
-            None => remove(&mut self.here),
-            Some("#") => remove(&mut self.below),
-            Some("+") => {
-                let removed = self.any.as_mut().is_some_and(|any| any.remove(levels, remove));
-                self.any.take_if(|any| any.is_empty());
-                removed
-            }
-            Some(level) => {
-                let Some(child) = self.children.get_mut(level) else { return false };
-                let removed = child.remove(levels, remove);
-                if child.is_empty() {
-                    self.children.remove(level);
-                }
-                removed
-            }
-        }
-    }
-
-    fn collect<'a>(
-        &self,
-        mut levels: impl Iterator<Item = &'a str> + Clone,
-        wildcards: bool,
-        found: &mut dyn FnMut(&Subscribers),
-    ) {
-        if wildcards {
-            found(&self.below);
-        }
-        let Some(level) = levels.next() else {
-            return found(&self.here);
-        };
-        if let Some(child) = self.children.get(level) {
-            child.collect(levels.clone(), true, found);
-        }
-        if let (Some(any), true) = (&self.any, wildcards) {
-            any.collect(levels, true, found);
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.children.is_empty() && self.any.is_none() && self.here.is_empty() && self.below.is_empty()
-    }
 }
 
 #[cfg(test)]
