@@ -64,8 +64,7 @@ pub const TOPIC_LEVELS_MAX: usize = 1024;
 pub struct Options {
     /// The largest packet taken, header included; a larger one ends its connection.
     pub packet_bytes_max: usize,
-    /// Bytes that all connections, sessions and retained messages may cost together, at their real cost. Beyond it, what
-    /// would add to them is refused or dropped, and the log names the key.
+    /// Bytes of memory that the broker may use; the limit on the bytes before all logins follows from it.
     pub memory_bytes_max: usize,
     /// Bytes that a connection may cost before its login is accepted, its CONNECT included; a larger CONNECT ends its
     /// connection. At most `packet_bytes_max` counts.
@@ -83,9 +82,9 @@ pub struct Options {
     /// Time since the end of its connection after which a session with an empty queue may be discarded to make room
     /// for a new one of the same user, when there are `sessions_max` sessions.
     pub session_idle_min: Duration,
-    /// Retained messages; beyond it a further topic's is not kept.
+    /// Retained messages; beyond it, or beyond its owner's part of it, a further topic's is not kept.
     pub retained_messages_max: usize,
-    /// Payload and topic bytes of all retained messages; beyond it a further one is not kept.
+    /// Bytes of memory of all retained messages; beyond it, or beyond its owner's part of it, a further one is not kept.
     pub retained_bytes_max: usize,
     /// Levels of a topic name or filter, at most [`TOPIC_LEVELS_MAX`]; a longer one ends the connection of whoever
     /// publishes it or has it in a will, or fails the subscription.

@@ -195,7 +195,9 @@ fn frames_without_end_before_connect_end_the_connection() {
     let served = start();
     for (first, frame) in [(&[][..], FIN | PING), (&[], FIN | PONG), (&[], FIN | BINARY), (&[BINARY], CONTINUATION)] {
         let mut client = open(&served);
-        first.iter().for_each(|first| client.send(*first, &[]));
+        for opcode in first {
+            client.send(*opcode, &[]);
+        }
         for _ in 0..50_000 {
             client.send(frame, &[]);
         }
