@@ -138,9 +138,10 @@ impl Simulation {
                     asked = Some((serial, self.asked.take().expect("its CONNECT came just now")));
                     let rights = self.acl.rights(user_name.as_deref(), client_id.as_str());
                     let user = user_name.map(Into::into);
-                    let verdict = match self.removed[self.sockets[serial].client] {
-                        true => Verdict::Refused(ConnectReturnCode::NotAuthorized),
-                        false => Verdict::Accepted { user, rights },
+                    let verdict = if self.removed[self.sockets[serial].client] {
+                        Verdict::Refused(ConnectReturnCode::NotAuthorized)
+                    } else {
+                        Verdict::Accepted { user, rights }
                     };
                     self.broker.handle_verdict(connection, verdict, self.now);
                 }

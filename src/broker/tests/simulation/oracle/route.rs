@@ -97,7 +97,7 @@ impl Oracle {
         // [MQTT-3.3.1-12], [MQTT-3.3.1-13]
         copy.retain = retain && wanted.retain_as_published;
         copy.ids = wanted.ids;
-        copy.is_due = !is_tentative && !(self.messages[message].is_large() && self.is_small(session));
+        copy.is_due = !(is_tentative || self.messages[message].is_large() && self.is_small(session));
         self.add_copy(copy);
     }
 

@@ -9,6 +9,7 @@ use super::*;
 
 /// An application message that the broker accepted, or may have accepted.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Message {
     pub(super) topic: String,
     pub(super) payload: Bytes,
@@ -53,6 +54,7 @@ pub(super) enum Kind {
 
 /// A message for one session.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Copy {
     /// The messages that it may be: one, but for a replay of a topic that changed meanwhile.
     pub(super) contents: Vec<usize>,
@@ -124,6 +126,7 @@ impl Copy {
 
 /// One member of a group has to get a message (version 5, section 4.8.2).
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Group {
     pub(super) message: usize,
     pub(super) filter: String,
@@ -217,6 +220,7 @@ impl Session {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Connection {
     pub(super) client: usize,
     pub(super) session: usize,
