@@ -316,7 +316,7 @@ impl Store {
         };
         match written {
             Ok(()) if is_usual => tickets.iter().for_each(|(ticket, _)| self.written.insert(*ticket)),
-            Ok(()) => self.written.extend(&self.unwritten.take_all()),
+            Ok(()) => self.written.extend([&self.unwritten.take_all()]),
             Err(_) if is_usual => self.add_unwritten(tickets),
             Err(_) => {}
         }
@@ -377,7 +377,7 @@ impl Store {
             let written = self.transact(Scope::Removals, &net, now);
             connection::limit(&self.connection, self.options.bytes_max, Room::Normal)?;
             written?;
-            self.written.extend(&self.unwritten.take_removals());
+            self.written.extend([&self.unwritten.take_removals()]);
         }
         let is_late_left = late == LateMessages::Included && !self.late.is_empty();
         if self.unwritten.is_empty() && !is_late_left { Ok(()) } else { Err(StoreError::Full) }

@@ -89,7 +89,7 @@ impl Unwritten {
             let Some(group) = self.blocked.remove(number) else { continue };
             self.index.extend(group.net.keys().map(|key| (key, largest)));
             let joined = self.blocked.entry(largest).or_default();
-            joined.tickets.extend(&group.tickets);
+            joined.tickets.extend([&group.tickets]);
             joined.net.append(group.net, book);
         }
         largest
@@ -122,7 +122,7 @@ impl Unwritten {
             for key in group.net.keys() {
                 self.index.remove(&key);
             }
-            self.removals.tickets.extend(&group.tickets);
+            self.removals.tickets.extend([&group.tickets]);
             self.removals.net.append(group.net, book);
         }
     }
@@ -141,8 +141,8 @@ impl Unwritten {
     /// Makes one group of all tickets.
     pub(super) fn join_all(&mut self, book: &Book) {
         let mut all = std::mem::take(&mut self.removals);
+        all.tickets.extend(self.blocked.values().map(|group| &group.tickets));
         for (_, group) in self.blocked.drain() {
-            all.tickets.extend(&group.tickets);
             all.net.append(group.net, book);
         }
         self.index.clear();
@@ -194,9 +194,7 @@ impl Unwritten {
     /// Takes all tickets: they are written.
     pub(super) fn take_all(&mut self) -> TicketSet {
         let Self { mut removals, blocked, .. } = std::mem::take(self);
-        for group in blocked.values() {
-            removals.tickets.extend(&group.tickets);
-        }
+        removals.tickets.extend(blocked.values().map(|group| &group.tickets));
         removals.tickets
     }
 }
