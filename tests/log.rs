@@ -98,6 +98,20 @@ fn json_lines_are_objects_with_level_and_message() {
     assert!(object["reason"].as_str().unwrap().contains("MQTT-3.1.2-3"), "{object}");
 }
 
+#[test]
+fn a_subscription_beyond_the_limit_is_logged_with_the_key() {
+    let gateway = Gateway::start("[broker.limits]\nsubscriptions = 1");
+    // SUBSCRIBE to `#` and `a`
+    let subscribe = [0x82, 10, 0, 1, 0, 1, b'#', 1, 0, 1, b'a', 1];
+    offend(&gateway, &[&connect("eager", 2)[..], &subscribe, &DISCONNECT].concat());
+    let line = eventually("the refusal", || {
+        gateway.printed().lines().find(|line| line.contains("subscription refused client=eager")).map(str::to_owned)
+    });
+    for part in ["address=127.0.0.1", "topic=a", "key=broker.limits.subscriptions", "remedy=\"raise the key"] {
+        assert!(line.contains(part), "{line}");
+    }
+}
+
 /// Puts the directory `$0` where the journal's socket is, tells that standard error leads to the journal, and runs `$@`.
 const AS_SYSTEMD_DOES: &str = "mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/journal && \
     mount --bind \"$0\" /run/systemd/journal && \

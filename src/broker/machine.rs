@@ -244,6 +244,12 @@ impl Broker {
         })
     }
 
+    /// Returns the connection of a client; `None` for a session without one.
+    pub fn connection_of(&self, client_id: &ClientId) -> Option<ConnectionId> {
+        let key = self.sessions_by_client.get(client_id)?;
+        self.sessions.get(*key)?.connection
+    }
+
     /// When `handle_timeout` is due next.
     pub fn next_deadline(&self) -> Option<Monotonic> {
         self.timers.next()

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::change::Change;
-use crate::mqtt::{ClientId, DecodeError, Frame, Password, ReasonCode, TopicName};
+use crate::mqtt::{ClientId, DecodeError, Frame, Password, ReasonCode, TopicFilter, TopicName};
 
 slotmap::new_key_type! {
     /// A connection, from `handle_open` to its end. An identifier is never given twice.
@@ -86,6 +86,15 @@ pub enum Output {
         client_id: ClientId,
         /// Where it was to go.
         topic: Box<str>,
+    },
+    /// A subscription was refused.
+    NotifySubscriptionRefused {
+        /// The client that asked for it.
+        client_id: ClientId,
+        /// Its topic filter.
+        filter: TopicFilter,
+        /// The reason, in version 5's codes: a quota, missing rights, or an invalid filter.
+        code: ReasonCode,
     },
     /// A session's queue was full and a message of QoS 1 or 2 was dropped.
     NotifyDropped {

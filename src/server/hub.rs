@@ -27,7 +27,7 @@ use super::workers::{self, Workers};
 use crate::base::clock::{self, Monotonic};
 use crate::broker::state::State;
 use crate::broker::{Broker, CloseReason, ConnectionId, Output, SendClass};
-use crate::mqtt::{DecodeError, Frame, Packet, ProtocolVersion, disallowed_code_point};
+use crate::mqtt::{ClientId, DecodeError, Frame, Packet, ProtocolVersion, disallowed_code_point};
 use crate::store::Answer;
 
 /// Outputs after which a connection's turn is over, so that a packet to many receivers is not followed by a thousand
@@ -400,13 +400,17 @@ impl Hub {
             // carried out by `Hub::ask`
             Output::RequestAuthenticate { .. } => {}
             Output::NotifyDenied { client_id, topic } => {
-                self.log_of_session(&log_lines::publish_denied(&topic), client_id.as_str());
+                self.log_of_session(&log_lines::publish_denied(&topic), &client_id);
+            }
+            Output::NotifySubscriptionRefused { client_id, filter, code } => {
+                self.log_of_session(&log_lines::subscription_refused(filter.as_str(), code), &client_id);
             }
             Output::NotifyDropped { client_id } => {
-                self.log_of_session(&log_lines::message_dropped(), client_id.as_str());
+                self.log_of_session(&log_lines::message_dropped(), &client_id);
             }
             Output::NotifyRetainedFull { topic } => {
-                self.log_of_session(&log_lines::retained_refused(topic.as_str()), "");
+                let subject = Subject { client: "", address: None };
+                self.log.write(&log_lines::retained_refused(topic.as_str()), subject, clock::monotonic());
             }
         }
     }
@@ -437,9 +441,11 @@ impl Hub {
         self.mark(connection);
     }
 
-    /// Writes a line about a session whose address is not known.
-    fn log_of_session(&mut self, line: &Line<'_>, client: &str) {
-        self.log.write(line, Subject { client, address: None }, clock::monotonic());
+    /// Writes a line about a session, with its address while it is connected.
+    fn log_of_session(&mut self, line: &Line<'_>, client_id: &ClientId) {
+        let peer = self.broker.connection_of(client_id).and_then(|connection| self.peers.get(connection));
+        let subject = Subject { client: client_id.as_str(), address: peer.and_then(|peer| peer.address) };
+        self.log.write(line, subject, clock::monotonic());
     }
 
     /// Sets the deadline of an ended connection, whatever waits for its socket: TLS and WebSocket may hold bytes of their

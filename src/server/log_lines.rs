@@ -34,6 +34,10 @@ pub(super) enum Kind {
     ProtocolError,
     /// A message was refused because its client may not publish it.
     PublishDenied,
+    /// A subscription was refused because a limit is reached.
+    SubscriptionLimit,
+    /// A subscription was refused because its client may not read anything under it.
+    SubscriptionDenied,
     /// A queued message was dropped.
     MessageDropped,
     /// Messages of QoS 0 are dropped because their receiver does not read.
@@ -53,6 +57,7 @@ impl Kind {
             Self::NoLogin => "connection closed before its login",
             Self::LoginRefused => "login refused",
             Self::PublishDenied => "message refused",
+            Self::SubscriptionLimit | Self::SubscriptionDenied => "subscription refused",
             Self::MessageDropped => "queued message dropped",
             Self::SlowClient => "messages of QoS 0 are dropped",
             Self::RetainedRefused => "retained message not stored",
@@ -225,6 +230,23 @@ pub(super) fn publish_denied(topic: &str) -> Line<'_> {
         .decided_by("broker.acl_file", "add a line `topic write TOPIC` for the user")
 }
 
+/// A subscription to `filter` was refused with this code.
+pub(super) fn subscription_refused(filter: &str, code: ReasonCode) -> Line<'_> {
+    let limit = Line::new(Kind::SubscriptionLimit).on(filter);
+    match code {
+        ReasonCode::QuotaExceeded => limit
+            .because("its session has as many subscriptions as it may")
+            .decided_by("broker.limits.subscriptions", "raise the key, or subscribe with wildcards"),
+        ReasonCode::NotAuthorized => Line::new(Kind::SubscriptionDenied)
+            .because("its client may not read anything under this filter")
+            .on(filter)
+            .decided_by("broker.acl_file", "add a line `topic read FILTER` for the user"),
+        _ => limit
+            .because("the filter has too many levels, or is no shared subscription")
+            .decided_by("broker.limits.topic_levels", "raise the key, or correct the filter"),
+    }
+}
+
 /// A session's queue was full, and a message was dropped.
 pub(super) fn message_dropped() -> Line<'static> {
     Line::new(Kind::MessageDropped)
@@ -389,6 +411,9 @@ mod tests {
             too_many_connections(),
             too_many_connections_of_address(),
             publish_denied("a"),
+            subscription_refused("a", ReasonCode::QuotaExceeded),
+            subscription_refused("a", ReasonCode::NotAuthorized),
+            subscription_refused("a", ReasonCode::TopicFilterInvalid),
             message_dropped(),
             slow_client(),
             retained_refused("a"),

@@ -4,7 +4,7 @@ use super::{answer, told};
 use crate::broker::change::Change;
 use crate::broker::machine::Broker;
 use crate::broker::message::Granted;
-use crate::broker::output::ConnectionId;
+use crate::broker::output::{ConnectionId, Output};
 use crate::broker::persist::Barrier;
 use crate::broker::session::{Session, SessionKey};
 use crate::broker::share::Presence;
@@ -16,6 +16,7 @@ use crate::mqtt::{
 pub(super) fn subscribe(broker: &mut Broker, connection: ConnectionId, session: SessionKey, subscribe: &Subscribe) {
     let id = subscribe.properties.subscription_identifier;
     let taken: Vec<Taken> = subscribe.subscriptions.iter().map(|wanted| take(broker, session, wanted, id)).collect();
+    notify_refused(broker, session, subscribe, &taken);
     let is_persistent = broker.sessions.get(session).is_some_and(Session::is_persistent);
     let barrier = if is_persistent { Barrier::ThisInput } else { Barrier::None };
     let version = broker.connections.get(connection).map_or(ProtocolVersion::V311, |record| record.version);
@@ -32,6 +33,16 @@ pub(super) fn subscribe(broker: &mut Broker, connection: ConnectionId, session: 
     if !filters.is_empty() {
         broker.start_replay(session, filters);
     }
+}
+
+/// Reports the first filter of a SUBSCRIBE that was refused: a packet may have thousands.
+fn notify_refused(broker: &mut Broker, session: SessionKey, subscribe: &Subscribe, taken: &[Taken]) {
+    let refused =
+        taken.iter().zip(&subscribe.subscriptions).find_map(|(taken, wanted)| Some((taken.as_ref().err()?, wanted)));
+    let Some((refusal, wanted)) = refused else { return };
+    let Some(client_id) = broker.sessions.get(session).map(|session| session.client_id.clone()) else { return };
+    let (filter, code) = (wanted.filter.clone(), refusal.code);
+    broker.outputs.push_back(Output::NotifySubscriptionRefused { client_id, filter, code });
 }
 
 /// Whether a subscription is new, or why there is none.
