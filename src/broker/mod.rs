@@ -49,7 +49,7 @@ pub use change::Change;
 pub use connection::Origin;
 pub use machine::{Broker, Disk};
 pub use message::{Delivery, Granted, Marks, Message, Owner, Terms};
-pub use output::{CloseReason, ConnectionId, Output, SendClass, Ticket};
+pub use output::{CloseReason, ConnectionId, NotRetained, Output, SendClass, Ticket};
 
 use std::time::Duration;
 

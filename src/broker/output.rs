@@ -101,11 +101,24 @@ pub enum Output {
         /// Whose queue.
         client_id: ClientId,
     },
-    /// A retained message was not kept because the store of them is full.
+    /// A retained message does not fit into the budget of its account.
     NotifyRetainedFull {
+        /// The client that published it; `None` for a will.
+        client_id: Option<ClientId>,
         /// Its topic.
         topic: TopicName,
+        /// What became of it.
+        outcome: NotRetained,
     },
+}
+
+/// What became of a message that could not be retained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotRetained {
+    /// It was refused with 0x97 and delivered to nobody; the topic's earlier retained message stays.
+    Refused,
+    /// It was delivered to the present subscribers, and the topic has no retained message any more [MQTT-3.3.1-5].
+    Delivered,
 }
 
 /// Whether a frame may be left out when its receiver does not read.
@@ -126,6 +139,12 @@ pub enum CloseReason {
     /// A CONNECT was refused; CONNACK told why, 3.1.1 in its nearest return code.
     #[error("refused: {0}")]
     Refused(ReasonCode),
+    /// A CONNECT was refused: there are as many sessions as there may be, and none that this user may replace.
+    #[error("there are as many sessions as there may be, and no idle one of this user")]
+    TooManySessions,
+    /// A CONNECT was refused: the session of its client identifier belongs to another user.
+    #[error("the session of this client identifier belongs to another user")]
+    SessionOfAnotherUser,
     /// Another connection came with the same client identifier [MQTT-3.1.4-2].
     #[error("another connection uses its client identifier [MQTT-3.1.4-2]")]
     TakenOver,
@@ -157,6 +176,16 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// Returns CONNACK's code, where a CONNECT was refused.
+    pub const fn refusal(&self) -> Option<ReasonCode> {
+        match self {
+            Self::Refused(code) => Some(*code),
+            Self::TooManySessions => Some(ReasonCode::QuotaExceeded),
+            Self::SessionOfAnotherUser => Some(ReasonCode::ClientIdentifierNotValid),
+            _ => None,
+        }
+    }
+
     /// Whether the peer broke the protocol.
     pub const fn is_peers_fault(&self) -> bool {
         matches!(self, Self::Violation { .. } | Self::Malformed(_))
@@ -165,7 +194,11 @@ impl CloseReason {
     /// What DISCONNECT says of it; `None` where none is sent.
     pub fn code(&self) -> Option<ReasonCode> {
         Some(match self {
-            Self::Disconnected | Self::Refused(_) | Self::ConnectTimeout => return None,
+            Self::Disconnected
+            | Self::Refused(_)
+            | Self::TooManySessions
+            | Self::SessionOfAnotherUser
+            | Self::ConnectTimeout => return None,
             Self::TakenOver => ReasonCode::SessionTakenOver,
             Self::KeepAlive => ReasonCode::KeepAliveTimeout,
             Self::Expelled => ReasonCode::NotAuthorized,

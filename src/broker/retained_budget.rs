@@ -44,6 +44,11 @@ struct Account {
 }
 
 impl RetainedBudget {
+    /// Returns the bytes of memory that all accounts use. Cost: the number of accounts.
+    pub(super) fn bytes(&self) -> usize {
+        self.accounts.values().map(|account| account.used.bytes).sum()
+    }
+
     /// Returns whether a message of `bytes` fits that replaces `replaced`.
     pub(super) fn fits(
         &self,

@@ -8,7 +8,7 @@ use super::lane::Lane;
 use super::machine::Broker;
 use super::members::Match;
 use super::message::{Delivery, Granted, Marks, Owner};
-use super::output::{Output, Ticket};
+use super::output::{NotRetained, Output, Ticket};
 use super::persist::{Barrier, Key};
 use super::retained::{self, Retained};
 use super::session::{Session, SessionKey};
@@ -208,7 +208,9 @@ impl Broker {
         }
         let retained = Retained { message: message.clone(), qos, owner: owner.clone() };
         if !self.keep_retained(retained) {
-            self.outputs.push_back(Output::NotifyRetainedFull { topic: message.topic.clone() });
+            let client_id = publication.from.and_then(|key| self.sessions.get(key)).map(|of| of.client_id.clone());
+            let (topic, outcome) = (message.topic.clone(), NotRetained::Delivered);
+            self.outputs.push_back(Output::NotifyRetainedFull { client_id, topic, outcome });
             // an older one would be taken for the newest [MQTT-3.3.1-5]
             return self.clear_retained(&message.topic);
         }

@@ -214,7 +214,7 @@ impl Broker {
         let (count, bytes) = sizes.fold((retained, retained_bytes), |sum, size| (sum.0 + size.0, sum.1 + size.1));
         for (topic, number) in [
             ("$SYS/broker/retained messages/count", retained),
-            ("$SYS/broker/retained messages/bytes", retained_bytes),
+            ("$SYS/broker/retained messages/bytes", self.retained_budget.bytes()),
             ("$SYS/broker/messages/stored", count),
             ("$SYS/broker/store/messages/count", count),
             ("$SYS/broker/store/messages/bytes", bytes),

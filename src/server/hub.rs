@@ -408,9 +408,9 @@ impl Hub {
             Output::NotifyDropped { client_id } => {
                 self.log_of_session(&log_lines::message_dropped(), &client_id);
             }
-            Output::NotifyRetainedFull { topic } => {
-                let subject = Subject { client: "", address: None };
-                self.log.write(&log_lines::retained_refused(topic.as_str()), subject, clock::monotonic());
+            Output::NotifyRetainedFull { client_id, topic, outcome } => {
+                let client_id = client_id.unwrap_or_else(|| ClientId::new(""));
+                self.log_of_session(&log_lines::not_retained(topic.as_str(), outcome), &client_id);
             }
         }
     }

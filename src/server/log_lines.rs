@@ -11,7 +11,7 @@ use tracing::{Level, event};
 
 use super::log_limiter::{Decision, LogLimiter, Summary};
 use crate::base::clock::Monotonic;
-use crate::broker::CloseReason;
+use crate::broker::{CloseReason, NotRetained};
 use crate::mqtt::{DecodeError, ReasonCode, TopicError, disallowed_code_point};
 
 /// Longest text of a client, in characters, that a line contains; the rest is left out.
@@ -28,7 +28,9 @@ pub(super) enum Kind {
     TooManyConnections,
     /// A connection ended before its CONNECT: in the handshakes of TLS and WebSocket, or because none came.
     NoLogin,
-    /// A CONNECT was refused.
+    /// A CONNECT was refused because there are too many sessions.
+    SessionLimit,
+    /// A CONNECT was refused for another reason.
     LoginRefused,
     /// A connection ended because its client broke the protocol.
     ProtocolError,
@@ -55,7 +57,7 @@ impl Kind {
             Self::Closed | Self::ProtocolError => "connection closed",
             Self::TooManyConnections => "connection refused",
             Self::NoLogin => "connection closed before its login",
-            Self::LoginRefused => "login refused",
+            Self::SessionLimit | Self::LoginRefused => "login refused",
             Self::PublishDenied => "message refused",
             Self::SubscriptionLimit | Self::SubscriptionDenied => "subscription refused",
             Self::MessageDropped => "queued message dropped",
@@ -132,7 +134,8 @@ pub(super) fn gone(left_out: u64) -> Line<'static> {
 /// The broker closed a connection. `left_out` messages of QoS 0 were dropped on it.
 pub(super) fn closed(reason: &CloseReason, left_out: u64) -> Line<'static> {
     let kind = match reason {
-        CloseReason::Refused(_) => Kind::LoginRefused,
+        CloseReason::TooManySessions => Kind::SessionLimit,
+        _ if reason.refusal().is_some() => Kind::LoginRefused,
         CloseReason::ConnectTimeout => Kind::NoLogin,
         _ if reason.is_peers_fault() => Kind::ProtocolError,
         _ => Kind::Closed,
@@ -152,6 +155,13 @@ fn remedy(reason: &CloseReason) -> Option<(Option<&'static str>, &'static str)> 
             "if the client is slow, raise the key; a port scan or a health check needs nothing",
         ),
         CloseReason::Expelled => (Some("broker.password_file"), "connect again with the new password"),
+        CloseReason::TooManySessions => (
+            Some("broker.limits.sessions"),
+            "raise the key, lower broker.limits.session_idle or session_expiry, or connect with a clean session",
+        ),
+        CloseReason::SessionOfAnotherUser => {
+            (None, "use another client identifier, or let the other user end the session by a clean one")
+        }
         CloseReason::Refused(code) => return remedy_of_refusal(*code),
         CloseReason::Violation { code, .. } => return remedy_of_violation(*code),
         CloseReason::Malformed(DecodeError::TooLarge { packet: "CONNECT", .. }) => {
@@ -177,12 +187,7 @@ fn remedy_of_refusal(code: ReasonCode) -> Option<(Option<&'static str>, &'static
         ),
         ReasonCode::ClientIdentifierNotValid => (
             None,
-            "use another client identifier: this one belongs to another user's session, begins with sensegate/, is \
-             empty, or has a control character",
-        ),
-        ReasonCode::ServerUnavailable => (
-            Some("broker.limits.sessions"),
-            "raise the key, lower broker.limits.session_idle or session_expiry, or connect with a clean session",
+            "use another client identifier: this one begins with sensegate/, is empty, or has a control character",
         ),
         ReasonCode::TopicNameInvalid => {
             (Some("broker.limits.topic_levels"), "raise the key, or shorten the will's topic")
@@ -261,15 +266,20 @@ pub(super) fn slow_client() -> Line<'static> {
         .decided_by("broker.limits.send_buffer", "raise the key, subscribe to less, or subscribe with QoS 1")
 }
 
-/// There is no room for a retained message.
-pub(super) fn retained_refused(topic: &str) -> Line<'_> {
-    Line::new(Kind::RetainedRefused)
-        .because("there are as many retained messages, or as many bytes of them, as there may be")
-        .on(topic)
-        .decided_by(
-            "broker.limits.retained_size",
-            "raise the key or retained_messages, or clear topics with an empty retained message",
-        )
+/// A message could not be retained.
+pub(super) fn not_retained(topic: &str, outcome: NotRetained) -> Line<'_> {
+    let reason = match outcome {
+        NotRetained::Refused => {
+            "the retained messages of its user have no more room: it was refused, and the earlier one stays"
+        }
+        NotRetained::Delivered => {
+            "the retained messages of its user have no more room: it was delivered, and the topic's earlier one is cleared"
+        }
+    };
+    Line::new(Kind::RetainedRefused).because(reason).on(topic).decided_by(
+        "broker.limits.retained_size",
+        "raise the key or retained_messages, or clear topics of this user with empty retained messages",
+    )
 }
 
 /// The topic of a stored retained message has a control character, which clients refuse.
@@ -392,7 +402,8 @@ mod tests {
         for (reason, kind, key) in [
             (CloseReason::ConnectTimeout, Kind::NoLogin, Some("broker.limits.connect_timeout")),
             (CloseReason::Refused(ReasonCode::NotAuthorized), Kind::LoginRefused, Some("broker.password_file")),
-            (CloseReason::Refused(ReasonCode::ServerUnavailable), Kind::LoginRefused, Some("broker.limits.sessions")),
+            (CloseReason::TooManySessions, Kind::SessionLimit, Some("broker.limits.sessions")),
+            (CloseReason::SessionOfAnotherUser, Kind::LoginRefused, None),
             (CloseReason::Refused(ReasonCode::ClientIdentifierNotValid), Kind::LoginRefused, None),
             (too_large("CONNECT"), Kind::ProtocolError, Some("broker.limits.login_size")),
             (too_large("PUBLISH"), Kind::ProtocolError, Some("broker.limits.packet_size")),
@@ -416,7 +427,8 @@ mod tests {
             subscription_refused("a", ReasonCode::TopicFilterInvalid),
             message_dropped(),
             slow_client(),
-            retained_refused("a"),
+            not_retained("a", NotRetained::Refused),
+            not_retained("a", NotRetained::Delivered),
         ] {
             assert!(line.kind.is_warning(), "{line:?}");
             assert!(line.reason.is_some() && line.remedy.is_some(), "{line:?}");

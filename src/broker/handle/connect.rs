@@ -96,11 +96,11 @@ pub(in crate::broker) fn admit(broker: &mut Broker, connection: ConnectionId, ve
     let connect = &verified.connect;
     let expiry_interval_s = expiry_interval_s(connect, &broker.options, is_house(broker, connection));
     let user = verified.user.as_deref();
-    if let Err(code) = check_session(broker, connection, &connect.client_id, user, expiry_interval_s > 0) {
-        if code == ReasonCode::QuotaExceeded {
+    if let Err(reason) = check_session(broker, connection, &connect.client_id, user, expiry_interval_s > 0) {
+        if reason == CloseReason::TooManySessions {
             broker.publish_sessions();
         }
-        return refuse(broker, connection, code);
+        return refuse_for(broker, connection, reason);
     }
     if let Some((code, _)) = lack(broker.disk)
         && needs_room(broker, connect, expiry_interval_s)
@@ -182,15 +182,15 @@ fn check_session(
     client_id: &ClientId,
     user: Option<&str>,
     persists: bool,
-) -> Result<(), ReasonCode> {
+) -> Result<(), CloseReason> {
     let known = broker.sessions_by_client.get(client_id).and_then(|key| broker.sessions.get(*key));
     if let Some(session) = known {
         let is_others = session.user.is_some() && session.user.as_deref() != user;
-        return if is_others { Err(ReasonCode::ClientIdentifierNotValid) } else { Ok(()) };
+        return if is_others { Err(CloseReason::SessionOfAnotherUser) } else { Ok(()) };
     }
     // sessions of other clients do not keep the internal ones out
     let has_room = !persists || broker.has_session_room() || is_house(broker, connection);
-    if has_room || broker.evict_idle_session(user) { Ok(()) } else { Err(ReasonCode::QuotaExceeded) }
+    if has_room || broker.evict_idle_session(user) { Ok(()) } else { Err(CloseReason::TooManySessions) }
 }
 
 /// An identifier for a client that leaves its name to the broker [MQTT-3.1.3-6].
@@ -371,13 +371,19 @@ fn notify(broker: &mut Broker, connection: ConnectionId, key: SessionKey, sessio
 
 /// Answers with a code other than success, if the client takes so much, and ends the connection [MQTT-3.2.2-7].
 pub(in crate::broker) fn refuse(broker: &mut Broker, connection: ConnectionId, code: ReasonCode) {
+    refuse_for(broker, connection, CloseReason::Refused(code));
+}
+
+/// Refuses a CONNECT for a reason that has a code of CONNACK.
+fn refuse_for(broker: &mut Broker, connection: ConnectionId, reason: CloseReason) {
+    let code = reason.refusal().unwrap_or(ReasonCode::UnspecifiedError);
     // [MQTT-3.2.2-6]
     let frame = conn_ack(code, record_version(broker, connection));
     // [MQTT-3.1.2-24]
     if broker.connections.get(connection).is_some_and(|record| record.takes(frame.wire_len())) {
         broker.answer(connection, frame, Lane::ConnAck, Barrier::None);
     }
-    broker.end(connection, CloseReason::Refused(code), WillFate::Discard);
+    broker.end(connection, reason, WillFate::Discard);
 }
 
 /// CONNACK that refuses.

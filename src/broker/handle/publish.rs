@@ -3,7 +3,7 @@
 use super::{answer, lack, told};
 use crate::broker::change::Change;
 use crate::broker::machine::Broker;
-use crate::broker::output::{ConnectionId, Output, Ticket};
+use crate::broker::output::{ConnectionId, NotRetained, Output, Ticket};
 use crate::broker::persist::Barrier;
 use crate::broker::route::{Publication, Routed};
 use crate::broker::session::SessionKey;
@@ -54,7 +54,7 @@ fn publish_to(broker: &mut Broker, connection: ConnectionId, session: SessionKey
     if publish.retain && publish.qos > QoS::AtMostOnce && is_five(broker, connection) {
         let publication = Publication::from_publish(publish, session);
         if !broker.fits_retained(&publication) {
-            return refuse_retained(broker, connection, publish);
+            return refuse_retained(broker, connection, session, publish);
         }
     }
     match (publish.qos, publish.packet_id) {
@@ -84,9 +84,11 @@ fn pass_over(broker: &mut Broker, connection: ConnectionId, publish: &Publish<'_
 }
 
 /// Refuses a retained message that does not fit: it is delivered to nobody, and the topic's earlier one stays.
-fn refuse_retained(broker: &mut Broker, connection: ConnectionId, publish: &Publish<'_>) {
+fn refuse_retained(broker: &mut Broker, connection: ConnectionId, session: SessionKey, publish: &Publish<'_>) {
     if let Ok(topic) = TopicName::new(publish.topic) {
-        broker.outputs.push_back(Output::NotifyRetainedFull { topic });
+        let client_id = broker.sessions.get(session).map(|session| session.client_id.clone());
+        let outcome = NotRetained::Refused;
+        broker.outputs.push_back(Output::NotifyRetainedFull { client_id, topic, outcome });
     }
     pass_over(broker, connection, publish, ReasonCode::QuotaExceeded, "no more messages can be retained");
 }
