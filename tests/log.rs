@@ -112,6 +112,24 @@ fn a_subscription_beyond_the_limit_is_logged_with_the_key() {
     }
 }
 
+#[test]
+fn a_retained_message_without_room_is_logged_with_its_client_and_the_key() {
+    let gateway = Gateway::start("[broker.limits]\nretained_messages = 100");
+    let retained = |number: u8| [0x31, 4, 0, 1, number, b'x'];
+    let all: Vec<u8> = (b'0'..=b'z')
+        .flat_map(retained)
+        .chain((0..60).flat_map(|number| [0x31, 5, 0, 2, b'a' + number / 8, b'a' + number % 8, b'x']))
+        .collect();
+    offend(&gateway, &[&connect("hoarder", 2)[..], &all, &DISCONNECT].concat());
+    let line = eventually("the refusal", || {
+        let printed = gateway.printed();
+        printed.lines().find(|line| line.contains("retained message not stored client=hoarder")).map(str::to_owned)
+    });
+    for part in ["address=127.0.0.1", "topic=", "it was delivered", "key=broker.limits.retained_size", "remedy="] {
+        assert!(line.contains(part), "{line}");
+    }
+}
+
 /// Puts the directory `$0` where the journal's socket is, tells that standard error leads to the journal, and runs `$@`.
 const AS_SYSTEMD_DOES: &str = "mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/journal && \
     mount --bind \"$0\" /run/systemd/journal && \
