@@ -31,6 +31,15 @@ impl Broker {
         self.work.push_back(Work::LeaveGroups(key));
     }
 
+    /// Continues a search that a restart has interrupted, where memory holds deliveries that it would find. Those that
+    /// only the disk holds are found when they are loaded.
+    pub(super) fn restore_leaving(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get(key).filter(|session| session.has_shared) else { return };
+        if session.queue.any(|delivery| session.has_left(delivery)) {
+            self.leave_groups(key);
+        }
+    }
+
     /// Does one slice of the search.
     pub(super) fn continue_leaving(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.get_mut(key) else { return };

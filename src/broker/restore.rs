@@ -106,7 +106,7 @@ impl Broker {
         for (filter, granted) in &subscriptions {
             self.subscriptions.insert(filter, key, *granted, Presence::Absent);
         }
-        self.leave_groups(key);
+        self.restore_leaving(key);
         self.restore_replay(key, replays);
         is_gone.then_some(key)
     }

@@ -231,6 +231,11 @@ impl Queue {
         (self.on_disk > 0).then_some((self.read_up_to, self.is_loading))
     }
 
+    /// Returns whether a delivery in memory `is_wanted`.
+    pub(super) fn any(&self, is_wanted: impl Fn(&Delivery) -> bool) -> bool {
+        self.deliveries.iter().any(is_wanted)
+    }
+
     /// Counts deliveries out that only the disk held.
     pub(super) fn forget_stored(&mut self, deliveries: &[Delivery]) {
         self.on_disk = self.on_disk.saturating_sub(deliveries.len());
