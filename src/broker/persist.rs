@@ -5,7 +5,7 @@
 //! What was removed and is not durably gone yet is remembered with its ticket: an acknowledgement of a request that found
 //! nothing to remove promises that nothing is there, so it waits for the earlier removal.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::FixedState;
 
@@ -64,17 +64,15 @@ pub(super) enum Key {
 pub(super) struct Persist {
     open: Vec<Change>,
     open_ticket: Ticket,
-    /// Every ticket up to this one is answered.
-    answered: Ticket,
-    /// The tickets requested beyond it, in order: the number of changes, or `None` once the ticket is answered. One that
-    /// waits for room on the disk may be answered after later ones.
-    requested: VecDeque<Option<usize>>,
-    /// The sum of the numbers in `requested`.
+    /// The tickets that are requested and not answered, with their numbers of changes. One that waits for room on the
+    /// disk may be answered after later ones.
+    waiting: BTreeMap<Ticket, usize>,
+    /// The sum of the numbers in `waiting`.
     unanswered: usize,
-    /// The ticket of the last removal of each key, for tickets beyond `answered`.
+    /// The ticket of the last removal of each key, for tickets that are not answered.
     removed: HashMap<Key, Ticket, FixedState>,
     /// The same by ticket.
-    removals: VecDeque<(Ticket, Key)>,
+    removals: BTreeMap<Ticket, Vec<Key>>,
 }
 
 impl Persist {
@@ -83,11 +81,10 @@ impl Persist {
         Self {
             open: Vec::new(),
             open_ticket: Ticket(1),
-            answered: Ticket(0),
-            requested: VecDeque::new(),
+            waiting: BTreeMap::new(),
             unanswered: 0,
             removed: HashMap::with_hasher(FixedState::with_seed(seed)),
-            removals: VecDeque::new(),
+            removals: BTreeMap::new(),
         }
     }
 
@@ -95,7 +92,7 @@ impl Persist {
     pub(super) fn record(&mut self, change: Change) -> Ticket {
         if let Some(key) = removed_key(&change) {
             self.removed.insert(key.clone(), self.open_ticket);
-            self.removals.push_back((self.open_ticket, key));
+            self.removals.entry(self.open_ticket).or_default().push(key);
         }
         self.open.push(change);
         self.open_ticket
@@ -125,7 +122,7 @@ impl Persist {
 
     /// Returns the barrier of an output that waits for everything up to `ticket`.
     pub(super) fn everything_up_to(&self, ticket: Ticket) -> Barrier {
-        if ticket <= self.answered { Barrier::None } else { Barrier::Everything(ticket) }
+        if ticket <= self.answered() { Barrier::None } else { Barrier::Everything(ticket) }
     }
 
     /// Returns the barrier of an output that promises what two others promise.
@@ -144,13 +141,13 @@ impl Persist {
 
     /// Returns whether `ticket` was answered.
     pub(super) fn is_answered(&self, ticket: Ticket) -> bool {
-        let place = ticket.0.checked_sub(self.answered.0 + 1).and_then(|place| usize::try_from(place).ok());
-        place.is_none_or(|place| matches!(self.requested.get(place), Some(None)))
+        ticket < self.open_ticket && !self.waiting.contains_key(&ticket)
     }
 
     /// Returns the last ticket of those that are answered without a gap.
-    pub(super) const fn answered(&self) -> Ticket {
-        self.answered
+    pub(super) fn answered(&self) -> Ticket {
+        let next = self.waiting.first_key_value().map_or(self.open_ticket, |(ticket, _)| *ticket);
+        Ticket(next.0 - 1)
     }
 
     /// Returns the number of changes that were requested and are not durable yet.
@@ -163,7 +160,7 @@ impl Persist {
         match awaited {
             Awaited::Nothing => true,
             Awaited::One(ticket) => self.is_answered(ticket),
-            Awaited::UpTo(ticket) => ticket <= self.answered,
+            Awaited::UpTo(ticket) => ticket <= self.answered(),
         }
     }
 
@@ -174,22 +171,15 @@ impl Persist {
         }
         let ticket = self.open_ticket;
         self.open_ticket = Ticket(ticket.0 + 1);
-        self.requested.push_back(Some(self.open.len()));
+        self.waiting.insert(ticket, self.open.len());
         self.unanswered += self.open.len();
         Some(Output::RequestPersist { ticket, changes: std::mem::take(&mut self.open) })
     }
 
     /// Takes note that the changes of `ticket` are durable.
     pub(super) fn settle(&mut self, ticket: Ticket) {
-        let place = ticket.0.checked_sub(self.answered.0 + 1).and_then(|place| usize::try_from(place).ok());
-        let Some(changes) = place.and_then(|place| self.requested.get_mut(place)) else { return };
-        self.unanswered -= changes.take().unwrap_or(0);
-        while let Some(None) = self.requested.front() {
-            self.requested.pop_front();
-            self.answered = Ticket(self.answered.0 + 1);
-        }
-        while self.removals.front().is_some_and(|(ticket, _)| *ticket <= self.answered) {
-            let Some((ticket, key)) = self.removals.pop_front() else { break };
+        self.unanswered -= self.waiting.remove(&ticket).unwrap_or(0);
+        for key in self.removals.remove(&ticket).unwrap_or_default() {
             if self.removed.get(&key) == Some(&ticket) {
                 self.removed.remove(&key);
             }
@@ -206,4 +196,34 @@ fn removed_key(change: &Change) -> Option<Key> {
         Change::RetainedCleared { topic } => Key::Retained(topic.clone()),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(persist: &mut Persist, change: Change) -> Ticket {
+        let ticket = persist.record(change);
+        assert!(
+            matches!(persist.poll_request(), Some(Output::RequestPersist { ticket: asked, .. }) if asked == ticket)
+        );
+        ticket
+    }
+
+    #[test]
+    fn tickets_answered_behind_one_that_waits_for_the_disk_leave_nothing_behind() {
+        let (client_id, packet_id) = (ClientId::new("c"), PacketId::new(1).unwrap());
+        let mut persist = Persist::new(1);
+        let blocked = request(&mut persist, Change::Received { client_id: client_id.clone(), packet_id });
+        for _ in 0..1000 {
+            let ticket = request(&mut persist, Change::Forgotten { client_id: client_id.clone(), packet_id });
+            assert_eq!(persist.last_removal(&Key::Received(client_id.clone(), packet_id)), Barrier::Change(ticket));
+            persist.settle(ticket);
+            assert!(persist.is_answered(ticket) && !persist.is_answered(blocked));
+            assert_eq!(persist.answered(), Ticket(0));
+        }
+        assert_eq!((persist.waiting.len(), persist.removed.len(), persist.removals.len()), (1, 0, 0));
+        persist.settle(blocked);
+        assert_eq!((persist.answered(), persist.unanswered()), (Ticket(1001), 0));
+    }
 }
