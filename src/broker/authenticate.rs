@@ -44,6 +44,13 @@ pub enum Standing {
     Gone,
 }
 
+/// What ends for a client that cannot stay.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expulsion {
+    Connection,
+    Session,
+}
+
 impl Broker {
     /// Who the client of `connection` is. One whose connection has ended meanwhile is passed over.
     pub fn handle_verdict(&mut self, connection: ConnectionId, verdict: Verdict, now: Monotonic) {
@@ -65,23 +72,25 @@ impl Broker {
     /// not come.
     pub fn handle_access(&mut self, mut judge: impl FnMut(Option<&str>, &str) -> Standing, now: Monotonic) {
         self.now = now;
+        let mut expelled = Vec::new();
         let keys: Vec<SessionKey> = self.sessions.keys().collect();
         for key in keys {
-            let Some(session) = self.sessions.get(key) else { continue };
-            if self.is_of_the_house(session) {
+            let Some(session) = self.sessions.get(key).filter(|session| !self.is_of_the_house(session)) else {
                 continue;
-            }
-            match judge(session.user.as_deref(), session.client_id.as_str()) {
-                Standing::Stays(rights) => self.set_rights(key, rights),
-                Standing::Unproven(rights) => {
-                    self.set_rights(key, rights);
-                    self.expel(key);
-                }
-                Standing::Gone => {
-                    self.set_rights(key, Rights::nothing());
-                    self.expel(key);
-                    self.remove_session(key);
-                }
+            };
+            let (rights, expulsion) = match judge(session.user.as_deref(), session.client_id.as_str()) {
+                Standing::Stays(rights) => (rights, None),
+                Standing::Unproven(rights) => (rights, Some(Expulsion::Connection)),
+                Standing::Gone => (Rights::nothing(), Some(Expulsion::Session)),
+            };
+            self.set_rights(key, rights);
+            expelled.extend(expulsion.map(|expulsion| (key, expulsion)));
+        }
+        // wills are published and messages given to other members under the rights of today
+        for (key, expulsion) in expelled {
+            self.expel(key);
+            if expulsion == Expulsion::Session {
+                self.remove_session(key);
             }
         }
         self.judge_waiting(&mut judge);

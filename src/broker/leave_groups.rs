@@ -4,7 +4,7 @@
 use super::machine::Broker;
 use super::message::Delivery;
 use super::session::{Session, SessionKey};
-use super::work::{STEPS_MAX, Work};
+use super::work::Work;
 
 /// How far the part of a queue that only the disk holds was searched.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,7 +45,7 @@ impl Broker {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Some(leaving) = session.leaving else { return };
         let mut queue = std::mem::take(&mut session.queue);
-        let left = queue.extract_up_to(STEPS_MAX, |delivery| session.has_left(delivery));
+        let left = queue.extract_up_to(self.slice.steps_max, |delivery| session.has_left(delivery));
         session.queue = queue;
         if !left.is_empty() {
             self.work.push_back(Work::LeaveGroups(key));

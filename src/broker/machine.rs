@@ -16,7 +16,7 @@ use super::session_end::EndedSession;
 use super::subscriptions::{Found, Subscriptions};
 use super::system::System;
 use super::timers::{Timer, Timers};
-use super::work::Work;
+use super::work::{Slice, Work};
 use super::{Options, handle};
 use crate::base::clock::Monotonic;
 use crate::mqtt::{ClientId, DecodeError, Packet, ProtocolVersion};
@@ -48,6 +48,7 @@ pub struct Broker {
     pub(super) ended: HashMap<ClientId, EndedSession, FixedState>,
     /// Work that is done in slices.
     pub(super) work: VecDeque<Work>,
+    pub(super) slice: Slice,
     /// Requests to load; they go out behind the request to persist what they may read.
     pub(super) loads: VecDeque<Output>,
     pub(super) timers: Timers,
@@ -104,6 +105,7 @@ impl Broker {
             outputs: VecDeque::new(),
             ended: HashMap::with_hasher(FixedState::with_seed(seed)),
             work: VecDeque::new(),
+            slice: Slice::DEFAULT,
             loads: VecDeque::new(),
             timers: Timers::default(),
             retained_timer: None,

@@ -19,11 +19,8 @@ use super::output::Output;
 use super::persist::Barrier;
 use super::retained::{FilterSet, Position, Retained, Walk};
 use super::session::SessionKey;
-use super::work::{STEPS_MAX, Work};
+use super::work::Work;
 use crate::mqtt::{QoS, TopicFilter, disallowed_code_point};
-
-/// Bytes of one slice; the next slice waits until the server has sent them. A single message may be larger.
-const SLICE_BYTES_MAX: usize = 32 * 1024;
 
 /// The replays of one session.
 #[derive(Debug, Default)]
@@ -198,7 +195,7 @@ impl Broker {
     }
 
     fn run_slice(&mut self, key: SessionKey, replays: &mut Replays) -> Slice {
-        let (mut steps, mut bytes) = (STEPS_MAX, 0);
+        let (mut steps, mut bytes) = (self.slice.steps_max, 0);
         while let Some(replay) = replays.running.front_mut() {
             match self.retained.next_match(&replay.filters, &mut replay.position, &mut steps) {
                 Walk::OutOfSteps => return Slice::OutOfSteps,
@@ -213,7 +210,7 @@ impl Broker {
                             continue;
                         }
                         let copied =
-                            if bytes < SLICE_BYTES_MAX { self.copy(key, &retained, filter) } else { Copied::Full };
+                            if bytes < self.slice.bytes_max { self.copy(key, &retained, filter) } else { Copied::Full };
                         let ended = match copied {
                             Copied::Done(count) => {
                                 bytes += count;
@@ -225,7 +222,7 @@ impl Broker {
                         replay.position = Position::before(retained.message.topic.clone(), number);
                         return ended;
                     }
-                    if bytes >= SLICE_BYTES_MAX {
+                    if bytes >= self.slice.bytes_max {
                         return Slice::OutOfBytes;
                     }
                 }

@@ -13,8 +13,8 @@ use super::inflight::Awaits;
 use super::machine::{Broker, Disk};
 use super::message::Delivery;
 use super::output::{ConnectionId, Output, Ticket};
-use super::session::SessionKey;
-use super::work::{STEPS_MAX, Work};
+use super::session::{Session, SessionKey};
+use super::work::Work;
 use crate::mqtt::{ClientId, TopicFilter};
 
 /// A session that receives nothing more, while what waits for it is given away.
@@ -100,6 +100,16 @@ impl Broker {
         true
     }
 
+    /// Returns whether the end of a session may take more than one slice.
+    pub(super) fn ends_in_slices(&self, session: &Session) -> bool {
+        session.has_shared || session.subscriptions.len() > self.slice.steps_max
+    }
+
+    /// Returns whether the end of this client's session has to be written to the disk.
+    pub(super) fn ends_on_disk(&self, client_id: &ClientId) -> bool {
+        self.ended.get(client_id).is_some_and(|ended| ended.is_persistent)
+    }
+
     /// Returns the connection whose CONNECT waits for the end of this client's session.
     pub(super) fn waiting_for_session_end(&self, client_id: &ClientId) -> Option<ConnectionId> {
         self.ended.get(client_id).and_then(|ended| ended.waiting)
@@ -113,7 +123,7 @@ impl Broker {
     /// Does one slice of a session's end.
     pub(super) fn continue_session_end(&mut self, client_id: &ClientId) {
         let Some(mut ended) = self.ended.remove(client_id) else { return };
-        let mut steps = STEPS_MAX;
+        let mut steps = self.slice.steps_max;
         while steps > 0
             && let Some(filter) = ended.filters.pop()
         {
@@ -172,7 +182,12 @@ impl Broker {
         if self.disk == Disk::Writes {
             return;
         }
-        let waiting: Vec<ConnectionId> = self.ended.values_mut().filter_map(|ended| ended.waiting.take()).collect();
+        let waiting: Vec<ConnectionId> = self
+            .ended
+            .values_mut()
+            .filter(|ended| ended.is_persistent)
+            .filter_map(|ended| ended.waiting.take())
+            .collect();
         for connection in waiting {
             handle::refuse_for_disk(self, connection);
         }

@@ -6,9 +6,19 @@ use super::session::SessionKey;
 use crate::base::clock::Monotonic;
 use crate::mqtt::ClientId;
 
-/// Steps of one slice: a subscription removed, a delivery given to another session, a retained message visited. Some
-/// hundred microseconds on a slow processor.
-pub(super) const STEPS_MAX: usize = 256;
+/// What one slice may cost.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slice {
+    /// Steps: a subscription removed, a delivery given to another session, a retained message visited.
+    pub(super) steps_max: usize,
+    /// Bytes of retained messages; the next slice waits until the server has sent them. A single message may be larger.
+    pub(super) bytes_max: usize,
+}
+
+impl Slice {
+    /// Some hundred microseconds on a slow processor.
+    pub(super) const DEFAULT: Self = Self { steps_max: 256, bytes_max: 32 * 1024 };
+}
 
 /// Work that has to go on.
 #[derive(Clone, Debug, PartialEq, Eq)]

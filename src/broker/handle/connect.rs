@@ -103,7 +103,7 @@ pub(in crate::broker) fn admit(broker: &mut Broker, connection: ConnectionId, ve
         return refuse_for(broker, connection, reason);
     }
     if let Some((code, _)) = lack(broker.disk)
-        && needs_room(broker, connect, expiry_interval_s)
+        && (needs_room(broker, connect, expiry_interval_s) || waits_for_disk(broker, connect))
     {
         return refuse(broker, connection, code);
     }
@@ -131,9 +131,6 @@ pub(in crate::broker) fn admit_waiting(broker: &mut Broker, connection: Connecti
 }
 
 fn wait_for_session_end(broker: &mut Broker, connection: ConnectionId, verified: Verified) {
-    if let Some((code, _)) = lack(broker.disk) {
-        return refuse(broker, connection, code);
-    }
     if let Some(record) = broker.connections.get_mut(connection) {
         record.login = Some(Login::Waiting(Box::new(verified)));
     }
@@ -305,6 +302,17 @@ fn needs_room(broker: &Broker, connect: &Connect, expiry_interval_s: u32) -> boo
         Some(_) => false,
         None => expiry_interval_s > 0,
     }
+}
+
+/// Returns whether a CONNECT would wait for the end of an earlier session that is written in several tickets. A refused
+/// CONNECT changes nothing, so this is decided before the earlier session ends.
+fn waits_for_disk(broker: &Broker, connect: &Connect) -> bool {
+    let known = broker.sessions_by_client.get(&connect.client_id).and_then(|key| broker.sessions.get(*key));
+    let ends = known.is_some_and(|session| {
+        let ends_with_connection = session.connection.is_some() && session.expiry_interval_s == 0;
+        (connect.clean_session || ends_with_connection) && session.is_persistent() && broker.ends_in_slices(session)
+    });
+    ends || broker.ends_on_disk(&connect.client_id)
 }
 
 /// Returns what CONNACK waits for: the last change to the session's terms, its will, and the end of an earlier session
